@@ -8,7 +8,7 @@
 #define VIREO_UTIL_ERROR_H
 
 #include <glib.h>
-#include <stdarg.h>
+#include <stdbool.h>
 
 #define VIREO_ERROR vireo_error_quark()
 GQuark vireo_error_quark(void);
