@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The interface between the machine and what runs its CPUs: `kvm`, `emu` (alias tcg), `qtest`.
+ *
+ * One accelerator per process, chosen by -accel from a list (first that works). The machine asks it for
+ * vCPUs; each runs on its own thread (accel/vcpu.c owns the thread's loop: stop, kick, queued work), or, for
+ * qtest, on none.
+ */
+#ifndef VIREO_ACCEL_ACCEL_H
+#define VIREO_ACCEL_ACCEL_H
+
+#include <glib.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/x86/cpu-model.h"
+#include "cpu/x86/cpu-state.h"
+#include "qom/object.h"
+#include "util/event-notifier.h"
+
+#define TYPE_ACCEL "accel" /* types are named "<name>-accel"; options of -accel are properties */
+
+typedef struct Accel Accel;
+typedef struct VCpu VCpu;
+typedef struct AccelOps AccelOps;
+
+/* Where interrupt controllers live (-machine kernel-irqchip=). */
+typedef enum AccelIrqchip {
+    ACCEL_IRQCHIP_OFF,   /* all in userspace models */
+    ACCEL_IRQCHIP_SPLIT, /* local APICs in the kernel; IOAPIC, PIC, PIT are models */
+    ACCEL_IRQCHIP_ON,    /* all in the kernel */
+} AccelIrqchip;
+
+/* What the board wants, given to init. */
+typedef struct AccelConfig {
+    AccelIrqchip irqchip;
+    bool irqchip_explicit;   /* the user said so: no silent fallback */
+    unsigned max_cpus;
+    bool needs_pit;          /* with ACCEL_IRQCHIP_ON: an in-kernel PIT */
+    bool needs_smm;
+} AccelConfig;
+
+typedef struct AccelProbe {
+    bool usable;              /* can run an ordinary guest */
+    bool firmware_only;       /* works, but only for small bare guests (PVM-kind KVM) */
+    char *reason;             /* one line for people; owned by the caller */
+} AccelProbe;
+
+struct AccelOps {
+    const char *name;
+    /* Can it run here? Cheap (under 10 ms), no lasting effect. */
+    void (*probe)(Accel *accel, AccelProbe *probe);
+    /* Create the VM. memory_init() has run; registers its memory listeners here. */
+    bool (*init)(Accel *accel, const AccelConfig *config, GError **error);
+    void (*cleanup)(Accel *accel);
+    bool (*cpu_caps)(Accel *accel, X86AccelCaps *caps, GError **error);
+
+    /* vCPU life cycle. create and destroy: on the vCPU's own thread, VM lock held. */
+    bool (*vcpu_create)(VCpu *cpu, GError **error);
+    void (*vcpu_destroy)(VCpu *cpu);
+    /*
+     * Run until something wants this thread: returns 0 to be called again (after a kick or exit), or -errno after
+     * vm_report_internal_error(). Called without the VM lock; device accesses go through
+     * memory/, which takes it.
+     */
+    int (*vcpu_run)(VCpu *cpu);
+    /* Make vcpu_run return soon. Any thread. NULL: a signal to the thread is enough. */
+    void (*vcpu_kick)(VCpu *cpu);
+    /* Copy to / from cpu->state. On the vCPU's thread, or any while it is stopped. */
+    bool (*get_state)(VCpu *cpu, GError **error);
+    bool (*set_state)(VCpu *cpu, GError **error);
+    bool (*inject_nmi)(VCpu *cpu);
+
+    /* Interrupts. gsi lines exist with ON (0..23). NULL when the irqchip is OFF. */
+    void (*set_gsi)(Accel *accel, unsigned gsi, bool level);
+    /* Deliver an MSI; < 0: -errno. NULL: written to the memory space, where the APIC model sees it. */
+    int (*msi_send)(Accel *accel, uint64_t address, uint32_t data);
+    /* MSI routes for irqfd; virq >= 0 or -errno. commit makes the table active. */
+    int (*route_add_msi)(Accel *accel, uint64_t address, uint32_t data);
+    int (*route_update_msi)(Accel *accel, int virq, uint64_t address, uint32_t data);
+    void (*route_del)(Accel *accel, int virq);
+    int (*route_commit)(Accel *accel);
+    int (*irqfd_add)(Accel *accel, EventNotifier *trigger, EventNotifier *resample, int virq);
+    int (*irqfd_del)(Accel *accel, EventNotifier *trigger, int virq);
+    /* SPLIT: the IOAPIC model tells which entries route where, so that EOIs exit (MSI form). */
+    void (*ioapic_routes)(Accel *accel, const uint64_t *msi_address, const uint32_t *msi_data,
+                          const bool *valid, unsigned count);
+    /* Chip state in the kernel's layout, for reset and saved state (struct kvm_irqchip/pit_state2). */
+    bool (*irqchip_get)(Accel *accel, unsigned chip, void *data, size_t size, GError **error);
+    bool (*irqchip_set)(Accel *accel, unsigned chip, const void *data, size_t size, GError **error);
+    bool (*pit_get)(Accel *accel, void *data, size_t size, GError **error);
+    bool (*pit_set)(Accel *accel, const void *data, size_t size, GError **error);
+
+    /* The virtual clock stopped or started: kvmclock and the TSC must not run ahead. */
+    void (*vm_state_changed)(Accel *accel, bool running);
+    /* After all vCPUs and devices exist. */
+    bool (*machine_done)(Accel *accel, GError **error);
+    /* Debugging: breakpoints and single step; false if it cannot. */
+    bool (*update_debug)(VCpu *cpu, GError **error);
+};
+
+struct Accel {
+    Object parent;
+    AccelConfig config; /* as granted */
+    AccelIrqchip irqchip_prop; /* -accel kvm,kernel-irqchip= */
+    bool irqchip_prop_set;
+};
+
+/* The one in use; NULL before accel_select(). */
+Accel *accel_current(void);
+const AccelOps *accel_ops(void);
+static inline bool accel_is(const char *name)
+{
+    return accel_ops() && g_str_equal(accel_ops()->name, name);
+}
+AccelIrqchip accel_irqchip(void);
+
+/*
+ * Choose and initialise the first of `list` ("kvm:emu", or several "kvm,prop=v" strings) that works.
+ * allow_firmware_only: a KVM that runs only bare guests counts as usable (no -kernel Linux given).
+ * An unusable one's reason is said in one line. -accel help: accel_help().
+ */
+bool accel_select(const char *const *list, const AccelConfig *config, bool allow_firmware_only,
+                  GError **error);
+char *accel_help(void);
+
+/* ---- vCPUs (accel/vcpu.c) ---- */
+
+/* Lines from an APIC/PIC model to its CPU; with in-kernel APICs only NMI and (SPLIT) EXTINT matter. */
+typedef enum VCpuIrq {
+    VCPU_IRQ_HARD = 1u << 0,   /* the APIC model has a deliverable vector */
+    VCPU_IRQ_EXTINT = 1u << 1, /* the PIC's INTR reaches this CPU */
+    VCPU_IRQ_NMI = 1u << 2,
+    VCPU_IRQ_SMI = 1u << 3,
+    VCPU_IRQ_INIT = 1u << 4,
+    VCPU_IRQ_SIPI = 1u << 5,
+} VCpuIrq;
+
+/* How the CPU asks its interrupt controller models back. VM lock held. */
+typedef struct VCpuApicOps {
+    /* The vector to deliver now, acknowledged; -1: none (spurious is a vector). */
+    int (*ack)(void *apic);
+    bool (*has_pending)(void *apic);
+    uint8_t (*get_tpr)(void *apic); /* CR8 */
+    void (*set_tpr)(void *apic, uint8_t cr8);
+    uint64_t (*get_base)(void *apic);
+    /* IA32_APIC_BASE write; false: #GP */
+    bool (*set_base)(void *apic, uint64_t value);
+    /* x2APIC MSRs 0x800..0x8ff; false: #GP */
+    bool (*msr_read)(void *apic, uint32_t index, uint64_t *value);
+    bool (*msr_write)(void *apic, uint32_t index, uint64_t value);
+    void (*eoi_broadcast)(void *apic, uint8_t vector);
+    void (*set_deadline)(void *apic, uint64_t tsc);
+    void (*init_reset)(void *apic);
+} VCpuApicOps;
+
+struct VCpu {
+    unsigned index;
+    uint32_t apic_id;
+    Object *device;           /* the CPU's device in the object tree; borrowed */
+    X86CpuConfig *config;
+    X86Topology topology;
+    X86CpuState state;        /* valid while state_valid: the accelerator's copy is then older or same */
+    bool state_valid;
+    bool state_dirty;         /* must be pushed by set_state before the next run */
+
+    const VCpuApicOps *apic_ops; /* NULL where the accelerator holds the APIC */
+    void *apic;
+    uint32_t irq_lines;       /* VCpuIrq bits, atomic */
+
+    /* private to accel/vcpu.c and the accelerator */
+    pthread_t thread;
+    int tid;
+    bool has_thread, created, stop_requested, stopped, unplug, exit_request;
+    bool halted;
+    GQueue work;
+    void *accel_data;
+};
+
+/* Create the vCPU and its thread; it starts stopped. VM lock held. The device is borrowed. */
+VCpu *vcpu_new(Object *device, unsigned index, uint32_t apic_id, X86CpuConfig *config,
+               const X86Topology *topology, GError **error);
+void vcpu_free(VCpu *cpu);
+unsigned vcpu_count(void);
+VCpu *vcpu_get(unsigned index); /* NULL if there is none */
+VCpu *vcpu_by_apic_id(uint32_t apic_id);
+VCpu *vcpu_current(void);       /* of this thread, or NULL */
+
+/* VM lock held (released while waiting). pause returns when no vCPU runs guest code. */
+void vcpus_pause_all(void);
+void vcpus_resume_all(void);
+/* Leave guest code and look at irq_lines, work and requests. Any thread. */
+void vcpu_kick(VCpu *cpu);
+/* Run fn on the vCPU's thread with the VM lock held; waits. */
+void vcpu_run_on(VCpu *cpu, void (*fn)(VCpu *cpu, void *opaque), void *opaque);
+/* Make cpu->state valid (get_state on the right thread). VM lock held. */
+bool vcpu_sync_state(VCpu *cpu, GError **error);
+/* Call after changing cpu->state (synced before): it is pushed before the CPU runs. */
+void vcpu_state_changed(VCpu *cpu);
+/* RESET# on one CPU: state, APIC base, mp_state (AP waits). VM stopped or on its thread. */
+void vcpu_reset(VCpu *cpu);
+/* Raise or lower lines of VCpuIrq and kick. VM lock held. */
+void vcpu_set_irq(VCpu *cpu, uint32_t lines, bool level);
+/* CPL0 linear address -> physical through the CPU's current page tables; false if not mapped. */
+bool vcpu_translate(VCpu *cpu, uint64_t linear, uint64_t *physical);
+
+#endif

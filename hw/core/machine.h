@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Machines (boards). A board is a type below "machine"; -machine properties are its properties. system/ fills the
+ * MachineConfig part from the command line, selects the accelerator, and calls the board's init, which
+ * creates CPUs and devices. There is one: machine_current().
+ */
+#ifndef VIREO_HW_CORE_MACHINE_H
+#define VIREO_HW_CORE_MACHINE_H
+
+#include "accel/accel.h"
+#include "hw/core/device.h"
+#include "memory/memory.h"
+#include "util/timer.h"
+
+#define TYPE_MACHINE "machine" /* types are named "<board>-machine" */
+#define MAX_CPUS 288
+#define MAX_NUMA_NODES 128
+
+typedef struct Machine Machine;
+struct Chardev; /* only passed on */
+
+typedef struct NumaNode {
+    bool present;
+    uint64_t mem;              /* bytes */
+    char *memdev;              /* backend id, or NULL */
+    GArray *cpus;              /* unsigned cpu indexes */
+    uint8_t distance[MAX_NUMA_NODES]; /* 0: unset (10 to itself, 20 else) */
+} NumaNode;
+
+typedef struct SmpConfig {
+    unsigned cpus, max_cpus;
+    unsigned sockets, dies, cores, threads;
+} SmpConfig;
+
+typedef struct BootConfig {
+    char *order, *once;   /* letters a c d n */
+    bool menu, strict, menu_set;
+    char *splash;
+    int64_t splash_time, reboot_timeout; /* -1: unset */
+} BootConfig;
+
+typedef struct MachineOps {
+    const char *alias;           /* "pc" for "pc-i440fx-7.2" */
+    bool is_default;
+    unsigned max_cpus;
+    const char *default_cpu;     /* "qemu64" */
+    uint64_t default_ram_size;
+    const char *default_ram_id;  /* "pc.ram" */
+    bool no_serial, no_parallel, no_floppy, no_cdrom; /* defaults it lacks */
+    bool no_firmware_default;
+    const char *default_display;
+    AccelIrqchip default_irqchip;
+    bool needs_pit;
+    const char *deprecation;     /* or NULL */
+    /* Create everything but -device devices. */
+    bool (*init)(Machine *machine, GError **error);
+    /* After -device: ACPI tables, fw_cfg items, option ROMs. */
+    bool (*done)(Machine *machine, GError **error);
+    void (*reset)(Machine *machine); /* NULL: reset_all_devices() */
+    bool (*nmi)(Machine *machine, GError **error); /* inject-nmi; NULL: to all CPUs */
+} MachineOps;
+
+struct Machine {
+    Object parent_obj;
+    const MachineOps *ops;
+    /* configuration */
+    uint64_t ram_size, max_ram_size;
+    unsigned ram_slots;
+    char *memory_backend;        /* id, or NULL */
+    MemoryRegion *ram;           /* main RAM; made by system/ before init */
+    SmpConfig smp;
+    X86CpuConfig *cpu_config;
+    char *cpu_option;
+    char *kernel, *initrd, *append, *dtb, *dumpdtb, *firmware; /* paths; NULL if not given */
+    BootConfig boot;
+    NumaNode numa[MAX_NUMA_NODES];
+    unsigned numa_nodes;
+    bool graphics, usb, mem_merge, dump_guest_core;
+    bool rtc_utc;
+    int64_t rtc_start;           /* seconds since the epoch, or -1 for now */
+    VmClock rtc_clock;
+    bool acpi, hpet;             /* properties */
+    int irqchip;                 /* kernel-irqchip property: -1 unset or AccelIrqchip */
+    struct Chardev *serial[4];         /* from -serial: borrowed Chardev*, or NULL */
+    struct Chardev *parallel[3];
+    char *bios_path_suffix;
+    GPtrArray *acpi_tables;      /* GBytes*, from -acpitable */
+    GPtrArray *smbios_options;   /* json_object*, from -smbios */
+    GPtrArray *fw_cfg_options;   /* json_object*, from -fw_cfg */
+    char *vm_name;
+    uint8_t uuid[16];
+    bool uuid_set;
+    void *fw_cfg;                /* FwCfg*, or NULL (hw/core cannot name it) */
+};
+
+Machine *machine_current(void);
+void machine_set_current(Machine *machine);
+const MachineOps *machine_ops(const Machine *machine);
+
+#endif
