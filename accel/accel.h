@@ -67,7 +67,9 @@ struct AccelOps {
     int (*vcpu_run)(VCpu *cpu);
     /* Make vcpu_run return soon. Any thread. NULL: a signal to the thread is enough. */
     void (*vcpu_kick)(VCpu *cpu);
-    /* Copy to / from cpu->state. On the vCPU's thread, or any while it is stopped. */
+    /* Has a halted vCPU a reason to run again (an accepted interrupt, NMI, INIT, SIPI)? VM lock held. */
+    bool (*has_work)(VCpu *cpu);
+    /* Copy to / from cpu->state. On the vCPU's thread, VM lock held. */
     bool (*get_state)(VCpu *cpu, GError **error);
     bool (*set_state)(VCpu *cpu, GError **error);
     bool (*inject_nmi)(VCpu *cpu);
@@ -137,7 +139,11 @@ typedef enum VCpuIrq {
     VCPU_IRQ_SIPI = 1u << 5,
 } VCpuIrq;
 
-/* How the CPU asks its interrupt controller models back. VM lock held. */
+/*
+ * How the CPU asks its interrupt controller models back. VM lock held. With ACCEL_IRQCHIP_SPLIT only ack and
+ * has_pending (for the PIC's EXTINT, on the boot CPU) and eoi_broadcast (for the IOAPIC) are used; the
+ * other slots may then be NULL.
+ */
 typedef struct VCpuApicOps {
     /* The vector to deliver now, acknowledged; -1: none (spurious is a vector). */
     int (*ack)(void *apic);
@@ -165,9 +171,10 @@ struct VCpu {
     bool state_valid;
     bool state_dirty;         /* must be pushed by set_state before the next run */
 
-    const VCpuApicOps *apic_ops; /* NULL where the accelerator holds the APIC */
+    const VCpuApicOps *apic_ops; /* set by the board before the CPU runs; NULL with ACCEL_IRQCHIP_ON */
     void *apic;
     uint32_t irq_lines;       /* VCpuIrq bits, atomic */
+    uint8_t sipi_vector;      /* set by the APIC model before it raises VCPU_IRQ_SIPI */
 
     /* private to accel/vcpu.c and the accelerator */
     pthread_t thread;
@@ -200,7 +207,10 @@ bool vcpu_sync_state(VCpu *cpu, GError **error);
 void vcpu_state_changed(VCpu *cpu);
 /* RESET# on one CPU: state, APIC base, mp_state (AP waits). VM stopped or on its thread. */
 void vcpu_reset(VCpu *cpu);
-/* Raise or lower lines of VCpuIrq and kick. VM lock held. */
+/*
+ * Raise or lower lines of VCpuIrq and kick. VM lock held. HARD and EXTINT are levels that their models
+ * lower; NMI, SMI, INIT and SIPI are edges, which the CPU clears when it takes them.
+ */
 void vcpu_set_irq(VCpu *cpu, uint32_t lines, bool level);
 /* CPL0 linear address -> physical through the CPU's current page tables; false if not mapped. */
 bool vcpu_translate(VCpu *cpu, uint64_t linear, uint64_t *physical);
