@@ -25,6 +25,7 @@
 #include "qom/property.h"
 
 #define TYPE_OBJECT "object"
+#define TYPE_CONTAINER "container"
 
 typedef struct Object Object;
 typedef struct TypeInfo TypeInfo;
@@ -53,7 +54,9 @@ struct Object {
     uint32_t refs;
     GHashTable *children;   /* name -> Object*, or NULL */
     GPtrArray *child_order; /* names in order of adding */
-    GHashTable *links;      /* dynamic link and alias properties, or NULL */
+    GHashTable *links;      /* name -> link that object_add_link() made, or NULL */
+    GError *globals_error;  /* the first -global that did not fit, until it is asked for */
+    bool sealed;            /* realized or complete: only PROP_LIVE properties may be set */
 };
 
 /*
@@ -63,6 +66,9 @@ struct Object {
 #define QOM_TYPE(info)                                                                             \
     static const TypeInfo *const info##_entry                                                      \
         __attribute__((used, retain, section("vireo_types"))) = &(info)
+
+/* For modules loaded at run time. The table must stay; a taken name is our own bug. Any thread. */
+void type_register(const TypeInfo *info);
 
 /* NULL if there is no such type (aliases are looked up too). Any thread. */
 const TypeInfo *type_find(const char *name);
@@ -114,8 +120,8 @@ void object_add_link(Object *obj, const char *name, const char *type, Object **t
 
 /*
  * Properties (qom/property.h). Values are JSON; a caller that has only text uses _parse. Setting
- * refuses read-only properties, values out of range and, for devices that are realized, properties
- * not marked PROP_LIVE.
+ * refuses read-only properties, values out of range and, for sealed objects (realized devices, complete
+ * user objects), properties not marked PROP_LIVE.
  */
 bool object_property_set(Object *obj, const char *name, json_object *value, GError **error);
 bool object_property_parse(Object *obj, const char *name, const char *text, GError **error);
@@ -137,10 +143,15 @@ void type_foreach_property(const TypeInfo *type,
 void object_add_global(const char *driver, const char *property, const char *value);
 /* The first error from applying globals to obj, if any; asked by device/object creation. */
 bool object_apply_globals(Object *obj, GError **error);
+/* "driver.property=value" of each that never met an object; free with g_strfreev(). */
+char **object_unused_globals(void);
+void object_clear_globals(void);
+/* Fails naming the first PROP_REQUIRED string or link that is unset. */
+bool object_check_required(Object *obj, GError **error);
 
 /*
- * -object types: their root class is "user-object". complete() runs once all properties are set;
- * may_delete() can refuse object-del.
+ * -object types: their root class is "user-object". complete() runs once all properties are
+ * set, of the root type's level first; any level's may_delete() can refuse object-del.
  */
 #define TYPE_USER_OBJECT "user-object"
 typedef struct UserObjectHooks {
@@ -154,5 +165,7 @@ typedef struct UserObjectHooks {
 Object *user_object_create(json_object *options, bool text, GError **error);
 bool user_object_delete(const char *id, GError **error);
 Object *user_object_find(const char *id, const char *type_name, GError **error);
+/* May a person give this id? A letter, then letters, digits, '-', '.', '_'. */
+bool object_id_is_valid(const char *id);
 
 #endif
