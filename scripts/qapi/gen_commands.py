@@ -154,7 +154,8 @@ def _marshal_body(command):
     out.append(_call(command))
     if has_arg:
         out.append(f'    qapi_free(&{command.arg.descriptor()}, arg);\n')
-    out.append(f'    return qapi_command_done({"!inner" if ret else "ok"}, inner, error);\n')
+    done = 'ok' if not ret else '!inner' if ret.name == 'any' else '*ret != NULL'
+    out.append(f'    return qapi_command_done({done}, inner, error);\n')
     return ''.join(out)
 
 
