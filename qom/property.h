@@ -101,7 +101,4 @@ typedef enum PropOnOffAuto { PROP_AUTO, PROP_ON, PROP_OFF } PropOnOffAuto;
       .flags = (s) ? PROP_LIVE : PROP_READ_ONLY }
 #define PROP_END { .name = NULL }
 
-/* The default as help prints it ("true", "16", "auto"), the caller's; NULL if there is none. */
-char *property_default_text(const Property *prop);
-
 #endif
