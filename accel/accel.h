@@ -119,13 +119,21 @@ static inline bool accel_is(const char *name)
 AccelIrqchip accel_irqchip(void);
 
 /*
- * Choose and initialise the first of `list` ("kvm:emu", or several "kvm,prop=v" strings) that works.
+ * Choose and initialise the first of `list` ("kvm:emu", or several "kvm,prop=v" strings; NULL or empty:
+ * ACCEL_DEFAULT_LIST) that works.
  * allow_firmware_only: a KVM that runs only bare guests counts as usable (no -kernel Linux given).
- * An unusable one's reason is said in one line. -accel help: accel_help().
+ * An unusable one's reason is said in one line. -accel help: accel_help(). VM lock held.
  */
+#define ACCEL_DEFAULT_LIST "kvm:emu"
 bool accel_select(const char *const *list, const AccelConfig *config, bool allow_firmware_only,
                   GError **error);
+/* After the last vCPU is freed. */
+void accel_cleanup(void);
 char *accel_help(void);
+/* -accel NAME,help: the properties. The caller's. */
+char *accel_properties_help(const char *name, GError **error);
+/* Is an accelerator of this name (or alias) part of this program? */
+bool accel_is_built(const char *name);
 
 /* ---- vCPUs (accel/vcpu.c) ---- */
 
@@ -180,8 +188,9 @@ struct VCpu {
     pthread_t thread;
     int tid;
     bool has_thread, created, stop_requested, stopped, unplug, exit_request;
-    bool halted;
+    bool halted;              /* waits for ops->has_work; set by the accelerator */
     GQueue work;
+    pthread_cond_t wake;
     void *accel_data;
 };
 

@@ -34,15 +34,24 @@ typedef enum MemResult {
 } MemResult;
 
 typedef struct MemoryRegionOps {
-    /* offset within the region, size in bytes (impl.min..impl.max). Values are zero-extended. */
+    /*
+     * offset within the region, size in bytes (impl.min..impl.max). Values are zero-extended. A NULL slot
+     * refuses the access.
+     */
     uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
     void (*write)(void *opaque, uint64_t offset, uint64_t value, unsigned size);
-    /* What the guest may use; others are MEM_UNASSIGNED. 0 means 1..8 (I/O ports: 1..4). */
+    /*
+     * What the guest may use; others are MEM_UNASSIGNED. 0 means 1..8. Where unaligned is false, an
+     * unaligned access is first cut into aligned ones, as a bus does.
+     */
     struct {
         uint8_t min, max;
         bool unaligned;
     } valid;
-    /* What the callbacks handle; other valid sizes are split or widened. 0 means 1..4. */
+    /*
+     * What the callbacks handle; other valid sizes are split or widened. 0 means 1..4. A widened read
+     * is aligned down; a widened write has zero in the bytes that the guest did not write.
+     */
     struct {
         uint8_t min, max;
         bool unaligned;
@@ -52,9 +61,16 @@ typedef struct MemoryRegionOps {
     bool reentrant; /* a device's DMA may reach this region while it handles an access */
 } MemoryRegionOps;
 
-/* `owner` lives at least as long as the region (it is referenced while the region is mapped). */
+/*
+ * `owner` lives at least as long as the region (it is referenced while the region is visible in an
+ * address space or mapped by address_space_map()). It also names the device for the re-entrancy guard
+ * (memory/guard.h). NULL: nobody.
+ */
+/*
+ * For containers, I/O and aliases size 0 means 2^64, here and in memory_region_set_size() and
+ * memory_region_size(); a region of no size is a disabled one.
+ */
 MemoryRegion *memory_region_new_container(Object *owner, const char *name, uint64_t size);
-/* size 0 means 2^64. */
 MemoryRegion *memory_region_new_io(Object *owner, const MemoryRegionOps *ops, void *opaque,
                                    const char *name, uint64_t size);
 /* Fresh anonymous zero RAM. */
@@ -69,7 +85,10 @@ MemoryRegion *memory_region_new_ram_ptr(Object *owner, const char *name, uint64_
                                         int fd, uint64_t fd_offset);
 MemoryRegion *memory_region_new_alias(Object *owner, const char *name, MemoryRegion *target,
                                       uint64_t offset, uint64_t size);
-/* Drops the creator's hold; must be out of every container. Freed after an RCU grace period. */
+/*
+ * Drops the creator's hold; must be out of every container (its subregions are taken out of it). Freed
+ * after an RCU grace period. NULL is ignored.
+ */
 void memory_region_free(MemoryRegion *region);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MemoryRegion, memory_region_free)
 
@@ -111,9 +130,14 @@ void memory_region_set_coalescing(MemoryRegion *region, uint64_t offset, uint64_
 
 /* Dirty logging. Each client has its own bitmap; one bit per 4 KiB page. */
 typedef enum DirtyClient { DIRTY_VGA, DIRTY_CODE, DIRTY_MIGRATION, DIRTY__MAX } DirtyClient;
+/* Every page is clean for the client when its log starts. */
 void memory_region_set_log(MemoryRegion *region, DirtyClient client, bool on);
+/* Any thread. */
 void memory_region_set_dirty(MemoryRegion *region, uint64_t offset, uint64_t size);
-/* Pull from the accelerator, then copy and clear the bits of [offset, offset+size) into bitmap. */
+/*
+ * Pull from the accelerator, then copy and clear the bits of the pages that [offset, offset+size)
+ * touches into bitmap, whose bit 0 is the first of them.
+ */
 void memory_region_snapshot_dirty(MemoryRegion *region, DirtyClient client, uint64_t offset,
                                   uint64_t size, unsigned long *bitmap);
 bool memory_region_test_dirty(MemoryRegion *region, DirtyClient client, uint64_t offset,
@@ -123,7 +147,7 @@ bool memory_region_test_dirty(MemoryRegion *region, DirtyClient client, uint64_t
 AddressSpace *address_space_new(MemoryRegion *root, const char *name);
 void address_space_free(AddressSpace *as);
 
-/* Copy len bytes. The result ORs what happened along the way; unassigned reads fill with 0xff. */
+/* Copy len bytes, wrapping at 2^64. The result ORs what happened along the way; unassigned reads fill with 0xff. */
 MemResult address_space_read(AddressSpace *as, uint64_t addr, void *buf, uint64_t len);
 MemResult address_space_write(AddressSpace *as, uint64_t addr, const void *buf, uint64_t len);
 /* Write even to ROM (loaders, debuggers). I/O regions are skipped. */
@@ -155,9 +179,9 @@ typedef struct MemorySection {
     AddressSpace *as;
     MemoryRegion *region;
     uint64_t addr;   /* in the address space */
-    uint64_t size;
+    uint64_t size;   /* 0: 2^64; for eventfds: of the access, 0: any */
     uint64_t offset; /* in region */
-    bool readonly;
+    bool readonly;   /* the guest's writes must not reach the memory */
     bool romd;       /* rom device in read mode, RAM or ROM: memory can be mapped */
 } MemorySection;
 
@@ -173,6 +197,8 @@ struct MemoryListener {
     void (*log_stop)(MemoryListener *listener, const MemorySection *section);
     /* Fetch dirty bits into memory_region_set_dirty(). */
     void (*log_sync)(MemoryListener *listener, const MemorySection *section);
+    /* Bits were handed out and cleared: writes to the section must be noticed again from now on. */
+    void (*log_clear)(MemoryListener *listener, const MemorySection *section);
     void (*eventfd_add)(MemoryListener *listener, const MemorySection *section, bool match_data,
                         uint64_t data, EventNotifier *notifier); /* section: exact addr and size */
     void (*eventfd_del)(MemoryListener *listener, const MemorySection *section, bool match_data,
@@ -187,13 +213,14 @@ void memory_listener_register(MemoryListener *listener, AddressSpace *as);
 void memory_listener_unregister(MemoryListener *listener);
 
 /*
- * The two spaces of a PC. Made by memory_init() before any device; the roots are containers of
- * 2^64 and 64 KiB.
+ * The two spaces of a PC. Made by memory_init() before any device, on the main thread; the roots are
+ * containers of 2^64 and 64 KiB. memory_cleanup() waits for every reader: other threads that use
+ * memory have ended.
  */
 void memory_init(void);
 void memory_cleanup(void);
-extern AddressSpace *address_space_memory(void);
-extern AddressSpace *address_space_io(void);
+AddressSpace *address_space_memory(void);
+AddressSpace *address_space_io(void);
 MemoryRegion *memory_system(void);
 MemoryRegion *memory_io(void);
 
