@@ -133,7 +133,7 @@ class Machine:
         self.process.stdin.flush()
 
     def expect(self, text, seconds):
-        """Wait until the console says `text` after what earlier calls found; return what led to it."""
+        """Wait until the console says `text` beyond earlier finds; return what led to it."""
         deadline = time.monotonic() + seconds
         while True:
             found = self.console.find(text, self._seen)
@@ -157,7 +157,7 @@ class Machine:
     # --- both
 
     def _pump(self, deadline):
-        """Take in what has arrived, waiting at most to the deadline; False when nothing will come."""
+        """Take in what arrives before the deadline; False when nothing more will come."""
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             return False

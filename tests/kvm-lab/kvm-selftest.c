@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks one question of a host: does its /dev/kvm run guest code? It shares nothing with Vireo but the
- * kernel's ioctls, so that a failing boot in the KVM lab can be told apart from a broken lab.
+ * Asks one question of a host: does its /dev/kvm run guest code? It shares nothing with Vireo but
+ * the kernel's ioctls, so that a failing boot in the KVM lab can be told from a broken lab.
  *
  * One page of real-mode code adds two numbers, writes the sum to a port, reads a port back, and
  * halts. Source of the ioctls: Linux Documentation/virt/kvm/api.rst.

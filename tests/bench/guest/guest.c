@@ -2,8 +2,9 @@
 /*
  * The bench guest: measures what leaving a guest costs, from inside, at native speed on any KVM.
  *
- * It is an ELF64 file with a PVH note, for `-M microvm -kernel` (or any machine that takes PVH). Its
- * first serial byte, '>', leaves at the very entry. Then come the words of its command line, in order:
+ * It is an ELF64 file with a PVH note, for `-M microvm -kernel` (or any machine that takes PVH).
+ * Its first serial byte, '>', leaves at the very entry. Then come the words of its command line, in
+ * order:
  *
  *   io-user[=N]      read COM1's scratch register: an exit to a device model in userspace
  *   io-none[=N]      write port 0x80, which a machine may or may not implement
@@ -233,7 +234,7 @@ static void set_gates(void)
 }
 
 /*
- * KVM's clock page tells nanoseconds = (ticks << shift) * mul >> 32, from which the frequency follows.
+ * KVM's clock page tells nanoseconds = (ticks << shift) * mul >> 32; the frequency follows.
  */
 static uint64_t tsc_khz(void)
 {
