@@ -39,7 +39,6 @@ static bool get_json_bool(Object *obj, const Property *prop, json_object *value,
 static bool parse_as_bool(Object *obj, const Property *prop, void *field, const char *text,
                           GError **error)
 {
-    g_autoptr(GError) reason = NULL;
     json_object *value;
     bool on;
     bool ok;
@@ -281,7 +280,13 @@ static void int64_default(Object *obj, const Property *prop, void *field)
 static bool int64_set(Object *obj, const Property *prop, void *field, json_object *value,
                       GError **error)
 {
-    return get_json_signed(obj, prop, value, INT64_MIN, INT64_MAX, field, error);
+    int64_t number;
+
+    if (!get_json_signed(obj, prop, value, INT64_MIN, INT64_MAX, &number, error)) {
+        return false;
+    }
+    *(int64_t *)field = number;
+    return true;
 }
 
 static json_object *int64_get(Object *obj, const Property *prop, const void *field)

@@ -95,10 +95,9 @@ typedef enum PropOnOffAuto { PROP_AUTO, PROP_ON, PROP_OFF } PropOnOffAuto;
 #define PROP_LINK(n, S, f, type, desc) { PROP_FIELD_(prop_kind_link, n, S, f, desc), .arg = (type) }
 /* uint8_t[16]; text "auto" makes a random one. */
 #define PROP_UUID(n, S, f, desc) { PROP_FIELD_(prop_kind_uuid, n, S, f, desc) }
-/* Computed: no storage. */
+/* Computed: no storage. Read-only if s is NULL. */
 #define PROP_COMPUTED(n, k, g, s, desc) \
-    { .name = (n), .kind = &(k), .get = (g), .set = (s), .description = (desc), \
-      .flags = (s) ? PROP_LIVE : PROP_READ_ONLY }
+    { .name = (n), .kind = &(k), .get = (g), .set = (s), .description = (desc), .flags = PROP_LIVE }
 #define PROP_END { .name = NULL }
 
 #endif
