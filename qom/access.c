@@ -14,7 +14,9 @@ typedef struct Global {
     bool used;
 } Global;
 
-/* Command line and machine version speak for the whole process; filled before any device is made. */
+/*
+ * Command line and machine version speak for the whole process; filled before any device is made.
+ */
 static GPtrArray *globals;
 
 static bool collect_name(const TypeInfo *owner, const Property *prop, void *opaque)

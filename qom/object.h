@@ -3,15 +3,16 @@
  * Objects: everything that a person can name, list, set or plug is an object with a type.
  *
  * A type is one `static const TypeInfo` in the file that implements it, announced by QOM_TYPE(). It
- * names a parent type; the chain ends in "object". Each level of the chain adds properties and steps of life:
- * instance_init runs from the root type to the leaf, instance_finalize from leaf to root. `hooks` is a
- * table whose struct the root class of that family defines (DeviceHooks for "device", UserObjectHooks
- * for -object types); every level may have its own. `ops` is the leaf's data for its bus or
- * subsystem (PciDeviceOps, ChardevOps, ...): the nearest non-NULL one up the chain counts.
+ * names a parent type; the chain ends in "object". Each level of the chain adds properties and
+ * steps of life: instance_init runs from the root type to the leaf, instance_finalize from leaf to
+ * root. `hooks` is a table whose struct the root class of that family defines (DeviceHooks for
+ * "device", UserObjectHooks for -object types); every level may have its own. `ops` is the leaf's
+ * data for its bus or subsystem (PciDeviceOps, ChardevOps, ...): the nearest non-NULL one up the
+ * chain counts.
  *
  * Objects are reference-counted and live in one tree whose root is object_root(): "/machine",
- * "/objects", "/chardevs". A parent owns a reference to each child. All with the VM lock held, if not
- * said otherwise.
+ * "/objects", "/chardevs". A parent owns a reference to each child. All with the VM lock held, if
+ * not said otherwise.
  */
 #ifndef VIREO_QOM_OBJECT_H
 #define VIREO_QOM_OBJECT_H
@@ -60,8 +61,8 @@ struct Object {
 };
 
 /*
- * Announce a type. The pointer goes into a linker section, so that a registered type costs nothing at
- * start-up; the registry is a hash made at first look-up.
+ * Announce a type. The pointer goes into a linker section, so that a registered type costs nothing
+ * at start-up; the registry is a hash made at first look-up.
  */
 #define QOM_TYPE(info)                                                                             \
     static const TypeInfo *const info##_entry                                                      \
@@ -80,7 +81,9 @@ GPtrArray *type_list(const char *ancestor, bool include_abstract);
 /* The nearest non-NULL ops up the chain, or NULL. */
 const void *type_ops(const TypeInfo *type);
 
-/* A new object with one reference and default property values. The type must exist and be concrete. */
+/*
+ * A new object with one reference and default property values. The type must exist and be concrete.
+ */
 Object *object_new(const char *type_name);
 Object *object_new_with_type(const TypeInfo *type);
 Object *object_ref(Object *obj);
@@ -109,7 +112,9 @@ bool object_add_child(Object *parent, const char *name, Object *child, GError **
 /* Drops the parent's reference. */
 void object_unparent(Object *obj);
 Object *object_child(Object *parent, const char *name);
-/* Absolute ("/machine/unattached") or partial ("serial0") path; sets *ambiguous if several match. */
+/*
+ * Absolute ("/machine/unattached") or partial ("serial0") path; sets *ambiguous if several match.
+ */
 Object *object_resolve(const char *path, bool *ambiguous);
 /* The caller's; NULL if not in the tree. */
 char *object_path(const Object *obj);
@@ -120,8 +125,8 @@ void object_add_link(Object *obj, const char *name, const char *type, Object **t
 
 /*
  * Properties (qom/property.h). Values are JSON; a caller that has only text uses _parse. Setting
- * refuses read-only properties, values out of range and, for sealed objects (realized devices, complete
- * user objects), properties not marked PROP_LIVE.
+ * refuses read-only properties, values out of range and, for sealed objects (realized devices,
+ * complete user objects), properties not marked PROP_LIVE.
  */
 bool object_property_set(Object *obj, const char *name, json_object *value, GError **error);
 bool object_property_parse(Object *obj, const char *name, const char *text, GError **error);
@@ -138,7 +143,8 @@ void type_foreach_property(const TypeInfo *type,
                            void *opaque);
 /*
  * -global DRIVER.PROP=VALUE and machine-version defaults: applied by object_new() to every object
- * whose type is_a driver, in order. Strings are copied. A global that never applied can be asked for.
+ * whose type is_a driver, in order. Strings are copied. A global that never applied can be asked
+ * for.
  */
 void object_add_global(const char *driver, const char *property, const char *value);
 /* The first error from applying globals to obj, if any; asked by device/object creation. */

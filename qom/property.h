@@ -16,8 +16,8 @@ typedef struct Object Object;
 typedef struct Property Property;
 
 /*
- * How a kind of value is stored and spoken. Kinds that need a layer's objects (chardev, netdev, drive)
- * are defined by that layer. `field` points at the property's storage inside the object.
+ * How a kind of value is stored and spoken. Kinds that need a layer's objects (chardev, netdev,
+ * drive) are defined by that layer. `field` points at the property's storage inside the object.
  */
 typedef struct PropertyKind {
     const char *type_name; /* as help and qom-list show it: "bool", "uint32", "str" */
@@ -54,8 +54,8 @@ struct Property {
     uint64_t max;            /* integers: upper bound, 0 = the type's own */
     const void *arg;         /* enum name table (NULL-terminated), link type name, ... */
     /*
-     * Computed properties: used instead of kind->set/get when not NULL. kind still gives the type's name and text
-     * parsing to JSON.
+     * Computed properties: used instead of kind->set/get when not NULL. kind still gives the type's
+     * name and text parsing to JSON.
      */
     json_object *(*get)(Object *obj, const Property *prop);
     bool (*set)(Object *obj, const Property *prop, json_object *value, GError **error);

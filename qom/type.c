@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The type registry. Types announce themselves through the linker section vireo_types; the hash over
- * it is made at the first look-up. Readers take no lock: a module that registers a type later replaces the
- * whole hash. The registry is the process's by nature, hence its file-scope state.
+ * The type registry. Types announce themselves through the linker section vireo_types; the hash
+ * over it is made at the first look-up. Readers take no lock: a module that registers a type later
+ * replaces the whole hash. The registry is the process's by nature, hence its file-scope state.
  */
 #include "qom/object.h"
 

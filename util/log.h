@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The debugging log (-d ITEMS, -D FILE): off unless asked for. Guest errors are rate-limited, so that a guest
- * cannot fill the host's disk.
+ * The debugging log (-d ITEMS, -D FILE): off unless asked for. Guest errors are rate-limited, so
+ * that a guest cannot fill the host's disk.
  */
 #ifndef VIREO_UTIL_LOG_H
 #define VIREO_UTIL_LOG_H
@@ -26,7 +26,9 @@ void log_printf(LogItem item, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 void log_guest_error(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void log_unimplemented(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
-/* "guest_errors,unimp", "help" is the caller's affair. Unknown items: an error naming the nearest. */
+/*
+ * "guest_errors,unimp", "help" is the caller's affair. Unknown items: an error naming the nearest.
+ */
 bool log_set_items(const char *items, GError **error);
 /* NULL: stderr. "%d" in path becomes the process id. */
 bool log_set_file(const char *path, GError **error);

@@ -3,9 +3,9 @@
  * The event loop. Every loop owns an epoll set, an eventfd that wakes it, a queue of posted
  * callbacks and its timers.
  *
- * An iothread's loop sleeps in epoll_pwait2(). The main loop is a GSource whose one descriptor is the
- * epoll set; glib sleeps in main_poll(), our poll function, which releases the VM lock meanwhile and
- * cuts the sleep at the nearest timer with nanosecond precision.
+ * An iothread's loop sleeps in epoll_pwait2(). The main loop is a GSource whose one descriptor is
+ * the epoll set; glib sleeps in main_poll(), our poll function, which releases the VM lock
+ * meanwhile and cuts the sleep at the nearest timer with nanosecond precision.
  *
  * Waking: a poster puts its callback into the queue and then looks at `sleeping`; the loop sets
  * `sleeping` and then looks at the queue. One of the two sees the other. Only the first poster of a
@@ -115,8 +115,8 @@ static bool bhs_pending(Loop *loop)
 }
 
 /*
- * Run what is queued now; what is queued meanwhile waits for the next round, so that descriptors get
- * their turn. A nested loop_iterate() may take entries from under us: never wait for a count.
+ * Run what is queued now; what is queued meanwhile waits for the next round, so that descriptors
+ * get their turn. A nested loop_iterate() may take entries from under us: never wait for a count.
  */
 static bool run_bhs(Loop *loop)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists of callbacks that a subsystem runs when something happened (reset done, machine ready, exit). */
+/*
+ * Lists of callbacks that a subsystem runs when something happened (reset done, machine ready,
+ * exit).
+ */
 #ifndef VIREO_UTIL_NOTIFY_H
 #define VIREO_UTIL_NOTIFY_H
 

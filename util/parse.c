@@ -125,7 +125,8 @@ bool parse_uint64(const char *text, uint64_t *value, GError **error)
     if (ok && *at == '\0') {
         return true;
     }
-    error_setf(error, !ok && at != text ? "number '%s' is too large" : "'%s' is not a number", text);
+    error_setf(error, !ok && at != text ? "number '%s' is too large" : "'%s' is not a number",
+               text);
     return false;
 }
 

@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 /*
- * "512", "1.5G", "64k", "0x1000": bytes, with suffixes b k m g t p e in powers of 1024, either case.
- * A bare number is multiplied by default_unit (1, or MiB for -m). Refuses negative, overflow, junk.
+ * "512", "1.5G", "64k", "0x1000": bytes, with suffixes b k m g t p e in powers of 1024, either
+ * case. A bare number is multiplied by default_unit (1, or MiB for -m). Refuses negative, overflow,
+ * junk.
  */
 bool parse_size(const char *text, uint64_t default_unit, uint64_t *bytes, GError **error);
 /* Decimal, 0x hex or 0 octal, the whole text. */

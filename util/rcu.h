@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Read-copy-update: liburcu's memb flavour under its usual short names (rcu_read_lock(),
- * rcu_dereference(), synchronize_rcu(), call_rcu()). Threads made by thread_create() and the
- * main thread are registered readers; any other thread must register itself. A read section must not
+ * rcu_dereference(), synchronize_rcu(), call_rcu()). Threads made by thread_create() and the main
+ * thread are registered readers; any other thread must register itself. A read section must not
  * wait: neither for a lock that is held around synchronize_rcu() nor in a coroutine yield.
  */
 #ifndef VIREO_UTIL_RCU_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clocks and timers. Each loop has one binary heap of timers per clock. The virtual clock is one per
- * process (there is one VM), so its state is at file scope; it is read without a lock.
+ * Clocks and timers. Each loop has one binary heap of timers per clock. The virtual clock is one
+ * per process (there is one VM), so its state is at file scope; it is read without a lock.
  */
 #include "util/timer.h"
 

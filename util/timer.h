@@ -4,8 +4,8 @@
  *
  * VM_CLOCK_VIRTUAL is the guest's time: it stops while the VM is stopped and, under the qtest
  * accelerator, moves only when the test says so. Device models use it for everything the guest can
- * see. VM_CLOCK_REALTIME is the host's monotonic clock, for host-side time-outs. VM_CLOCK_HOST is wall time (it may
- * jump), for the RTC.
+ * see. VM_CLOCK_REALTIME is the host's monotonic clock, for host-side time-outs. VM_CLOCK_HOST is
+ * wall time (it may jump), for the RTC.
  */
 #ifndef VIREO_UTIL_TIMER_H
 #define VIREO_UTIL_TIMER_H
@@ -48,7 +48,10 @@ Timer *timer_new_virtual(LoopFn *fn, void *opaque);
 void timer_free(Timer *timer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Timer, timer_free)
 
-/* Arm (or re-arm) to fire once when the clock reaches `expire_ns`; a past time fires soon. Any thread. */
+/*
+ * Arm (or re-arm) to fire once when the clock reaches `expire_ns`; a past time fires soon. Any
+ * thread.
+ */
 void timer_mod(Timer *timer, int64_t expire_ns);
 void timer_del(Timer *timer);
 bool timer_pending(const Timer *timer);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The VM lock protects device models, the object tree, the memory tree and the run state. The main
- * thread holds it except while its loop sleeps; a vCPU thread takes it only to enter a device model;
- * iothreads do not take it. It is not recursive: memory dispatch asks vm_lock_held() first.
+ * thread holds it except while its loop sleeps; a vCPU thread takes it only to enter a device
+ * model; iothreads do not take it. It is not recursive: memory dispatch asks vm_lock_held() first.
  */
 #ifndef VIREO_UTIL_VM_LOCK_H
 #define VIREO_UTIL_VM_LOCK_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Saved state: a const table beside the struct says which fields are saved, in which order and width.
- * All numbers are big-endian on the wire (QEMU's documented migration stream). The codec here writes
- * and reads one object's bytes; sections, framing and transport belong to migration/.
+ * Saved state: a const table beside the struct says which fields are saved, in which order and
+ * width. All numbers are big-endian on the wire (QEMU's documented migration stream). The codec
+ * here writes and reads one object's bytes; sections, framing and transport belong to migration/.
  *
  * Incoming bytes are hostile: a field may carry a validator, lengths and counts are bounded by the
  * receiving struct, and an error names object, field and offset.
