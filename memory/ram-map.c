@@ -38,7 +38,7 @@ static uint64_t mapping_align(const RamMapping *mapping, uint64_t page)
 /* Advice is only that: a kernel without KSM or huge pages refuses, and nothing is lost. */
 static void advise(void *host, uint64_t size, const RamMapping *mapping)
 {
-    if (mapping->fd < 0 && size >= HUGE_PAGE) {
+    if (size >= HUGE_PAGE) {
         madvise(host, size, MADV_HUGEPAGE);
     }
     if (mapping->merge) {
