@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory-backend-file: memory that is a file's contents, or a nameless file in a directory (a hugetlbfs
- * mount, say). A file that is absent is made, an empty one gets the size, a larger one is used in part.
+ * memory-backend-file: memory that is a file's contents, or a nameless file in a directory (a
+ * hugetlbfs mount, say). A file that is absent is made, an empty one gets the size, a larger one is
+ * used in part.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory-backend-memfd: memory that a descriptor names (memfd_create(2)), to be shared by passing it. */
+/*
+ * memory-backend-memfd: memory that a descriptor names (memfd_create(2)), to be shared by passing
+ * it.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>

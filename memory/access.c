@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Access to an address space, from any thread. The view is read in an RCU section, which is left while
- * a device model runs (that may wait for the VM lock, and take long); the region is pinned instead.
- * Ranges are walked one after the other: an access may cross from RAM to I/O to nothing.
+ * Access to an address space, from any thread. The view is read in an RCU section, which is left
+ * while a device model runs (that may wait for the VM lock, and take long); the region is pinned
+ * instead. Ranges are walked one after the other: an access may cross from RAM to I/O to nothing.
  */
 #include <string.h>
 
@@ -378,14 +378,17 @@ void *address_space_map(AddressSpace *as, uint64_t addr, uint64_t *len, bool is_
 void address_space_unmap(AddressSpace *as, void *host, uint64_t len, bool is_write,
                          uint64_t written)
 {
+    MemoryRegion *region;
     uint64_t offset;
-    MemoryRegion *region = memory_region_from_host(host, &offset);
 
+    rcu_read_lock();
+    region = memory_region_from_host(host, &offset);
     g_assert(region);
     if (is_write && written) {
         region_note_write(region, offset, MIN(written, len));
     }
     region_unpin(region);
+    rcu_read_unlock();
 }
 
 MemoryRegion *address_space_translate(AddressSpace *as, uint64_t addr, uint64_t *offset,

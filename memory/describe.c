@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text for `info mtree`: the tree (disabled regions marked), or the flat views and who shares them. */
+/*
+ * Text for `info mtree`: the tree (disabled regions marked), or the flat views and who shares them.
+ */
 #include "memory/internal.h"
 #include "util/vm-lock.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dirty bitmaps. Any thread sets bits (or finds them set: the common case costs a load); a client takes
- * them with an exchange, so no write falls between looking and clearing.
+ * Dirty bitmaps. Any thread sets bits (or finds them set: the common case costs a load); a client
+ * takes them with an exchange, so no write falls between looking and clearing.
  */
 #include <string.h>
 

@@ -2,9 +2,9 @@
 /*
  * From a tree of regions to a sorted array of ranges, and look-up in it.
  *
- * Rendering walks the tree in order of precedence; each leaf fills what is still free inside its clip
- * window. Ends are 128 bits wide because a window may end at 2^64, and an aliased region may begin
- * below 0.
+ * Rendering walks the tree in order of precedence; each leaf fills what is still free inside its
+ * clip window. Ends are 128 bits wide because a window may end at 2^64, and an aliased region may
+ * begin below 0.
  */
 #include "memory/internal.h"
 #include "util/vm-lock.h"
@@ -294,8 +294,8 @@ unsigned flatview_lower_bound(const FlatView *view, uint64_t addr)
 
 /*
  * The last range found, per thread, for a few views. A view's id is never used again, so a slot
- * whose id is right belongs to the view that the caller's RCU section keeps alive. File scope because a
- * thread-local has to be.
+ * whose id is right belongs to the view that the caller's RCU section keeps alive. File scope
+ * because a thread-local has to be.
  */
 #define FIND_SLOTS 8
 static __thread struct {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A device cannot re-enter itself by DMA: while one of its callbacks runs, an access by the same thread that
- * leads back to a region of the same owner is refused (MEM_BUSY, logged as the guest's error).
+ * A device cannot re-enter itself by DMA: while one of its callbacks runs, an access by the same
+ * thread that leads back to a region of the same owner is refused (MEM_BUSY, logged as the guest's
+ * error).
  *
  * Memory dispatch guards I/O callbacks itself. A device whose timers or deferred callbacks do DMA
  * guards those with this.
@@ -20,8 +21,8 @@ struct MemoryGuard {
 };
 
 /*
- * Any thread. False if owner is busy already on this thread, or nesting is too deep: then do not exit.
- * A NULL owner only counts for depth. guard lives on the caller's stack.
+ * Any thread. False if owner is busy already on this thread, or nesting is too deep: then do not
+ * exit. A NULL owner only counts for depth. guard lives on the caller's stack.
  */
 bool memory_guard_enter(MemoryGuard *guard, const void *owner) G_GNUC_WARN_UNUSED_RESULT;
 void memory_guard_exit(MemoryGuard *guard);

@@ -4,12 +4,13 @@
  *
  * Life of a region. `refs` (VM lock) counts the creator, aliases of the region, and one while the
  * region is pinned. `pins` (atomic) counts the views it appears in and the mappings that
- * address_space_map() handed out, and I/O under way; only a view, built with the VM lock held, raises it from 0. While
- * pinned, the owner is referenced. When the last pin goes, on whatever thread, the region is queued
- * and the main loop drops the owner's reference and the pin's (object references need the VM lock).
+ * address_space_map() handed out, and I/O under way; only a view, built with the VM lock held,
+ * raises it from 0. While pinned, the owner is referenced. When the last pin goes, on whatever
+ * thread, the region is queued and the main loop drops the owner's reference and the pin's (object
+ * references need the VM lock).
  *
- * A view that is replaced waits for an RCU grace period and then drops its pins. The writer, who has
- * the VM lock, does not wait.
+ * A view that is replaced waits for an RCU grace period and then drops its pins. The writer, who
+ * has the VM lock, does not wait.
  */
 #ifndef VIREO_MEMORY_INTERNAL_H
 #define VIREO_MEMORY_INTERNAL_H
@@ -122,6 +123,8 @@ struct AddressSpace {
     struct rcu_head rcu;
 };
 
+typedef struct RamList RamList;
+
 /* The one mutable object of this layer: the process is one virtual machine (see memory.c). */
 typedef struct MemoryState {
     unsigned depth;     /* open transactions */
@@ -132,6 +135,12 @@ typedef struct MemoryState {
     MemoryRegion *io;
     AddressSpace *system_space;
     AddressSpace *io_space;
+    RamList *ram_list; /* published under RCU (ram-block.c) */
+    uint64_t last_ram_serial;
+    /* Regions without a pin, for the main loop (reclaim.c). */
+    GMutex reclaim_lock;
+    GQueue reclaim_regions;
+    struct LoopBh *reclaim_bh;
 } MemoryState;
 MemoryState *memory_state(void);
 
@@ -145,6 +154,7 @@ void region_ref(MemoryRegion *region);
 void region_unref(MemoryRegion *region);
 /* From a view's construction (VM lock), or where a pin is known to exist already (any thread). */
 void region_pin(MemoryRegion *region);
+/* In an RCU read section or callback. */
 void region_unpin(MemoryRegion *region);
 bool region_is_rom_device(const MemoryRegion *region);
 /* Does a listener care about writes to it? (The software CPU's own client is not for listeners.) */
@@ -152,8 +162,10 @@ bool region_logging(const MemoryRegion *region);
 
 /* reclaim.c */
 void reclaim_init(void);
-/* Any thread. */
+/* Any thread, in an RCU read section or callback. */
 void reclaim_queue(MemoryRegion *region);
+/* The region is going: a thread that saw the last pin go, and was slow to say so, comes too late. */
+void reclaim_forget(MemoryRegion *region);
 /* VM lock. Finish what is queued now. */
 void reclaim_run(void);
 /* Wait for all readers and finish everything. No reader may be waiting for the VM lock. */

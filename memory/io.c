@@ -3,9 +3,9 @@
  * Entering a device model: is the size allowed, which calls does it become, who may be running
  * already, which lock.
  *
- * One guest access goes through three steps. An unaligned one is cut into aligned ones, as a bus does,
- * unless the region takes it whole. Each is checked against valid. Each is then cut (impl.max) or
- * widened (impl.min) for the callbacks.
+ * One guest access goes through three steps. An unaligned one is cut into aligned ones, as a bus
+ * does, unless the region takes it whole. Each is checked against valid. Each is then cut
+ * (impl.max) or widened (impl.min) for the callbacks.
  */
 #include "memory/guard.h"
 #include "memory/internal.h"
@@ -75,7 +75,10 @@ static uint64_t swap_bytes(uint64_t value, unsigned size)
     return __builtin_bswap64(value) >> (64 - 8 * size);
 }
 
-/* The next piece of an access, of which `left` bytes remain, that is aligned as the region needs it. */
+/*
+ * The next piece of an access, of which `left` bytes remain, that is aligned as the region needs
+ * it.
+ */
 static unsigned aligned_piece(const MemoryRegionOps *ops, uint64_t offset, unsigned left)
 {
     unsigned size = left;

@@ -3,9 +3,10 @@
  * The guest's physical memory as a tree of regions.
  *
  * A region is RAM, ROM, I/O (a callback table), an alias of part of another region, or a container
- * that gives places to subregions. Where siblings overlap, the higher priority wins; between equals the later one.
- * An AddressSpace flattens the tree under a root into an immutable FlatView, which readers use under
- * RCU; listeners (KVM's slots, ioeventfds, a software CPU's TLB) are told the differences.
+ * that gives places to subregions. Where siblings overlap, the higher priority wins; between equals
+ * the later one. An AddressSpace flattens the tree under a root into an immutable FlatView, which
+ * readers use under RCU; listeners (KVM's slots, ioeventfds, a software CPU's TLB) are told the
+ * differences.
  *
  * Building and changing the tree: VM lock held. Access (address_space_*): any thread; I/O callbacks
  * run with the VM lock held, taken on the way unless the region is lockless.
@@ -35,8 +36,8 @@ typedef enum MemResult {
 
 typedef struct MemoryRegionOps {
     /*
-     * offset within the region, size in bytes (impl.min..impl.max). Values are zero-extended. A NULL slot
-     * refuses the access.
+     * offset within the region, size in bytes (impl.min..impl.max). Values are zero-extended. A
+     * NULL slot refuses the access.
      */
     uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
     void (*write)(void *opaque, uint64_t offset, uint64_t value, unsigned size);
@@ -49,8 +50,8 @@ typedef struct MemoryRegionOps {
         bool unaligned;
     } valid;
     /*
-     * What the callbacks handle; other valid sizes are split or widened. 0 means 1..4. A widened read
-     * is aligned down; a widened write has zero in the bytes that the guest did not write.
+     * What the callbacks handle; other valid sizes are split or widened. 0 means 1..4. A widened
+     * read is aligned down; a widened write has zero in the bytes that the guest did not write.
      */
     struct {
         uint8_t min, max;
@@ -63,8 +64,8 @@ typedef struct MemoryRegionOps {
 
 /*
  * `owner` lives at least as long as the region (it is referenced while the region is visible in an
- * address space or mapped by address_space_map()). It also names the device for the re-entrancy guard
- * (memory/guard.h). NULL: nobody.
+ * address space or mapped by address_space_map()). It also names the device for the re-entrancy
+ * guard (memory/guard.h). NULL: nobody.
  */
 /*
  * For containers, I/O and aliases size 0 means 2^64, here and in memory_region_set_size() and
@@ -80,14 +81,16 @@ MemoryRegion *memory_region_new_rom(Object *owner, const char *name, uint64_t si
 /* ROM whose writes go to ops (flash). */
 MemoryRegion *memory_region_new_rom_device(Object *owner, const MemoryRegionOps *ops, void *opaque,
                                            const char *name, uint64_t size, GError **error);
-/* RAM that someone else mapped: borrowed, at least as long as the region lives. fd -1 if anonymous. */
+/*
+ * RAM that someone else mapped: borrowed, at least as long as the region lives. fd -1 if anonymous.
+ */
 MemoryRegion *memory_region_new_ram_ptr(Object *owner, const char *name, uint64_t size, void *host,
                                         int fd, uint64_t fd_offset);
 MemoryRegion *memory_region_new_alias(Object *owner, const char *name, MemoryRegion *target,
                                       uint64_t offset, uint64_t size);
 /*
- * Drops the creator's hold; must be out of every container (its subregions are taken out of it). Freed
- * after an RCU grace period. NULL is ignored.
+ * Drops the creator's hold; must be out of every container (its subregions are taken out of it).
+ * Freed after an RCU grace period. NULL is ignored.
  */
 void memory_region_free(MemoryRegion *region);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MemoryRegion, memory_region_free)
@@ -147,7 +150,10 @@ bool memory_region_test_dirty(MemoryRegion *region, DirtyClient client, uint64_t
 AddressSpace *address_space_new(MemoryRegion *root, const char *name);
 void address_space_free(AddressSpace *as);
 
-/* Copy len bytes, wrapping at 2^64. The result ORs what happened along the way; unassigned reads fill with 0xff. */
+/*
+ * Copy len bytes, wrapping at 2^64. The result ORs what happened along the way; unassigned reads
+ * fill with 0xff.
+ */
 MemResult address_space_read(AddressSpace *as, uint64_t addr, void *buf, uint64_t len);
 MemResult address_space_write(AddressSpace *as, uint64_t addr, const void *buf, uint64_t len);
 /* Write even to ROM (loaders, debuggers). I/O regions are skipped. */
@@ -159,17 +165,17 @@ MemResult address_space_set(AddressSpace *as, uint64_t addr, uint8_t byte, uint6
 bool address_space_is_ram(AddressSpace *as, uint64_t addr, uint64_t len);
 
 /*
- * Direct access to RAM for a time: *len shrinks to what is contiguous. NULL if the address is not RAM
- * (or is ROM and is_write). Any thread. unmap marks dirty what was written and drops the region's
- * reference.
+ * Direct access to RAM for a time: *len shrinks to what is contiguous. NULL if the address is not
+ * RAM (or is ROM and is_write). Any thread. unmap marks dirty what was written and drops the
+ * region's reference.
  */
 void *address_space_map(AddressSpace *as, uint64_t addr, uint64_t *len, bool is_write);
 void address_space_unmap(AddressSpace *as, void *host, uint64_t len, bool is_write,
                          uint64_t written);
 
 /*
- * Where an address leads: region (referenced by RCU only: valid inside the caller's RCU read section),
- * offset within it and the contiguous length. NULL if unassigned.
+ * Where an address leads: region (referenced by RCU only: valid inside the caller's RCU read
+ * section), offset within it and the contiguous length. NULL if unassigned.
  */
 MemoryRegion *address_space_translate(AddressSpace *as, uint64_t addr, uint64_t *offset,
                                       uint64_t *len);
@@ -213,9 +219,9 @@ void memory_listener_register(MemoryListener *listener, AddressSpace *as);
 void memory_listener_unregister(MemoryListener *listener);
 
 /*
- * The two spaces of a PC. Made by memory_init() before any device, on the main thread; the roots are
- * containers of 2^64 and 64 KiB. memory_cleanup() waits for every reader: other threads that use
- * memory have ended.
+ * The two spaces of a PC. Made by memory_init() before any device, on the main thread; the roots
+ * are containers of 2^64 and 64 KiB. memory_cleanup() waits for every reader: other threads that
+ * use memory have ended.
  */
 void memory_init(void);
 void memory_cleanup(void);

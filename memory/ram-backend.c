@@ -52,6 +52,9 @@ static bool host_nodes_parse(Object *obj, const Property *prop, void *field, con
     g_auto(GStrv) words = g_strsplit_set(text, ",:", -1);
     HostNodes nodes = { 0 };
 
+    if (!words[0]) {
+        return add_nodes(obj, &nodes, HOST_NODES_MAX, HOST_NODES_MAX, error);
+    }
     for (char **word = words; *word; word++) {
         g_auto(GStrv) ends = g_strsplit(*word, "-", 2);
         uint64_t first, last;

@@ -48,8 +48,8 @@ struct RamBackend {
 
 typedef struct RamBackendOps {
     /*
-     * Before the memory is mapped: check the type's own properties, set backend->fd if there is one, and what
-     * mapping needs beside it (fd_offset, align, readonly). NULL: nothing of its own.
+     * Before the memory is mapped: check the type's own properties, set backend->fd if there is
+     * one, and what mapping needs beside it (fd_offset, align, readonly). NULL: nothing of its own.
      */
     bool (*prepare)(RamBackend *backend, RamMapping *mapping, GError **error);
 } RamBackendOps;

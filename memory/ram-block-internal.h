@@ -18,7 +18,10 @@ struct RamBlock {
     char *idstr;
     MemoryRegion *region;
     uint64_t serial; /* order of creation */
-    /* One bit per RAM_PAGE_SIZE; made when a client first logs, kept until the block goes. Atomic access. */
+    /*
+     * One bit per RAM_PAGE_SIZE; made when a client first logs, kept until the block goes. Atomic
+     * access.
+     */
     unsigned long *dirty[DIRTY__MAX];
     void (*resized)(void *opaque, uint64_t size);
     void *opaque;

@@ -11,19 +11,15 @@
 #include "util/error.h"
 #include "util/vm-lock.h"
 
-typedef struct RamList {
+struct RamList {
     struct rcu_head rcu;
     unsigned count;
     RamBlock *blocks[];
-} RamList;
-
-/* One list for the process, as there is one memory tree (memory.c). */
-static RamList *ram_list;
-static uint64_t last_serial;
+};
 
 static const RamList *ram_list_get(void)
 {
-    return __atomic_load_n(&ram_list, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&memory_state()->ram_list, __ATOMIC_ACQUIRE);
 }
 
 static void ram_list_free_rcu(struct rcu_head *head)
@@ -34,7 +30,7 @@ static void ram_list_free_rcu(struct rcu_head *head)
 /* Publish a copy without `remove` and with `add`; either may be NULL. */
 static void ram_list_change(RamBlock *add, RamBlock *remove)
 {
-    RamList *old = ram_list;
+    RamList *old = memory_state()->ram_list;
     unsigned count = old ? old->count : 0;
     RamList *list = g_malloc0(sizeof(*list) + (count + 1) * sizeof(list->blocks[0]));
 
@@ -51,7 +47,7 @@ static void ram_list_change(RamBlock *add, RamBlock *remove)
     if (add) {
         list->blocks[list->count++] = add;
     }
-    __atomic_store_n(&ram_list, list, __ATOMIC_RELEASE);
+    __atomic_store_n(&memory_state()->ram_list, list, __ATOMIC_RELEASE);
     if (old) {
         call_rcu(&old->rcu, ram_list_free_rcu);
     }
@@ -59,8 +55,10 @@ static void ram_list_change(RamBlock *add, RamBlock *remove)
 
 void ram_list_cleanup(void)
 {
-    g_assert(!ram_list || !ram_list->count);
-    g_clear_pointer(&ram_list, g_free);
+    RamList **list = &memory_state()->ram_list;
+
+    g_assert(!*list || !(*list)->count);
+    g_clear_pointer(list, g_free);
 }
 
 RamBlock *ram_block_from_host(const void *host)
@@ -152,7 +150,7 @@ RamBlock *ram_block_new(MemoryRegion *region, const RamBlockInfo *info, GError *
         block->owned = true;
     }
     block->region = region;
-    block->serial = ++last_serial;
+    block->serial = ++memory_state()->last_ram_serial;
     block->length = info->length;
     block->fd = info->fd;
     block->fd_offset = info->fd_offset;

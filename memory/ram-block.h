@@ -2,8 +2,8 @@
 /*
  * Blocks of host memory that back RAM and ROM regions: how they are mapped, named and found.
  *
- * A block belongs to one region and lives as long. Its name (`idstr`) is unique and the same in every
- * run of the same command line: migration streams name RAM by it.
+ * A block belongs to one region and lives as long. Its name (`idstr`) is unique and the same in
+ * every run of the same command line: migration streams name RAM by it.
  *
  * VM lock held, unless said otherwise.
  */

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Regions whose last pin went away, on any thread, wait here until the main loop drops the references
- * that stood for the pin. Not sooner: that may finalize a device, which nobody in the middle of a
- * change of the tree expects.
+ * Regions whose last pin went away, on any thread, wait here until the main loop drops the
+ * references that stood for the pin. Not sooner: that may finalize a device, which nobody in the
+ * middle of a change of the tree expects.
  */
 #include "memory/internal.h"
 #include "util/loop.h"
 #include "util/vm-lock.h"
-
-/* The queue is global as the memory tree is: one process is one virtual machine. */
-static struct {
-    GMutex lock;
-    GQueue regions;
-    LoopBh *bh;
-} reclaim;
 
 static void reclaim_bh(void *opaque)
 {
@@ -22,23 +15,33 @@ static void reclaim_bh(void *opaque)
 
 void reclaim_init(void)
 {
-    reclaim.bh = loop_bh_new(loop_main(), reclaim_bh, NULL);
+    memory_state()->reclaim_bh = loop_bh_new(loop_main(), reclaim_bh, NULL);
 }
 
 void reclaim_queue(MemoryRegion *region)
 {
     bool first;
 
-    g_mutex_lock(&reclaim.lock);
-    first = g_queue_is_empty(&reclaim.regions);
+    g_mutex_lock(&memory_state()->reclaim_lock);
+    first = g_queue_is_empty(&memory_state()->reclaim_regions);
     if (!region->queued) {
         region->queued = true;
-        g_queue_push_tail(&reclaim.regions, region);
+        g_queue_push_tail(&memory_state()->reclaim_regions, region);
     }
-    g_mutex_unlock(&reclaim.lock);
-    if (first && reclaim.bh) {
-        loop_bh_schedule(reclaim.bh);
+    g_mutex_unlock(&memory_state()->reclaim_lock);
+    if (first && memory_state()->reclaim_bh) {
+        loop_bh_schedule(memory_state()->reclaim_bh);
     }
+}
+
+void reclaim_forget(MemoryRegion *region)
+{
+    g_mutex_lock(&memory_state()->reclaim_lock);
+    if (region->queued) {
+        g_queue_remove(&memory_state()->reclaim_regions, region);
+    }
+    region->queued = true;
+    g_mutex_unlock(&memory_state()->reclaim_lock);
 }
 
 void reclaim_run(void)
@@ -46,12 +49,12 @@ void reclaim_run(void)
     for (;;) {
         MemoryRegion *region;
 
-        g_mutex_lock(&reclaim.lock);
-        region = g_queue_pop_head(&reclaim.regions);
+        g_mutex_lock(&memory_state()->reclaim_lock);
+        region = g_queue_pop_head(&memory_state()->reclaim_regions);
         if (region) {
             region->queued = false;
         }
-        g_mutex_unlock(&reclaim.lock);
+        g_mutex_unlock(&memory_state()->reclaim_lock);
         if (!region) {
             return;
         }
@@ -73,13 +76,13 @@ void reclaim_drain(void)
 
     do {
         rcu_barrier();
-        g_mutex_lock(&reclaim.lock);
-        again = !g_queue_is_empty(&reclaim.regions);
-        g_mutex_unlock(&reclaim.lock);
+        g_mutex_lock(&memory_state()->reclaim_lock);
+        again = !g_queue_is_empty(&memory_state()->reclaim_regions);
+        g_mutex_unlock(&memory_state()->reclaim_lock);
         reclaim_run();
     } while (again);
     rcu_barrier();
-    if (reclaim.bh) {
-        g_clear_pointer(&reclaim.bh, loop_bh_free);
+    if (memory_state()->reclaim_bh) {
+        g_clear_pointer(&memory_state()->reclaim_bh, loop_bh_free);
     }
 }

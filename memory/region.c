@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Regions: making them, linking them into a tree, changing them. Life is described in internal.h. */
+/*
+ * Regions: making them, linking them into a tree, changing them. Life is described in internal.h.
+ */
 #include "memory/internal.h"
 #include "util/bits.h"
 #include "util/vm-lock.h"
@@ -134,6 +136,7 @@ void region_unref(MemoryRegion *region)
         return;
     }
     g_assert(!region->container && g_queue_is_empty(&region->subregions));
+    reclaim_forget(region);
     if (region->alias) {
         region_unref(region->alias);
     }

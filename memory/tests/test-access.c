@@ -193,7 +193,8 @@ static void test_rom(Fixture *f, gconstpointer data)
 static void test_rom_device(Fixture *f, gconstpointer data)
 {
     static const MemoryRegionOps ops = { .read = probe_read, .write = probe_write };
-    MemoryRegion *flash = memory_region_new_rom_device(NULL, &ops, &f->probe, "flash", 0x1000, NULL);
+    MemoryRegion *flash = memory_region_new_rom_device(NULL, &ops, &f->probe, "flash", 0x1000,
+                                                       NULL);
     uint64_t value;
 
     memory_region_add_overlap(f->root, 0x4000, flash, 1);
