@@ -569,3 +569,27 @@ const PropertyKind prop_kind_json = {
     .get = json_get,
     .release = json_release,
 };
+
+char *property_default_text(const Property *prop)
+{
+    uint64_t storage[2] = { 0 };
+    json_object *value;
+    char *text = NULL;
+
+    if (prop->set || !prop->kind->set_default || !prop->kind->get) {
+        return NULL;
+    }
+    prop->kind->set_default(NULL, prop, storage);
+    value = prop->kind->get(NULL, prop, storage);
+    if (value && !json_object_is_type(value, json_type_null)) {
+        text = g_strdup(json_object_get_string(value));
+    }
+    json_object_put(value);
+    if (prop->kind->release) {
+        prop->kind->release(NULL, prop, storage);
+    }
+    if (text && !*text) {
+        g_clear_pointer(&text, g_free);
+    }
+    return text;
+}

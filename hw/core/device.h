@@ -92,8 +92,11 @@ Bus *bus_system(void);
 bool device_realize_and_unref(Device *dev, Bus *bus, GError **error);
 /* Board's one-liner: new, realize on bus; own errors are fatal to machine creation, so passed up. */
 Device *device_create(const char *type, Bus *bus, GError **error);
-/* device_add and -device: {"driver": ..., "id": ..., "bus": ..., props}. text: keyval scalars. */
-Device *device_add(json_object *options, bool text, GError **error);
+/*
+ * device_add and -device: {"driver": ..., "id": ..., "bus": ..., props}. text: keyval scalars.
+ * hotplug: the machine is complete, so bus and device must allow it. Borrowed.
+ */
+Device *device_add(json_object *options, bool text, bool hotplug, GError **error);
 bool device_unplug(const char *id_or_path, GError **error);
 /* Unrealize and drop from bus and tree; frees it if nobody else holds it. */
 void device_unparent(Device *dev);

@@ -8,6 +8,7 @@
 
 #include "hw/core/device.h"
 #include "memory/memory.h"
+#include "util/bits.h"
 
 #define TYPE_ISA_BUS "ISA"
 #define TYPE_ISA_DEVICE "isa-device" /* hooks.bus_type = TYPE_ISA_BUS */
@@ -43,5 +44,7 @@ typedef struct IsaDmaOps {
     void (*hold_request)(void *dma, int channel, bool on);
 } IsaDmaOps;
 void isa_bus_connect_dma(IsaBus *bus, const IsaDmaOps *ops, void *dma8, void *dma16);
+/* The controller of a channel: ops (NULL: the board has no DMA) and *dma. */
+const IsaDmaOps *isa_bus_dma(IsaBus *bus, int channel, void **dma);
 
 #endif

@@ -74,7 +74,7 @@ typedef void FwCfgWriteFn(void *opaque, uint32_t offset, uint32_t len);
 
 /*
  * The PC's: mapped into io at port, DMA through dma_as (NULL: no DMA). slots: how many files there
- * may be (0: the default of 32). In the object tree as /machine/fw_cfg. Borrowed.
+ * may be (0: the default of 32). Borrowed from the object tree.
  */
 FwCfg *fw_cfg_new_io(MemoryRegion *io, uint16_t port, AddressSpace *dma_as, uint16_t slots,
                      GError **error);
@@ -114,16 +114,14 @@ GBytes *fw_cfg_get_file(FwCfg *fw, const char *name);
 GBytes *fw_cfg_get_item(FwCfg *fw, uint16_t key);
 
 /*
- * One -fw_cfg option: {"name": "opt/...", "file": path} or {..., "string": text} (the string
- * without a NUL). Names belong below opt/; others are let through with a warning, names that the
- * machine itself uses are refused.
+ * One -fw_cfg option: {"name": "opt/...", "file": path} or {..., "string": text} (the string goes
+ * without a NUL). Names outside opt/ get a warning; names in use are refused.
  */
 bool fw_cfg_add_user_option(FwCfg *fw, json_object *option, GError **error);
 
 /*
  * What firmware boots from: a firmware device path at a place in the order (lower first, negative:
- * not bootable but kept for -boot strict=...). Refuses an index that is taken. The file
- * "bootorder" follows.
+ * not at all). Refuses an index that is taken. The file "bootorder" follows.
  */
 bool fw_cfg_add_boot_entry(FwCfg *fw, const char *path, int32_t index, GError **error);
 

@@ -56,7 +56,7 @@ struct PciDevice {
     uint8_t wmask[PCI_CONFIG_SIZE];   /* writable bits */
     uint8_t w1cmask[PCI_CONFIG_SIZE]; /* write 1 to clear */
     PciBar bars[PCI_NUM_BARS + 1];
-    AddressSpace *dma_as;      /* bus master view: memory while COMMAND.BME is set, else nothing */
+    AddressSpace *dma_as;      /* what it reaches as bus master, while pci_bus_master() */
     bool intx_level;
     bool multifunction;
     char *romfile;
@@ -64,6 +64,7 @@ struct PciDevice {
     uint8_t cap_used[PCI_CONFIG_SIZE];
     uint8_t msi_cap, msix_cap; /* offsets, 0 if none */
     struct PciMsix *msix;
+    MemoryRegion *rom;
 };
 
 /* Register BAR n (0..5, or PCI_ROM_BAR); size is the region's, a power of two. Region borrowed. */
@@ -76,6 +77,7 @@ void pci_default_config_write(PciDevice *dev, uint32_t addr, uint32_t value, uns
 /* Drive INTx (pin from ops); honours COMMAND.INTX_DISABLE and sets STATUS. */
 void pci_set_irq(PciDevice *dev, bool level);
 /* DMA by this device: refused (MEM_UNASSIGNED) unless bus mastering is on. */
+bool pci_bus_master(const PciDevice *dev); /* COMMAND.BME */
 MemResult pci_dma_read(PciDevice *dev, uint64_t addr, void *buf, uint64_t len);
 MemResult pci_dma_write(PciDevice *dev, uint64_t addr, const void *buf, uint64_t len);
 
