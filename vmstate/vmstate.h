@@ -11,6 +11,7 @@
 #define VIREO_VMSTATE_VMSTATE_H
 
 #include <glib.h>
+#include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,7 +30,7 @@ typedef enum VmStateKind {
     VMS_STRUCT,   /* nested table `sub` */
     VMS_TIMER,    /* Timer *: its expiry in ns, UINT64_MAX when not armed */
     VMS_UNUSED,   /* size bytes, written as zero and skipped */
-    VMS_VBUFFER,  /* pointer field to a buffer whose length is the u32 at count_offset (<= max) */
+    VMS_VBUFFER,  /* pointer to a buffer of `max` bytes, of which the u32 at count_offset are used */
 } VmStateKind;
 
 struct VmStateField {
@@ -38,7 +39,7 @@ struct VmStateField {
     size_t offset;
     size_t size;    /* of one element in memory */
     uint32_t count; /* elements of an array; 0 means 1 */
-    size_t count_offset; /* variable count: offset of the uint32_t that holds it (saved before), else 0 */
+    size_t count_offset; /* variable count: offset of its uint32_t (saved before), else 0 */
     uint32_t max;        /* bound of the variable count */
     int since;      /* version that added the field; 0 = always */
     const VmState *sub;
@@ -80,13 +81,46 @@ struct VmState {
 #define VMSTATE_STRUCT_ARRAY(S, f, t) { .name = #f, .kind = VMS_STRUCT, .offset = offsetof(S, f), \
     .size = sizeof(((S *)0)->f[0]), .count = sizeof(((S *)0)->f) / sizeof(((S *)0)->f[0]), \
     .sub = &(t) }
+/* Only in streams of this version of the table or later. */
+#define VMSTATE_U8_SINCE(S, f, v) { VMS_FIELD_(S, f, VMS_U8), .since = (v) }
+#define VMSTATE_U16_SINCE(S, f, v) { VMS_FIELD_(S, f, VMS_U16), .since = (v) }
+#define VMSTATE_U32_SINCE(S, f, v) { VMS_FIELD_(S, f, VMS_U32), .since = (v) }
+#define VMSTATE_U64_SINCE(S, f, v) { VMS_FIELD_(S, f, VMS_U64), .since = (v) }
+/* With a validator that may refuse the incoming value. */
+#define VMSTATE_U8_VALID(S, f, fn) { VMS_FIELD_(S, f, VMS_U8), .valid = (fn) }
+#define VMSTATE_U16_VALID(S, f, fn) { VMS_FIELD_(S, f, VMS_U16), .valid = (fn) }
+#define VMSTATE_U32_VALID(S, f, fn) { VMS_FIELD_(S, f, VMS_U32), .valid = (fn) }
+#define VMSTATE_U64_VALID(S, f, fn) { VMS_FIELD_(S, f, VMS_U64), .valid = (fn) }
+/* Arrays of which the uint32_t `n` (saved by an earlier row) elements are in use. */
+#define VMS_VARRAY_(S, f, n, k) .name = #f, .kind = (k), .offset = offsetof(S, f), \
+    .size = sizeof(((S *)0)->f[0]), .count_offset = offsetof(S, n), \
+    .max = sizeof(((S *)0)->f) / sizeof(((S *)0)->f[0])
+#define VMSTATE_U8_VARRAY(S, f, n) { VMS_VARRAY_(S, f, n, VMS_U8) }
+#define VMSTATE_U16_VARRAY(S, f, n) { VMS_VARRAY_(S, f, n, VMS_U16) }
+#define VMSTATE_U32_VARRAY(S, f, n) { VMS_VARRAY_(S, f, n, VMS_U32) }
+#define VMSTATE_U64_VARRAY(S, f, n) { VMS_VARRAY_(S, f, n, VMS_U64) }
+#define VMSTATE_STRUCT_VARRAY(S, f, n, t) { VMS_VARRAY_(S, f, n, VMS_STRUCT), .sub = &(t) }
+/* uint8_t *f; if it is NULL when loading, max bytes are allocated with g_malloc(). */
+#define VMSTATE_VBUFFER(S, f, n, max_) { .name = #f, .kind = VMS_VBUFFER, \
+    .offset = offsetof(S, f), .size = 1, .count_offset = offsetof(S, n), .max = (max_) }
+#define VMSTATE_UNUSED(n) { .name = "unused", .kind = VMS_UNUSED, .size = (n) }
 #define VMSTATE_END { .kind = VMS_END }
 
-/* Append opaque's state to out (the bytes of one section's body, with subsections). */
+/*
+ * Append opaque's state to out (the bytes of one section's body, with subsections). A subsection is
+ * a byte 05h, its name's length and text ("<name of this table>/..."), a 32-bit version, its fields.
+ */
 void vmstate_save(const VmState *state, void *opaque, GByteArray *out);
-/* Read it back from data; *used says how much was consumed. The object is unchanged or half-loaded on
-   error: the caller discards it. */
+/*
+ * Read it back from data; *used says how much was consumed. On error the object is half-loaded: the
+ * caller discards or resets it.
+ */
 bool vmstate_load(const VmState *state, void *opaque, int version, const uint8_t *data, size_t len,
                   size_t *used, GError **error);
+/*
+ * The table as the stream's JSON description has it: "vmsd_name", "version", "fields" with name,
+ * type and size in bytes, "subsections". Sizes are those that vmstate_save() would write now.
+ */
+json_object *vmstate_describe(const VmState *state, void *opaque);
 
 #endif
