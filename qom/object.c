@@ -11,8 +11,11 @@ static json_object *get_type_name(Object *obj, const Property *prop)
     return json_object_new_string(obj->type->name);
 }
 
+/* Lists show it as "string", which tells it from the "str" that people set. */
+static const PropertyKind type_name_kind = { .type_name = "string", .json_type = "str" };
+
 static const Property object_properties[] = {
-    PROP_COMPUTED("type", prop_kind_string, get_type_name, NULL, "name of the object's type"),
+    PROP_COMPUTED("type", type_name_kind, get_type_name, NULL, "name of the object's type"),
     PROP_END,
 };
 

@@ -570,26 +570,31 @@ const PropertyKind prop_kind_json = {
     .release = json_release,
 };
 
-char *property_default_text(const Property *prop)
+json_object *property_default(const Property *prop)
 {
     uint64_t storage[2] = { 0 };
     json_object *value;
-    char *text = NULL;
 
-    if (prop->set || !prop->kind->set_default || !prop->kind->get) {
+    if (prop->offset == 0 || !prop->kind->set_default || !prop->kind->get) {
         return NULL;
     }
     prop->kind->set_default(NULL, prop, storage);
     value = prop->kind->get(NULL, prop, storage);
-    if (value && !json_object_is_type(value, json_type_null)) {
-        text = g_strdup(json_object_get_string(value));
-    }
-    json_object_put(value);
     if (prop->kind->release) {
         prop->kind->release(NULL, prop, storage);
     }
-    if (text && !*text) {
-        g_clear_pointer(&text, g_free);
+    if (json_object_is_type(value, json_type_string) && json_object_get_string_len(value) == 0) {
+        json_object_put(value);
+        return NULL;
     }
+    return value;
+}
+
+char *property_default_text(const Property *prop)
+{
+    json_object *value = property_default(prop);
+    char *text = value ? g_strdup(json_object_get_string(value)) : NULL;
+
+    json_object_put(value);
     return text;
 }

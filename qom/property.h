@@ -100,6 +100,8 @@ typedef enum PropOnOffAuto { PROP_AUTO, PROP_ON, PROP_OFF } PropOnOffAuto;
     { .name = (n), .kind = &(k), .get = (g), .set = (s), .description = (desc), .flags = PROP_LIVE }
 #define PROP_END { .name = NULL }
 
+/* The default, a new reference; NULL if there is none, as for an unset string. */
+json_object *property_default(const Property *prop);
 /* The default as help prints it ("true", "16", "auto"), the caller's; NULL if there is none. */
 char *property_default_text(const Property *prop);
 
