@@ -43,8 +43,9 @@ typedef struct KernelConfig {
 /* A range to be written at each reset. */
 typedef struct BootBlob {
     uint64_t addr;
-    GBytes *data;  /* owned */
-    char *name;    /* owned; for messages */
+    GBytes *data;   /* owned */
+    uint64_t zeros; /* bytes to clear after the data */
+    char *name;     /* owned; for messages */
 } BootBlob;
 
 /* How a machine without firmware starts. */
