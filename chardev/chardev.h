@@ -71,7 +71,8 @@ void char_frontend_set_handlers(CharFrontend *fe, const CharFrontendOps *ops, vo
                                 Loop *loop);
 /* Bytes taken (0..len; short when the host side is full) or -errno. Any thread. */
 int char_frontend_write(CharFrontend *fe, const uint8_t *buf, int len);
-/* Write all of it, blocking as long as a peer is there. */
+/* Write all of it. Waits for terminals and files; for others what does not fit is queued, and a peer that
+   lets 16 MiB pile up is disconnected. */
 int char_frontend_write_all(CharFrontend *fe, const uint8_t *buf, int len);
 int char_frontend_printf(CharFrontend *fe, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* Call fn once when writing is possible again; returns a tag for cancel, 0 if not supported. */
@@ -93,13 +94,31 @@ Chardev *chardev_find(const char *id, GError **error);
 const char *chardev_id(const Chardev *chr);
 /* The backend's description as query-chardev's "filename". The caller's. */
 char *chardev_filename(Chardev *chr);
-/* {"backend": "socket", "id": ..., ...} as -chardev parses it (keyval; implied key "backend"). */
+/*
+ * The text of a -chardev option as an object: keyval with the implied key "backend", and the old words
+ * without a value ("server,nowait"). A lone "help" sets *help.
+ */
+json_object *chardev_parse_options(const char *text, bool *help, GError **error);
+/* {"backend": "socket", "id": ..., ...}; strings are parsed. Borrowed: it lives in /chardevs/<id>. */
 Chardev *chardev_new_from_options(json_object *options, GError **error);
 /* Short forms of -serial, -monitor, -qmp ...: "stdio", "mon:stdio", "unix:/p,server=on", "none", "chardev:ID".
-   NULL without error for "none". Made with the given id. with_mux: give stdio-like ones a mux. */
+   NULL without error for "none". Made with the given id. with_mux, or "mon:" before it: made with a mux,
+   and a terminal's Ctrl-C goes to the guest. */
 Chardev *chardev_new_from_short(const char *id, const char *text, bool with_mux, GError **error);
 bool chardev_remove(const char *id, GError **error);
+/* Replace what id is connected to, under its frontend's feet. The old one stays if anything fails. */
+Chardev *chardev_change(const char *id, json_object *options, GError **error);
+/* For "-chardev help" and "-chardev X,help". */
 char *chardev_backends_help(void);
+char *chardev_backend_help(const char *backend, GError **error);
+/* -echr: the character that starts a mux's commands. */
+void chardev_mux_set_escape(int character);
+/* What the mux's x and s do; without, x ends the process. */
+typedef struct ChardevMuxHooks {
+    void (*quit)(void);
+    void (*save)(void);
+} ChardevMuxHooks;
+void chardev_mux_set_hooks(const ChardevMuxHooks *hooks);
 /* Close everything, restore the terminal. At exit. */
 void chardev_cleanup_all(void);
 
