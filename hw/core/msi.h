@@ -16,8 +16,8 @@ static inline void msi_send(uint64_t address, uint32_t data)
 {
     const AccelOps *ops = accel_ops();
 
-    if (ops && ops->msi_send && address >= MSI_ADDRESS_BASE &&
-        address - MSI_ADDRESS_BASE < MSI_ADDRESS_SIZE) {
+    if (ops && ops->msi_send && accel_irqchip() != ACCEL_IRQCHIP_OFF &&
+        address >= MSI_ADDRESS_BASE && address - MSI_ADDRESS_BASE < MSI_ADDRESS_SIZE) {
         ops->msi_send(accel_current(), address, data);
     } else {
         address_space_store(address_space_memory(), address, 4, data);

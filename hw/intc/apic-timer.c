@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The local APIC's timer (SDM vol. 3, 11.5.4). It counts a 1 GHz bus clock, one tick per nanosecond of virtual
+ * time, divided by TDCR. Nothing is stepped: the current count is computed from the time that
+ * TMICT was written, and a host timer is armed only while the LVT entry is unmasked.
+ *
+ * TSC-deadline mode takes the guest's TSC to be the virtual clock at the CPU's TSC frequency (1 GHz if that is not
+ * fixed); accelerators whose TSC runs otherwise keep the deadline themselves.
+ */
+#include "hw/intc/apic-internal.h"
+
+/* A periodic timer does not fire more often, whatever the guest asks for. */
+#define MIN_PERIOD_NS (50 * NS_PER_US)
+#define DEFAULT_TSC_KHZ 1000000u
+#define KHZ_NS 1000000u /* ns in a tick of 1 kHz */
+
+static enum ApicTimerMode timer_mode(const Apic *apic)
+{
+    return LVT_TIMER_MODE(apic->lvt[LVT_TIMER]);
+}
+
+/* Bits 3, 1, 0 give log2 of the divisor less one, modulo 8. */
+static unsigned divide_shift(const Apic *apic)
+{
+    unsigned code = (apic->timer_divide & 3) | (apic->timer_divide >> 1 & 4);
+
+    return (code + 1) & 7;
+}
+
+static uint64_t elapsed_ticks(const Apic *apic, int64_t now)
+{
+    return now < apic->timer_start ? 0 : (uint64_t)(now - apic->timer_start) >> divide_shift(apic);
+}
+
+uint32_t apic_timer_count(const Apic *apic)
+{
+    uint64_t ticks = elapsed_ticks(apic, vm_clock_ns(VM_CLOCK_VIRTUAL));
+
+    if (!apic->timer_initial || timer_mode(apic) == TIMER_TSC_DEADLINE) {
+        return 0;
+    }
+    if (timer_mode(apic) == TIMER_PERIODIC) {
+        return apic->timer_initial - ticks % apic->timer_initial;
+    }
+    return ticks < apic->timer_initial ? apic->timer_initial - ticks : 0;
+}
+
+static uint32_t tsc_khz(const Apic *apic)
+{
+    uint32_t khz = apic->cpu->config ? x86_cpu_config_tsc_khz(apic->cpu->config) : 0;
+
+    return khz ? khz : DEFAULT_TSC_KHZ;
+}
+
+static void arm_deadline(Apic *apic, int64_t now)
+{
+    uint32_t khz = tsc_khz(apic);
+    uint64_t tsc = muldiv64(now, khz, KHZ_NS);
+    uint64_t wait;
+
+    if (!apic->tsc_deadline) {
+        timer_del(apic->timer);
+        return;
+    }
+    wait = apic->tsc_deadline > tsc ? muldiv64(apic->tsc_deadline - tsc, KHZ_NS, khz) : 0;
+    timer_mod(apic->timer, wait < (uint64_t)(INT64_MAX - now) ? now + (int64_t)wait : INT64_MAX);
+}
+
+void apic_timer_arm(Apic *apic)
+{
+    int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL);
+    unsigned shift = divide_shift(apic);
+    uint64_t ticks = elapsed_ticks(apic, now);
+
+    if (timer_mode(apic) == TIMER_TSC_DEADLINE) {
+        arm_deadline(apic, now);
+        return;
+    }
+    if (!apic->timer_initial || (apic->lvt[LVT_TIMER] & LVT_MASKED)) {
+        timer_del(apic->timer);
+        return;
+    }
+    if (timer_mode(apic) == TIMER_PERIODIC) {
+        uint64_t periods = ticks / apic->timer_initial + 1;
+        int64_t expire = apic->timer_start + (int64_t)(periods * apic->timer_initial << shift);
+
+        timer_mod(apic->timer, MAX(expire, now + MIN_PERIOD_NS));
+    } else if (ticks < apic->timer_initial) {
+        timer_mod(apic->timer, apic->timer_start + ((int64_t)apic->timer_initial << shift));
+    } else {
+        timer_del(apic->timer);
+    }
+}
+
+void apic_timer_fired(void *opaque)
+{
+    Apic *apic = opaque;
+
+    apic->tsc_deadline = 0;
+    apic_local(apic, LVT_TIMER);
+    if (timer_mode(apic) == TIMER_PERIODIC) {
+        apic_timer_arm(apic);
+    }
+}
+
+void apic_timer_set_initial(Apic *apic, uint32_t count)
+{
+    if (timer_mode(apic) == TIMER_TSC_DEADLINE) {
+        return;
+    }
+    apic->timer_initial = count;
+    apic->timer_start = vm_clock_ns(VM_CLOCK_VIRTUAL);
+    apic_timer_arm(apic);
+}
+
+void apic_timer_set_divide(Apic *apic, uint32_t divide)
+{
+    uint32_t remaining = apic_timer_count(apic);
+
+    apic->timer_divide = divide & 0xb;
+    /* What is left to count goes on at the new rate. */
+    apic->timer_start = vm_clock_ns(VM_CLOCK_VIRTUAL) -
+                        ((int64_t)(apic->timer_initial - remaining) << divide_shift(apic));
+    apic_timer_arm(apic);
+}
+
+void apic_timer_lvt_changed(Apic *apic, uint32_t old)
+{
+    bool was_deadline = LVT_TIMER_MODE(old) == TIMER_TSC_DEADLINE;
+
+    if (was_deadline != (timer_mode(apic) == TIMER_TSC_DEADLINE)) {
+        apic->timer_initial = 0;
+        apic->tsc_deadline = 0;
+    }
+    apic_timer_arm(apic);
+}
+
+void apic_timer_set_deadline(Apic *apic, uint64_t tsc)
+{
+    if (timer_mode(apic) == TIMER_TSC_DEADLINE) {
+        apic->tsc_deadline = tsc;
+        apic_timer_arm(apic);
+    }
+}
+
+void apic_timer_reset(Apic *apic)
+{
+    apic->timer_initial = 0;
+    apic->timer_divide = 0;
+    apic->timer_start = 0;
+    apic->tsc_deadline = 0;
+    timer_del(apic->timer);
+}
