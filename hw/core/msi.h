@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sending a message-signalled interrupt (SDM vol. 3, 11.11): to the accelerator where it holds the local
- * APICs, else as a write to memory, where the APIC model's window sees it. VM lock held.
+ * Sending a message-signalled interrupt (SDM vol. 3, 11.11): to the accelerator where it holds the
+ * local APICs, else as a write to memory, where the APIC model's window sees it. VM lock held.
  */
 #ifndef VIREO_HW_CORE_MSI_H
 #define VIREO_HW_CORE_MSI_H

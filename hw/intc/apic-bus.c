@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages to local APICs: interprocessor interrupts and MSIs (SDM vol. 3, 11.6 and 11.11). A message names its
- * receivers physically (an APIC ID) or logically (a bit mask against LDR, flat or in clusters, as each
- * receiver's DFR or x2APIC mode says), or by a shorthand.
+ * Messages to local APICs: interprocessor interrupts and MSIs (SDM vol. 3, 11.6 and 11.11). A
+ * message names its receivers physically (an APIC ID) or logically (a bit mask against LDR, flat or
+ * in clusters, as each receiver's DFR or x2APIC mode says), or by a shorthand.
  *
- *   MSI address  19:12 destination, 11:5 destination bits 14:8 (KVM's extension), 3 redirection hint,
+ *   MSI address  19:12 destination, 11:5 destination bits 14:8 (KVM's extension), 3 redirection
+ *                hint,
  *                2 logical
  *   MSI data     7:0 vector, 10:8 delivery mode, 14 assert, 15 level-triggered
  */
@@ -20,6 +21,24 @@ typedef struct ApicMessage {
 } ApicMessage;
 
 enum Shorthand { TO_DEST, TO_SELF, TO_ALL, TO_OTHERS };
+
+/* The next CPU's APIC from index *next on, or NULL after the last; *left counts CPUs to come. */
+static Apic *next_apic(unsigned *next, unsigned *left)
+{
+    while (*left) {
+        VCpu *cpu = vcpu_get((*next)++);
+
+        if (cpu) {
+            (*left)--;
+        }
+        if (apic_of_cpu(cpu)) {
+            return cpu->apic;
+        }
+    }
+    return NULL;
+}
+#define FOREACH_APIC(apic)                                                                         \
+    for (unsigned next_ = 0, left_ = vcpu_count(); (apic = next_apic(&next_, &left_));)
 
 static bool is_broadcast(const ApicMessage *msg)
 {
@@ -52,13 +71,11 @@ static bool is_receiver(const Apic *apic, const ApicMessage *msg)
 /* Of the receivers that listen, the one with the least urgent work; equals take turns. */
 static Apic *lowest_priority(const ApicMessage *msg)
 {
-    Apic *best = NULL;
+    Apic *best = NULL, *apic;
     uint64_t turn = 0;
 
-    for (unsigned i = 0; i < vcpu_count(); i++) {
-        Apic *apic = apic_of_cpu(vcpu_get(i));
-
-        if (!apic || !is_receiver(apic, msg) || !(apic->svr & SVR_ENABLE)) {
+    FOREACH_APIC(apic) {
+        if (!is_receiver(apic, msg) || !(apic->svr & SVR_ENABLE)) {
             continue;
         }
         turn = MAX(turn, apic->lowest_turn);
@@ -75,18 +92,17 @@ static Apic *lowest_priority(const ApicMessage *msg)
 
 static void route(const ApicMessage *msg)
 {
-    if (msg->mode == DELIVER_LOWEST) {
-        Apic *apic = lowest_priority(msg);
+    Apic *apic;
 
+    if (msg->mode == DELIVER_LOWEST) {
+        apic = lowest_priority(msg);
         if (apic) {
             apic_accept(apic, DELIVER_FIXED, msg->vector, msg->level);
         }
         return;
     }
-    for (unsigned i = 0; i < vcpu_count(); i++) {
-        Apic *apic = apic_of_cpu(vcpu_get(i));
-
-        if (apic && is_receiver(apic, msg)) {
+    FOREACH_APIC(apic) {
+        if (is_receiver(apic, msg)) {
             apic_accept(apic, msg->mode, msg->vector, msg->level);
         }
     }
@@ -111,6 +127,7 @@ void apic_send_ipi(Apic *apic)
     uint32_t low = apic->icr[0];
     enum Shorthand shorthand = low >> 18 & 3;
     bool assert_level = low & BIT(14), level = low & BIT(15);
+    Apic *other;
     ApicMessage msg = {
         .dest = apic_x2(apic) ? apic->icr[1] : apic->icr[1] >> 24,
         .wide = apic_x2(apic),
@@ -131,11 +148,10 @@ void apic_send_ipi(Apic *apic)
         route(&msg);
         return;
     }
-    for (unsigned i = 0; i < vcpu_count(); i++) {
-        Apic *other = apic_of_cpu(vcpu_get(i));
+    FOREACH_APIC(other) {
         bool self = other == apic;
 
-        if (other && apic_enabled(other) &&
+        if (apic_enabled(other) &&
             (shorthand == TO_ALL || self == (shorthand == TO_SELF))) {
             apic_accept(other, msg.mode == DELIVER_LOWEST ? DELIVER_FIXED : msg.mode, msg.vector,
                         false);
@@ -162,6 +178,8 @@ void apic_receive_msi(uint32_t offset, uint32_t data)
 
 void apic_pic_intr_changed(bool level)
 {
+    Apic *apic;
+
     if (accel_irqchip() == ACCEL_IRQCHIP_SPLIT) {
         VCpu *boot = vcpu_get(0);
 
@@ -170,12 +188,7 @@ void apic_pic_intr_changed(bool level)
         }
         return;
     }
-    for (unsigned i = 0; i < vcpu_count(); i++) {
-        Apic *apic = apic_of_cpu(vcpu_get(i));
-
-        if (!apic) {
-            continue;
-        }
+    FOREACH_APIC(apic) {
         if ((apic->lvt[LVT_LINT0] >> 8 & 7) == DELIVER_FIXED && level) {
             apic_local(apic, LVT_LINT0);
         }

@@ -84,6 +84,8 @@ static inline bool apic_x2(const Apic *apic)
 
 /* The model behind a vCPU, or NULL. */
 Apic *apic_of_cpu(const VCpu *cpu);
+/* Make a model for the CPU. */
+bool apic_model_attach(VCpu *cpu, const ApicWiring *wiring, GError **error);
 /* Highest vector set in a 256-bit register, or -1. */
 int apic_highest(const uint32_t bits[APIC_BANKS]);
 uint8_t apic_ppr(const Apic *apic);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The local APIC's timer (SDM vol. 3, 11.5.4). It counts a 1 GHz bus clock, one tick per nanosecond of virtual
- * time, divided by TDCR. Nothing is stepped: the current count is computed from the time that
- * TMICT was written, and a host timer is armed only while the LVT entry is unmasked.
+ * The local APIC's timer (SDM vol. 3, 11.5.4). It counts a 1 GHz bus clock, one tick per nanosecond
+ * of virtual time, divided by TDCR. Nothing is stepped: the current count is computed from the time
+ * that TMICT was written, and a host timer is armed only while the LVT entry is unmasked.
  *
- * TSC-deadline mode takes the guest's TSC to be the virtual clock at the CPU's TSC frequency (1 GHz if that is not
- * fixed); accelerators whose TSC runs otherwise keep the deadline themselves.
+ * TSC-deadline mode takes the guest's TSC to be the virtual clock at the CPU's TSC frequency (1 GHz
+ * if that is not fixed); accelerators whose TSC runs otherwise keep the deadline themselves.
  */
 #include "hw/intc/apic-internal.h"
 

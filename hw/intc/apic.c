@@ -2,8 +2,8 @@
 /*
  * Local APIC of a P6-and-later CPU, xAPIC and x2APIC (Intel SDM vol. 3, chapter 11).
  *
- * In xAPIC mode the registers are 32 bits wide at 16-byte steps of the page 0xfee00000, each CPU seeing
- * its own; in x2APIC mode they are MSRs 0x800 + n. `registers` below lists them by number:
+ * In xAPIC mode the registers are 32 bits wide at 16-byte steps of the page 0xfee00000, each CPU
+ * seeing its own; in x2APIC mode they are MSRs 0x800 + n. `registers` below lists them by number:
  *
  *   02 ID, 03 version, 08 TPR, 09 APR, 0a PPR, 0b EOI, 0c RRD, 0d LDR, 0e DFR, 0f SVR,
  *   10-17 ISR, 18-1f TMR, 20-27 IRR (256 bits each), 28 ESR, 30-31 ICR,
@@ -14,7 +14,8 @@
  * does not move: IA32_APIC_BASE's address field is stored only.
  *
  * A request sets IRR; while its priority class is above PPR's the CPU's line HARD is up; the CPU's
- * acknowledge moves it to ISR; EOI clears the highest of ISR and, if TMR says level, tells the I/O APIC.
+ * acknowledge moves it to ISR; EOI clears the highest of ISR and, if TMR says level, tells the I/O
+ * APIC.
  */
 #include "hw/intc/apic-internal.h"
 
@@ -187,7 +188,8 @@ bool apic_local(Apic *apic, enum ApicLvt entry)
 {
     uint32_t lvt = apic->lvt[entry];
     bool pin = entry == LVT_LINT0 || entry == LVT_LINT1;
-    enum ApicDelivery mode = entry == LVT_TIMER || entry == LVT_ERROR ? DELIVER_FIXED : lvt >> 8 & 7;
+    bool has_mode = entry != LVT_TIMER && entry != LVT_ERROR;
+    enum ApicDelivery mode = has_mode ? lvt >> 8 & 7 : DELIVER_FIXED;
 
     if (lvt & LVT_MASKED) {
         return false;
@@ -708,7 +710,12 @@ static bool apic_realize(Device *dev, GError **error)
 
 static void apic_unrealize(Device *dev)
 {
-    g_clear_pointer(&((Apic *)dev)->timer, timer_free);
+    timer_del(((Apic *)dev)->timer);
+}
+
+static void apic_finalize(Object *obj)
+{
+    g_clear_pointer(&((Apic *)obj)->timer, timer_free);
 }
 
 static bool apic_post_load(void *opaque, int version, GError **error)
@@ -775,6 +782,7 @@ static const TypeInfo apic_type = {
     .description = "local APIC",
     .instance_size = sizeof(Apic),
     .properties = apic_properties,
+    .instance_finalize = apic_finalize,
     .hooks = &apic_hooks,
 };
 QOM_TYPE(apic_type);

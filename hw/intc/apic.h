@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Local APICs, one per vCPU: type "apic" in this program, "kvm-apic" where the accelerator holds the
- * registers. VM lock held throughout.
+ * Local APICs, one per vCPU: type "apic" in this program, "kvm-apic" where the accelerator holds
+ * the registers. VM lock held throughout.
  */
 #ifndef VIREO_HW_INTC_APIC_H
 #define VIREO_HW_INTC_APIC_H
@@ -22,8 +22,9 @@ typedef struct ApicWiring {
 } ApicWiring;
 
 /*
- * Give the vCPU its local APIC: the model with irqchip=off, else the face of the accelerator's one (which
- * asks it for the PIC's vector and tells it of EOIs with split). Sets cpu->apic and apic_ops.
+ * Give the vCPU its local APIC: the model with irqchip=off, else the face of the accelerator's one
+ * (which asks it for the PIC's vector and tells it of EOIs with split). Sets cpu->apic and
+ * apic_ops.
  */
 bool apic_attach(VCpu *cpu, const ApicWiring *wiring, GError **error);
 /* Unrealize and drop what apic_attach made. */

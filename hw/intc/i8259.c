@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Intel 8259A programmable interrupt controller (data sheet 231468-003), twice, as in the PC/AT; and the
- * edge/level control register that EISA added (82371SB data sheet, 2.5.3).
+ * Intel 8259A programmable interrupt controller (data sheet 231468-003), twice, as in the PC/AT;
+ * and the edge/level control register that EISA added (82371SB data sheet, 2.5.3).
  *
  * Each chip has two ports (master 0x20, slave 0xa0):
  *
- *   base + 0 write  ICW1 if bit 4 is set: starts initialisation (bit 0: ICW4 follows, 1: single, 3: level)
+ *   base + 0 write  ICW1 if bit 4 is set: starts initialisation (bit 0: ICW4 follows, 1: single,
+ *                   3: level)
  *                   OCW2 if bits 4:3 = 00: bits 7:5 command (rotate, specific, EOI), 2:0 level
- *                   OCW3 if bits 4:3 = 01: bits 6:5 special mask, bit 2 poll, bits 1:0 register to read
+ *                   OCW3 if bits 4:3 = 01: bits 6:5 special mask, bit 2 poll, bits 1:0 what to read
  *   base + 0 read   IRR or ISR as OCW3 chose; after a poll command bit 7 = request, 2:0 its level
  *   base + 1 write  ICW2 (vector base), ICW3 (cascade), ICW4 (bit 1: auto EOI, bit 4: special fully
  *                   nested) while initialising; then OCW1 = IMR
@@ -155,7 +156,9 @@ bool i8259_intr(const I8259 *master)
     return pending_input(master) >= 0;
 }
 
-/* What both ICW1 and a hard reset do: priorities, masks and modes fall back; the vector base too. */
+/*
+ * What both ICW1 and a hard reset do: priorities, masks and modes fall back; the vector base too.
+ */
 static void initialise(I8259 *pic)
 {
     /* The edge detectors start afresh; a level request is as its line is. */
@@ -326,9 +329,9 @@ static void i8259_reset(Device *dev)
     update_output(pic);
 }
 
-static void i8259_unrealize(Device *dev)
+static void i8259_finalize(Object *obj)
 {
-    I8259 *pic = (I8259 *)dev;
+    I8259 *pic = (I8259 *)obj;
 
     g_clear_pointer(&pic->ports, memory_region_free);
     g_clear_pointer(&pic->elcr_port, memory_region_free);
@@ -403,7 +406,6 @@ static const Property i8259_properties[] = {
 
 static const DeviceHooks i8259_hooks = {
     .realize = i8259_realize,
-    .unrealize = i8259_unrealize,
     .reset = i8259_reset,
     .vmstate = &i8259_vmstate,
     .no_user = true,
@@ -415,6 +417,7 @@ static const TypeInfo i8259_type = {
     .description = "8259A interrupt controller",
     .instance_size = sizeof(I8259),
     .properties = i8259_properties,
+    .instance_finalize = i8259_finalize,
     .hooks = &i8259_hooks,
 };
 QOM_TYPE(i8259_type);
@@ -427,8 +430,7 @@ static I8259 *create_chip(IsaBus *bus, bool master, GError **error)
     pic->master = master;
     pic->iobase = master ? 0x20 : 0xa0;
     pic->elcr_addr = master ? 0x4d0 : 0x4d1;
-    /* The timer, keyboard, cascade, RTC and FPU lines are edge-triggered for ever. */
-    pic->elcr_mask = master ? 0xf8 : 0xde;
+    pic->elcr_mask = master ? I8259_MASTER_ELCR_MASK : I8259_SLAVE_ELCR_MASK;
     return device_realize_and_unref((Device *)obj, (Bus *)bus, error) ? pic : NULL;
 }
 

@@ -9,6 +9,10 @@
 
 #define TYPE_I8259 "isa-i8259"
 
+/* Lines that may be made level-triggered: not the timer, keyboard, cascade, RTC and FPU ones. */
+#define I8259_MASTER_ELCR_MASK 0xf8
+#define I8259_SLAVE_ELCR_MASK 0xde
+
 typedef struct I8259 I8259;
 
 /*
@@ -22,8 +26,8 @@ int i8259_ack(I8259 *master);
 bool i8259_intr(const I8259 *master);
 
 /*
- * The same 16 lines where the accelerator holds the chips (type "kvm-i8259"; kernel-irqchip=on): no ports
- * here, only reset and saved state.
+ * The same 16 lines where the accelerator holds the chips (type "kvm-i8259"; kernel-irqchip=on): no
+ * ports here, only reset and saved state.
  */
 #define TYPE_KERNEL_I8259 "kvm-i8259"
 bool kernel_i8259_new(IsaBus *bus, GError **error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * I/O APIC (Intel 82093AA data sheet, 290566-001), with the EOI register of later chipsets (ICH9 data sheet,
- * 13.5.1.5), at 0xfec00000.
+ * I/O APIC (Intel 82093AA data sheet, 290566-001), with the EOI register of later chipsets (ICH9
+ * data sheet, 13.5.1.5), at 0xfec00000.
  *
  *   0x00 IOREGSEL  index of the register that IOWIN shows (bits 7:0)
  *   0x10 IOWIN     the data window, 32 bits
@@ -13,10 +13,11 @@
  *         0x10 + 2n, 0x11 + 2n  redirection entry of pin n, low and high half:
  *           7:0 vector, 10:8 delivery mode, 11 logical destination, 12 delivery status (ro),
  *           13 active low, 14 remote IRR (ro), 15 level-triggered, 16 mask, 63:56 destination;
- *           55:49 give destination bits 14:8 where the hypervisor offers them (CPUID 0x40000001, bit 15)
+ *           55:49 give destination bits 14:8 where the hypervisor offers
+ *           that (CPUID 0x40000001, EAX bit 15)
  *
- * Pins are driven as asserted or not; the polarity bit is stored and has no effect. Messages go out as
- * MSIs. Remote IRR is set when a level-triggered message was sent and cleared by its EOI; while
+ * Pins are driven as asserted or not; the polarity bit is stored and has no effect. Messages go out
+ * as MSIs. Remote IRR is set when a level-triggered message was sent and cleared by its EOI; while
  * it is set the pin sends nothing.
  */
 #include "hw/intc/ioapic.h"
@@ -259,17 +260,20 @@ static bool ioapic_realize(Device *dev, GError **error)
         return false;
     }
     device_init_irq_in(dev, NULL, set_pin, IOAPIC_PINS);
-    ioapic->window = memory_region_new_io(OBJECT(dev), &window_ops, ioapic, "ioapic", IOAPIC_WINDOW);
+    ioapic->window = memory_region_new_io(OBJECT(dev), &window_ops, ioapic, "ioapic",
+                                          IOAPIC_WINDOW);
     memory_region_add(memory_system(), IOAPIC_ADDRESS, ioapic->window);
     return true;
 }
 
 static void ioapic_unrealize(Device *dev)
 {
-    Ioapic *ioapic = (Ioapic *)dev;
+    memory_region_remove(memory_system(), ((Ioapic *)dev)->window);
+}
 
-    memory_region_remove(memory_system(), ioapic->window);
-    g_clear_pointer(&ioapic->window, memory_region_free);
+static void ioapic_finalize(Object *obj)
+{
+    g_clear_pointer(&((Ioapic *)obj)->window, memory_region_free);
 }
 
 static bool ioapic_post_load(void *opaque, int version, GError **error)
@@ -312,6 +316,7 @@ static const TypeInfo ioapic_type = {
     .description = "I/O APIC with 24 pins",
     .instance_size = sizeof(Ioapic),
     .properties = ioapic_properties,
+    .instance_finalize = ioapic_finalize,
     .hooks = &ioapic_hooks,
 };
 QOM_TYPE(ioapic_type);

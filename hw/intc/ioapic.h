@@ -23,4 +23,7 @@ Ioapic *ioapic_new(IoapicExtIntFn *ext_int, void *opaque, GError **error);
 /* A local APIC finished a level-triggered vector. */
 void ioapic_eoi(Ioapic *ioapic, uint8_t vector);
 
+/* With irqchip=on: reset and saved state only. */
+bool kernel_ioapic_new(GError **error);
+
 #endif

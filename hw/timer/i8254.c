@@ -5,14 +5,14 @@
  *   0x40..0x42  counters 0..2: write a count, read the count or what a command latched
  *   0x43        control word (write only; reads float):
  *               bits 7:6 counter, or 3 = read-back command
- *               bits 5:4 0 = latch the count now; else bytes to access: 1 low, 2 high, 3 low then high
+ *               bits 5:4 0 = latch the count now; else bytes to access: 1 low, 2 high, 3 both
  *               bits 3:1 mode 0..5 (6, 7 = 2, 3); bit 0 BCD
- *               read-back: bit 5 = 0 latches counts, bit 4 = 0 latches status, bits 3:1 which counters
+ *               read-back: bit 5 = 0 latches counts, bit 4 = 0 status, bits 3:1 which counters
  *   status      bit 7 OUT, bit 6 null count (the written count is not in use yet), 5:0 as written
  *
- * A counter is not stepped: its value and OUT are functions of the ticks since its count was loaded,
- * and only counter 0, whose OUT is IRQ0, has a timer, armed for the next change of OUT. The count that is
- * loaded is the full 16-bit range for 0 (65536, or 10000 in BCD).
+ * A counter is not stepped: its value and OUT are functions of the ticks since its count was
+ * loaded, and only counter 0, whose OUT is IRQ0, has a timer, armed for the next change of OUT. The
+ * count that is loaded is the full 16-bit range for 0 (65536, or 10000 in BCD).
  *
  * A new count written to a periodic counter (modes 2 and 3) takes over when the period at
  * hand ends; in the other software-started modes at once.
@@ -163,7 +163,8 @@ static uint16_t to_bcd(uint32_t value)
 
 static uint32_t from_bcd(uint16_t value)
 {
-    return (value & 0xf) + (value >> 4 & 0xf) * 10 + (value >> 8 & 0xf) * 100 + (value >> 12) * 1000;
+    return (value & 0xf) + (value >> 4 & 0xf) * 10 + (value >> 8 & 0xf) * 100 +
+           (value >> 12) * 1000;
 }
 
 /* The counting element as the guest reads it. */
@@ -220,8 +221,8 @@ static void update_irq(I8254 *pit)
 }
 
 /*
- * Counter 0's OUT is due to change. When the host was late by whole periods, or the guest chose a period
- * too short to serve, the pulses between are left out: the line must only be seen to rise.
+ * Counter 0's OUT is due to change. When the host was late by whole periods, or the guest chose a
+ * period too short to serve, the pulses between are left out: the line must only be seen to rise.
  */
 static void timer_fired(void *opaque)
 {
@@ -499,7 +500,12 @@ static void i8254_reset(Device *dev)
 
 static void i8254_unrealize(Device *dev)
 {
-    I8254 *pit = (I8254 *)dev;
+    timer_del(((I8254 *)dev)->timer);
+}
+
+static void i8254_finalize(Object *obj)
+{
+    I8254 *pit = (I8254 *)obj;
 
     g_clear_pointer(&pit->timer, timer_free);
     g_clear_pointer(&pit->ports, memory_region_free);
@@ -596,6 +602,7 @@ static const TypeInfo i8254_type = {
     .description = "8254 interval timer",
     .instance_size = sizeof(I8254),
     .properties = i8254_properties,
+    .instance_finalize = i8254_finalize,
     .hooks = &i8254_hooks,
 };
 QOM_TYPE(i8254_type);

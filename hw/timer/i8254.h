@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The 8254 interval timer (type "isa-pit", or "kvm-pit" where the accelerator holds it) and the port 0x61
- * logic beside it (type "isa-pcspk"). VM lock held throughout.
+ * The 8254 interval timer (type "isa-pit", or "kvm-pit" where the accelerator holds it) and the
+ * port 0x61 logic beside it (type "isa-pcspk"). VM lock held throughout.
  */
 #ifndef VIREO_HW_TIMER_I8254_H
 #define VIREO_HW_TIMER_I8254_H
@@ -31,7 +31,10 @@ void i8254_set_gate(I8254 *pit, unsigned channel, bool level);
 /* Port 0x61 before this PIT. */
 bool pcspk_new(IsaBus *bus, I8254 *pit, GError **error);
 
-/* The accelerator's PIT (which serves port 0x61 too): reset and saved state only. */
-bool kernel_pit_new(IsaBus *bus, GError **error);
+/*
+ * The accelerator's PIT (which serves port 0x61 too): reset, saved state, and the same IRQ input
+ * 0.
+ */
+Device *kernel_pit_new(IsaBus *bus, GError **error);
 
 #endif

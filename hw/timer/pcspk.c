@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System control port B of the PC/AT, port 0x61 (82371SB data sheet, 2.5.2.3): the PC speaker's switches and a window
- * on the timer.
+ * System control port B of the PC/AT, port 0x61 (82371SB data sheet, 2.5.2.3): the PC speaker's
+ * switches and a window on the timer.
  *
  *   bit 0  rw  gate of PIT counter 2
  *   bit 1  rw  counter 2's OUT drives the speaker
@@ -73,9 +73,9 @@ static void pcspk_reset(Device *dev)
     i8254_set_gate(spk->pit, PIT_SPEAKER, false);
 }
 
-static void pcspk_unrealize(Device *dev)
+static void pcspk_finalize(Object *obj)
 {
-    g_clear_pointer(&((PcSpk *)dev)->port, memory_region_free);
+    g_clear_pointer(&((PcSpk *)obj)->port, memory_region_free);
 }
 
 static bool pcspk_realize(Device *dev, GError **error)
@@ -108,7 +108,6 @@ static const Property pcspk_properties[] = {
 
 static const DeviceHooks pcspk_hooks = {
     .realize = pcspk_realize,
-    .unrealize = pcspk_unrealize,
     .reset = pcspk_reset,
     .vmstate = &pcspk_vmstate,
     .category = DEVICE_CATEGORY_SOUND,
@@ -121,6 +120,7 @@ static const TypeInfo pcspk_type = {
     .description = "PC speaker and system control port B",
     .instance_size = sizeof(PcSpk),
     .properties = pcspk_properties,
+    .instance_finalize = pcspk_finalize,
     .hooks = &pcspk_hooks,
 };
 QOM_TYPE(pcspk_type);

@@ -26,7 +26,7 @@ MAY_INCLUDE = {
     'monitor': ['chardev', 'io', 'qapi', 'qom'],
     'nbd': ['io', 'crypto', 'qapi'],
     'block': ['nbd', 'virtio', 'io', 'crypto', 'qapi', 'qom'],
-    'hw/core': ['accel/accel.h', 'memory', 'vmstate', 'qapi', 'qom'],
+    'hw/core': ['accel/accel.h', 'accel/vm-events.h', 'memory', 'vmstate', 'qapi', 'qom'],
     'hw/BUS': ['hw/core', 'hw/BUS', 'virtio', 'accel/accel.h', 'memory', 'vmstate', 'qapi', 'qom'],
     'hw/CLASS': ['hw/core', 'hw/BUS', 'virtio', 'accel/accel.h', 'memory', 'vmstate', 'qapi', 'qom',
                  'block', 'net', 'chardev', 'ui', 'audio'],
