@@ -164,7 +164,9 @@ bool region_logging(const MemoryRegion *region);
 void reclaim_init(void);
 /* Any thread, in an RCU read section or callback. */
 void reclaim_queue(MemoryRegion *region);
-/* The region is going: a thread that saw the last pin go, and was slow to say so, comes too late. */
+/*
+ * The region is going: a thread that saw the last pin go, and was slow to say so, comes too late.
+ */
 void reclaim_forget(MemoryRegion *region);
 /* VM lock. Finish what is queued now. */
 void reclaim_run(void);

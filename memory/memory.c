@@ -91,7 +91,8 @@ AddressSpace *address_space_new(MemoryRegion *root, const char *name)
     g_queue_push_tail_link(&state.spaces, &as->link);
     state.changed = true;
     memory_transaction_commit();
-    if (!as->view) { /* inside an outer transaction; the space is usable from the start all the same */
+    /* Inside an outer transaction: the space is usable from the start all the same. */
+    if (!as->view) {
         as->view = flatview_render(flatview_canonical_root(root));
         as->view->refs = 1;
     }
