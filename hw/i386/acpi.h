@@ -77,7 +77,6 @@ typedef struct AcpiPci {
     uint16_t pirq_config_base; /* PIIX3 PIRQRCA..D in the ISA bridge's config space, 0x60 */
     uint8_t isa_devfn;         /* of the PCI-ISA bridge, slot 1 function 0 */
     AcpiRange window32, window64; /* what BARs may use */
-    uint16_t reserved_io_base, reserved_io_len; /* ports of PM and GPE left out of the window; 0: none */
 } AcpiPci;
 
 typedef struct AcpiConfig {

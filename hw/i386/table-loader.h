@@ -47,13 +47,13 @@ GBytes *table_loader_script(const TableLoader *loader);
 typedef struct TableLoaderFile {
     const char *name;
     GByteArray *data; /* patched in place; NULL for a write_pointer destination */
-    uint64_t addr;    /* out, by run(): HIGH and FSEG alike are placed by base order */
+    uint64_t addr;    /* out, by run() */
     TableLoaderZone zone;
 } TableLoaderFile;
 /*
- * Run a script over files (count of them): each is placed upward from base (FSEG ones first),
- * pointers and checksums are filled. write_pointer calls back. Fails on any offset or name that is
- * out of place.
+ * Run a script over files (count of them): each is placed upward from base as its allocate command
+ * comes, and pointers and checksums are filled. write_pointer (may be NULL) is called back. Fails
+ * on any offset or name that is out of place.
  */
 bool table_loader_run(GBytes *script, TableLoaderFile *files, unsigned count, uint64_t base,
                       uint64_t limit, uint64_t *end,

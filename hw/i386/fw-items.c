@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an x86 machine tells its firmware through fw_cfg. */
+#include "hw/i386/fw-items.h"
+
+#include "hw/misc/vmcoreinfo.h"
+#include "util/bits.h"
+#include "util/error.h"
+
+#define SPLASH_MAX (16 * MiB)
+#define BOOT_ENTRY_HALT INT32_MAX
+#define STATE_ENABLED 0x80 /* in "etc/system-states" */
+#define S3_TYPE 1
+
+static void fw_items_add_numbers(FwCfg *fw, const Machine *machine, const FwItemsConfig *config)
+{
+    fw_cfg_add_copy(fw, FW_CFG_UUID, machine->uuid, sizeof(machine->uuid));
+    fw_cfg_add_u64(fw, FW_CFG_RAM_SIZE, machine->ram_size);
+    fw_cfg_add_u16(fw, FW_CFG_NOGRAPHIC, !machine->graphics);
+    fw_cfg_add_u16(fw, FW_CFG_NB_CPUS, machine->smp.cpus);
+    fw_cfg_add_u16(fw, FW_CFG_MAX_CPUS, config->apic_id_limit);
+    fw_cfg_add_u16(fw, FW_CFG_BOOT_MENU, machine->boot.menu);
+    fw_cfg_add_u32(fw, FW_CFG_IRQ0_OVERRIDE, config->irq0_override);
+}
+
+/* Node of a CPU by index; 0 if no node claims it. */
+static uint64_t fw_items_cpu_node(const Machine *machine, unsigned cpu)
+{
+    for (unsigned node = 0; node < machine->numa_nodes; node++) {
+        const GArray *cpus = machine->numa[node].cpus;
+
+        for (unsigned i = 0; cpus && i < cpus->len; i++) {
+            if (g_array_index(cpus, unsigned, i) == cpu) {
+                return node;
+            }
+        }
+    }
+    return 0;
+}
+
+/* u64 each: number of nodes; the node of each APIC id below the limit; the bytes of each node. */
+static void fw_items_add_numa(FwCfg *fw, const Machine *machine, const FwItemsConfig *config)
+{
+    size_t count = 1 + config->apic_id_limit + machine->numa_nodes;
+    g_autofree uint64_t *map = g_new0(uint64_t, count);
+
+    map[0] = htole64(machine->numa_nodes);
+    for (unsigned cpu = 0; cpu < machine->smp.max_cpus; cpu++) {
+        uint32_t apic_id = config->apic_ids ? config->apic_ids[cpu] : cpu;
+
+        if (apic_id < config->apic_id_limit) {
+            map[1 + apic_id] = htole64(fw_items_cpu_node(machine, cpu));
+        }
+    }
+    for (unsigned node = 0; node < machine->numa_nodes; node++) {
+        map[1 + config->apic_id_limit + node] = htole64(machine->numa[node].mem);
+    }
+    fw_cfg_add_copy(fw, FW_CFG_NUMA, map, count * sizeof(map[0]));
+}
+
+/* -boot splash=FILE: JPEG or 24-bit BMP, by the file's first bytes. */
+static bool fw_items_add_splash(FwCfg *fw, const char *path, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    g_autofree char *data = NULL;
+    const uint8_t *bytes;
+    gsize len;
+
+    if (!g_file_get_contents(path, &data, &len, &local)) {
+        error_setf(error, "-boot splash: cannot read '%s': %s", path, local->message);
+        return false;
+    }
+    bytes = (const uint8_t *)data;
+    if (len < 30 || len > SPLASH_MAX) {
+        error_setf(error, "-boot splash: '%s' has %zu bytes: no picture", path, len);
+        return false;
+    }
+    if (bytes[0] == 0xff && bytes[1] == 0xd8) {
+        return fw_cfg_add_file_copy(fw, "bootsplash.jpg", data, len, error);
+    }
+    if (bytes[0] == 'B' && bytes[1] == 'M' && ldw_le(bytes + 28) == 24) {
+        return fw_cfg_add_file_copy(fw, "bootsplash.bmp", data, len, error);
+    }
+    error_setf(error, "-boot splash: '%s' is neither a JPEG nor a BMP of 24 bits a pixel", path);
+    return false;
+}
+
+static bool fw_items_add_boot(FwCfg *fw, const BootConfig *boot, GError **error)
+{
+    uint8_t value[4];
+
+    if (boot->splash && !fw_items_add_splash(fw, boot->splash, error)) {
+        return false;
+    }
+    if (boot->splash_time >= 0) {
+        stw_le(value, MIN(boot->splash_time, UINT16_MAX));
+        if (!fw_cfg_add_file_copy(fw, "etc/boot-menu-wait", value, 2, error)) {
+            return false;
+        }
+    }
+    stl_le(value, boot->reboot_timeout < 0 ? UINT32_MAX : (uint32_t)boot->reboot_timeout);
+    if (!fw_cfg_add_file_copy(fw, "etc/boot-fail-wait", value, 4, error)) {
+        return false;
+    }
+    return !boot->strict || fw_cfg_add_boot_entry(fw, "HALT", BOOT_ENTRY_HALT, error);
+}
+
+/* A byte for each of S0..S5: SLP_TYP, and bit 7 if the state exists. */
+static bool fw_items_add_states(FwCfg *fw, const FwItemsConfig *config, GError **error)
+{
+    uint8_t states[6] = { STATE_ENABLED, 0, 0, S3_TYPE, config->s4_value, STATE_ENABLED };
+
+    states[3] |= config->s3 ? STATE_ENABLED : 0;
+    states[4] |= config->s4 ? STATE_ENABLED : 0;
+    return fw_cfg_add_file_copy(fw, "etc/system-states", states, sizeof(states), error);
+}
+
+bool fw_items_add(FwCfg *fw, const Machine *machine, const FwItemsConfig *config, GError **error)
+{
+    g_autoptr(GBytes) e820 = e820_to_bytes(config->e820);
+
+    fw_items_add_numbers(fw, machine, config);
+    fw_items_add_numa(fw, machine, config);
+    if (!fw_cfg_add_file(fw, "etc/e820", e820, error) ||
+        !fw_items_add_states(fw, config, error) ||
+        !fw_items_add_boot(fw, &machine->boot, error) || !fw_items_add_vmcoreinfo(fw, error)) {
+        return false;
+    }
+    for (unsigned i = 0; machine->fw_cfg_options && i < machine->fw_cfg_options->len; i++) {
+        if (!fw_cfg_add_user_option(fw, g_ptr_array_index(machine->fw_cfg_options, i), error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool fw_items_add_option_rom(FwCfg *fw, const char *path, int32_t index, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    g_autoptr(GMappedFile) map = g_mapped_file_new(path, false, &local);
+    g_autofree char *base = g_path_get_basename(path);
+    g_autofree char *name = g_strdup_printf("genroms/%s", base);
+    g_autofree char *boot_path = g_strdup_printf("/rom@%s", name);
+    g_autoptr(GBytes) data = NULL;
+
+    if (!map) {
+        error_setf(error, "option ROM: cannot read '%s': %s", path, local->message);
+        return false;
+    }
+    data = g_mapped_file_get_bytes(map);
+    return fw_cfg_add_file(fw, name, data, error) &&
+           fw_cfg_add_boot_entry(fw, boot_path, index, error);
+}
+
+bool fw_items_add_vmcoreinfo(FwCfg *fw, GError **error)
+{
+    VmCoreInfo *dev = vmcoreinfo_find();
+
+    return !dev || fw_cfg_add_writable_file(fw, "etc/vmcoreinfo", vmcoreinfo_bytes(dev),
+                                            VMCOREINFO_SIZE, vmcoreinfo_written, dev, error);
+}
