@@ -108,7 +108,8 @@ struct VmState {
 
 /*
  * Append opaque's state to out (the bytes of one section's body, with subsections). A subsection is
- * a byte 05h, its name's length and text ("<name of this table>/..."), a 32-bit version, its fields.
+ * a byte 05h, its name's length and text ("<name of this table>/..."), a 32-bit version, its
+ * fields.
  */
 void vmstate_save(const VmState *state, void *opaque, GByteArray *out);
 /*
