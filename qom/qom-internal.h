@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of qom/ share; nobody else includes this. */
-#ifndef VIREO_QOM_INTERNAL_H
-#define VIREO_QOM_INTERNAL_H
+#ifndef VIREO_QOM_QOM_INTERNAL_H
+#define VIREO_QOM_QOM_INTERNAL_H
 
 #include "qom/object.h"
 

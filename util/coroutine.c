@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Coroutines. Each thread has a record for its own stack (`leader`) and a pool of finished coroutines.
+ * Coroutines. Each thread has a record for its own stack (`leader`) and a pool of finished
+ * coroutines.
  *
- * A coroutine may go on in another thread than the one where it stopped, so no function may keep the
- * address of a thread-local variable across a switch: they are reached only through this_thread(),
- * which is never inlined.
+ * A coroutine may go on in another thread than the one where it stopped, so no function may keep
+ * the address of a thread-local variable across a switch: they are reached only through
+ * this_thread(), which is never inlined.
  */
 #include "util/coroutine.h"
 

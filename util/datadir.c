@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The search path for data files. The list of -L directories is process-wide and set at start-up. */
+/*
+ * The search path for data files. The list of -L directories is process-wide and set at start-up.
+ */
 #include "util/datadir.h"
 
 #include <unistd.h>

@@ -30,7 +30,7 @@ typedef enum VmStateKind {
     VMS_STRUCT,   /* nested table `sub` */
     VMS_TIMER,    /* Timer *: its expiry in ns, UINT64_MAX when not armed */
     VMS_UNUSED,   /* size bytes, written as zero and skipped */
-    VMS_VBUFFER,  /* pointer to a buffer of `max` bytes, of which the u32 at count_offset are used */
+    VMS_VBUFFER,  /* pointer to `max` bytes, of which the u32 at count_offset are used */
 } VmStateKind;
 
 struct VmStateField {
