@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a character backend implements. A backend is a type below TYPE_CHARDEV, named "chardev-<backend>",
- * whose properties are its -chardev options and whose ops are a ChardevOps. Creation is: object_new, options
- * set as properties, ops->open. Closing is instance_finalize.
+ * What a character backend implements. A backend is a type below TYPE_CHARDEV, named
+ * "chardev-<backend>", whose properties are its -chardev options and whose ops are a ChardevOps.
+ * Creation is: object_new, options set as properties, ops->open. Closing is instance_finalize.
  *
- * A chardev belongs to one loop: the main loop, or the loop that its frontend asked for. Everything but
- * ops->write happens on that loop's thread. Frontend callbacks are never called with chr->lock held.
+ * A chardev belongs to one loop: the main loop, or the loop that its frontend asked for.
+ * Everything but ops->write happens on that loop's thread. Frontend callbacks are never called
+ * with chr->lock held.
  */
 #ifndef VIREO_CHARDEV_BACKEND_H
 #define VIREO_CHARDEV_BACKEND_H
@@ -18,22 +19,30 @@
 
 typedef enum ChardevFlags {
     CHARDEV_CAN_BLOCK = 1u << 0, /* write may be short for want of room; needs update() */
-    CHARDEV_PATIENT = 1u << 1,   /* write_all waits for room instead of queueing (files, terminals) */
+    /* write_all waits for room instead of queueing (files, terminals) */
+    CHARDEV_PATIENT = 1u << 1,
 } ChardevFlags;
 
 typedef struct ChardevOps {
     const char *backend; /* its name for -chardev */
     const char *alias;   /* old name, or NULL */
     uint32_t flags;
-    /* Open the host side. Sends CHAR_EVENT_OPENED itself once a peer is there. NULL: always open. */
+    /*
+     * Open the host side. Sends CHAR_EVENT_OPENED itself once a peer is there. NULL: always open.
+     */
     bool (*open)(Chardev *chr, GError **error);
     /* Bytes taken, 0 when full, or -errno. Never blocks. Any thread; chr->lock is held. */
     int (*write)(Chardev *chr, const uint8_t *buf, int len);
     /* Wait a little for room to write, for CHARDEV_PATIENT. chr->lock held. */
     void (*wait_writable)(Chardev *chr);
-    /* Readiness changed (frontend can read; bytes pend; someone waits for room): set the watches. */
+    /*
+     * Readiness changed (frontend can read; bytes pend; someone waits for room): set the watches.
+     */
     void (*update)(Chardev *chr);
-    /* The loop is about to change: drop every watch. update() follows on the new one. NULL: none held. */
+    /*
+     * The loop is about to change: drop every watch. update() follows on the new one. NULL: none
+     * held.
+     */
     void (*detach_loop)(Chardev *chr);
     int (*ioctl)(Chardev *chr, CharIoctl cmd, void *arg); /* NULL: -ENOTSUP */
     void (*set_echo)(Chardev *chr, bool echo);
@@ -68,8 +77,9 @@ struct Chardev {
 };
 
 /*
- * Make a chardev from {"backend": ..., options...} (strings are parsed, other JSON must fit), put it at
- * /chardevs/<name> and open it. Borrowed. "mux": true makes a second one, <name>-base, below it.
+ * Make a chardev from {"backend": ..., options...} (strings are parsed, other JSON must fit), put
+ * it at /chardevs/<name> and open it. Borrowed. "mux": true makes a second one, <name>-base,
+ * below it.
  */
 Chardev *chardev_create(const char *name, json_object *options, GError **error);
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Character devices: a byte pipe between a frontend (UART, monitor, qtest, debug console) and the host
- * (terminal, socket, file, ...).
+ * Character devices: a byte pipe between a frontend (UART, monitor, qtest, debug console) and the
+ * host (terminal, socket, file, ...).
  *
- * The backend is an object below TYPE_CHARDEV in /chardevs, made by -chardev, chardev-add or a short form such
- * as "stdio" or "tcp::4444,server=on". A frontend attaches with a CharFrontend inside its own struct. One
- * frontend per chardev, except a mux, which takes several and switches focus with Ctrl-a c.
+ * The backend is an object below TYPE_CHARDEV in /chardevs, made by -chardev, chardev-add or a
+ * short form such as "stdio" or "tcp::4444,server=on". A frontend attaches with a CharFrontend
+ * inside its own struct. One frontend per chardev, except a mux, which takes several and switches
+ * focus with Ctrl-a c.
  *
- * All on the main loop with the VM lock held, but for chardev_write and chardev_frontend_write, which are any-thread.
+ * All on the main loop with the VM lock held, but for chardev_write and chardev_frontend_write,
+ * which are any-thread.
  */
 #ifndef VIREO_CHARDEV_CHARDEV_H
 #define VIREO_CHARDEV_CHARDEV_H
@@ -50,7 +52,9 @@ typedef struct CharFrontendOps {
     int (*can_read)(void *opaque);
     void (*read)(void *opaque, const uint8_t *buf, int size);
     void (*event)(void *opaque, CharEvent event); /* may be NULL */
-    /* The backend was replaced (chardev-change): re-read parameters. May be NULL: change refused. */
+    /*
+     * The backend was replaced (chardev-change): re-read parameters. May be NULL: change refused.
+     */
     bool (*backend_changed)(void *opaque);
 } CharFrontendOps;
 
@@ -71,8 +75,10 @@ void char_frontend_set_handlers(CharFrontend *fe, const CharFrontendOps *ops, vo
                                 Loop *loop);
 /* Bytes taken (0..len; short when the host side is full) or -errno. Any thread. */
 int char_frontend_write(CharFrontend *fe, const uint8_t *buf, int len);
-/* Write all of it. Waits for terminals and files; for others what does not fit is queued, and a peer that
-   lets 16 MiB pile up is disconnected. */
+/*
+ * Write all of it. Waits for terminals and files; for others what does not fit is queued, and a
+ * peer that lets 16 MiB pile up is disconnected.
+ */
 int char_frontend_write_all(CharFrontend *fe, const uint8_t *buf, int len);
 int char_frontend_printf(CharFrontend *fe, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* Call fn once when writing is possible again; returns a tag for cancel, 0 if not supported. */
@@ -95,18 +101,26 @@ const char *chardev_id(const Chardev *chr);
 /* The backend's description as query-chardev's "filename". The caller's. */
 char *chardev_filename(Chardev *chr);
 /*
- * The text of a -chardev option as an object: keyval with the implied key "backend", and the old words
- * without a value ("server,nowait"). A lone "help" sets *help.
+ * The text of a -chardev option as an object: keyval with the implied key "backend", and the old
+ * words without a value ("server,nowait"). A lone "help" sets *help.
  */
 json_object *chardev_parse_options(const char *text, bool *help, GError **error);
-/* {"backend": "socket", "id": ..., ...}; strings are parsed. Borrowed: it lives in /chardevs/<id>. */
+/*
+ * {"backend": "socket", "id": ..., ...}; strings are parsed. Borrowed: it lives in
+ * /chardevs/<id>.
+ */
 Chardev *chardev_new_from_options(json_object *options, GError **error);
-/* Short forms of -serial, -monitor, -qmp ...: "stdio", "mon:stdio", "unix:/p,server=on", "none", "chardev:ID".
-   NULL without error for "none". Made with the given id. with_mux, or "mon:" before it: made with a mux,
-   and a terminal's Ctrl-C goes to the guest. */
+/*
+ * Short forms of -serial, -monitor, -qmp ...: "stdio", "mon:stdio", "unix:/p,server=on", "none",
+ * "chardev:ID". NULL without error for "none". Made with the given id. with_mux, or "mon:" before
+ * it: made with a mux, and a terminal's Ctrl-C goes to the guest.
+ */
 Chardev *chardev_new_from_short(const char *id, const char *text, bool with_mux, GError **error);
 bool chardev_remove(const char *id, GError **error);
-/* Replace what id is connected to, under its frontend's feet. The old one stays if anything fails. */
+/*
+ * Replace what id is connected to, under its frontend's feet. The old one stays if anything
+ * fails.
+ */
 Chardev *chardev_change(const char *id, json_object *options, GError **error);
 /* For "-chardev help" and "-chardev X,help". */
 char *chardev_backends_help(void);

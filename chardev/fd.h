@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The common part of backends that are file descriptors: reading when the frontend can take bytes, writing
- * without blocking, hang-ups. A backend embeds FdChardev first and uses the functions as its ops.
+ * The common part of backends that are file descriptors: reading when the frontend can take
+ * bytes, writing without blocking, hang-ups. A backend embeds FdChardev first and uses the
+ * functions as its ops.
  */
 #ifndef VIREO_CHARDEV_FD_H
 #define VIREO_CHARDEV_FD_H
@@ -31,7 +32,10 @@ struct FdChardev {
 
 /* From instance_init. */
 void fd_chardev_init(FdChardev *fd);
-/* Takes the descriptors (-1: none) and makes them non-blocking. Call update afterwards (OPENED does). */
+/*
+ * Takes the descriptors (-1: none) and makes them non-blocking. Call update afterwards (OPENED
+ * does).
+ */
 void fd_chardev_set_fds(FdChardev *fd, int in_fd, int out_fd);
 /* Unwatch and close. From chr's loop, or instance_finalize. */
 void fd_chardev_close(FdChardev *fd);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The frontend's side of a chardev: attaching, writing, and the property kind that names a chardev. */
+/*
+ * The frontend's side of a chardev: attaching, writing, and the property kind that names a
+ * chardev.
+ */
 #include <errno.h>
 #include <glib/gprintf.h>
 #include <stdarg.h>

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The multiplexer: several frontends share one backend. All may write; input goes to the one that has
- * the focus. The escape character (Ctrl-a unless chardev_mux_set_escape() said otherwise) followed by
+ * The multiplexer: several frontends share one backend. All may write; input goes to the one that
+ * has the focus. The escape character (Ctrl-a unless chardev_mux_set_escape() said otherwise)
+ * followed by
  *   h ?  shows help          x  ends the program        s  saves disk data
  *   b    sends a break       c  moves the focus on      t  switches time stamps
  * and twice, it stands for itself.
  *
- * What the focused frontend cannot take at once waits in a ring of its own, so that a busy guest does
- * not keep the escape commands from being seen.
+ * What the focused frontend cannot take at once waits in a ring of its own, so that a busy guest
+ * does not keep the escape commands from being seen.
  */
 #include <glib/gprintf.h>
 #include <stdlib.h>
@@ -313,7 +314,10 @@ static void mux_event(void *opaque, CharEvent event)
     }
 }
 
-/* A mux's place is taken in the options that its frontends hold: it cannot be replaced below them. */
+/*
+ * A mux's place is taken in the options that its frontends hold: it cannot be replaced below
+ * them.
+ */
 static const CharFrontendOps mux_frontend_ops = {
     .can_read = mux_can_read,
     .read = mux_read,

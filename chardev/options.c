@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From options to chardevs: -chardev's key=value text, creation by name, replacing, help. A backend's
- * options are its type's properties.
+ * From options to chardevs: -chardev's key=value text, creation by name, replacing, help. A
+ * backend's options are its type's properties.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,9 @@
 
 /* Text. */
 
-/* One part of an option text as key=value: "server" and "nowait" are what people wrote for years. */
+/*
+ * One part of an option text as key=value: "server" and "nowait" are what people wrote for years.
+ */
 static void append_part(GString *out, const char *part, size_t len, bool first)
 {
     g_autofree char *word = g_strndup(part, len);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The pipe backend: two FIFOs, PATH.in (the guest's input) and PATH.out, or one file PATH for both
- * directions. FIFOs are opened for reading and writing, so that no end waits for, or notices, the other.
+ * directions. FIFOs are opened for reading and writing, so that no end waits for, or notices, the
+ * other.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ringbuf backend: memory that keeps the last SIZE bytes written, for QMP's ringbuf-read. Bytes that
- * ringbuf-write adds go into the same memory, as QEMU has it; the frontend gets no input.
+ * The ringbuf backend: memory that keeps the last SIZE bytes written, for QMP's ringbuf-read.
+ * Bytes that ringbuf-write adds go into the same memory, as QEMU has it; the frontend gets no
+ * input.
  */
 #include "chardev/ringbuf.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The short forms of -serial, -parallel, -monitor, -qmp, -qtest and -debugcon: "stdio", "tcp::4444,server=on",
- * "/dev/ttyS0". Each is rewritten into -chardev options.
+ * The short forms of -serial, -parallel, -monitor, -qmp, -qtest and -debugcon: "stdio",
+ * "tcp::4444,server=on", "/dev/ttyS0". Each is rewritten into -chardev options.
  */
 #include <string.h>
 
@@ -22,7 +22,10 @@ static void put(json_object *options, const char *key, const char *value)
     json_object_object_add(options, key, json_object_new_string(value));
 }
 
-/* Splits at the first single comma; the head's doubled commas are undone. *rest is after the comma or "". */
+/*
+ * Splits at the first single comma; the head's doubled commas are undone. *rest is after the
+ * comma or "".
+ */
 static char *split_head(const char *text, const char **rest)
 {
     GString *head = g_string_new(NULL);

@@ -18,7 +18,10 @@ typedef struct CharSockAddr {
     int ipv4, ipv6;    /* PropOnOffAuto */
 } CharSockAddr;
 
-/* All return a descriptor (close-on-exec), or -1 with the error set. Names may be looked up: they block. */
+/*
+ * All return a descriptor (close-on-exec), or -1 with the error set. Names may be looked up: they
+ * block.
+ */
 int char_sockaddr_listen(const CharSockAddr *addr, GError **error);
 int char_sockaddr_connect(const CharSockAddr *addr, GError **error);
 /* A datagram socket that sends to remote and receives at local (local->port may be NULL). */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The socket backend: a TCP or UNIX stream, as server or client, optionally speaking telnet or tn3270.
+ * The socket backend: a TCP or UNIX stream, as server or client, optionally speaking telnet or
+ * tn3270.
  *
  * A server serves one peer at a time; the next waits in the listen queue. A client whose connection
- * fails or breaks tries again every `reconnect` seconds, if that is set; name look-up and connecting
- * then happen on a thread, so that a dead host never blocks the machine. A peer that does not read is
- * disconnected once CHARDEV_MAX_PENDING bytes wait for it.
+ * fails or breaks tries again every `reconnect` seconds, if that is set; name look-up and
+ * connecting then happen on a thread, so that a dead host never blocks the machine. A peer that
+ * does not read is disconnected once CHARDEV_MAX_PENDING bytes wait for it.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -50,7 +51,10 @@ typedef struct SocketChardev {
     ConnectTask *task;
 } SocketChardev;
 
-/* A connection attempt on its own thread. Belongs to the main loop, which may outlive the chardev. */
+/*
+ * A connection attempt on its own thread. Belongs to the main loop, which may outlive the
+ * chardev.
+ */
 struct ConnectTask {
     SocketChardev *sock; /* NULL: nobody waits any more */
     CharSockAddr addr;

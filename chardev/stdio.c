@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stdio backend: standard input and output, a terminal in raw mode if they are one. The terminal is
- * put back as it was when the chardev closes, when the process exits, and while it is stopped
- * (Ctrl-Z); after SIGCONT it is raw again.
+ * The stdio backend: standard input and output, a terminal in raw mode if they are one. The
+ * terminal is put back as it was when the chardev closes, when the process exits, and while it is
+ * stopped (Ctrl-Z); after SIGCONT it is raw again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -162,7 +162,8 @@ static void stdio_finalize(Object *obj)
 }
 
 static const Property stdio_properties[] = {
-    PROP_BOOL("signal", StdioChardev, signals, true, "Ctrl-C ends the program (off: guest gets it)"),
+    PROP_BOOL("signal", StdioChardev, signals, true,
+              "Ctrl-C ends the program (off: guest gets it)"),
     PROP_END,
 };
 

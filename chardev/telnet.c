@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Telnet: see chardev/telnet.h. Codes are those of RFC 854 and, for options, RFC 856, 857, 858, 885, 1091. */
+/*
+ * Telnet: see chardev/telnet.h. Codes are those of RFC 854 and, for options, RFC 856, 857, 858,
+ * 885, 1091.
+ */
 #include "chardev/telnet.h"
 
 enum {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Just enough telnet (RFC 854) for a console: one offer at the start, commands filtered out of the
- * input, 0xff doubled in the output. The same for tn3270 (RFC 1041, binary and end-of-record, RFC 885).
+ * input, 0xff doubled in the output. The same for tn3270 (RFC 1041, binary and end-of-record, RFC
+ * 885).
  */
 #ifndef VIREO_CHARDEV_TELNET_H
 #define VIREO_CHARDEV_TELNET_H
