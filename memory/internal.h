@@ -137,6 +137,8 @@ typedef struct MemoryState {
     AddressSpace *io_space;
     RamList *ram_list; /* published under RCU (ram-block.c) */
     uint64_t last_ram_serial;
+    bool ram_no_merge;
+    bool ram_no_dump;
     /* Regions without a pin, for the main loop (reclaim.c). */
     GMutex reclaim_lock;
     GQueue reclaim_regions;

@@ -163,7 +163,7 @@ static const Property ram_backend_properties[] = {
               "set swap space or huge pages aside for all of it"),
     { PROP_FIELD_(host_nodes_kind, "host-nodes", RamBackend, host_nodes,
                   "the host's NUMA nodes that policy speaks of, such as 0-1") },
-    PROP_ENUM("policy", RamBackend, policy, host_mem_policy_names, HOST_MEM_POLICY_DEFAULT,
+    PROP_ENUM("policy", RamBackend, policy, ram_policy_names, RAM_POLICY_DEFAULT,
               "NUMA policy on the host"),
     PROP_BOOL("x-use-canonical-path-for-ramblock-id", RamBackend, use_canonical_path, true,
               "migration knows it by its object path, not its id"),

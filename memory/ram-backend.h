@@ -38,7 +38,7 @@ struct RamBackend {
     bool reserve;
     bool use_canonical_path; /* name of the RAM block: "/objects/ID", else "ID" */
     uint32_t prealloc_threads;
-    int policy; /* HostMemPolicy */
+    int policy; /* RamPolicy */
     HostNodes host_nodes;
     int fd; /* what prepare() opened, closed when the backend goes; -1: anonymous */
     void *host;

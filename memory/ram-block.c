@@ -133,10 +133,19 @@ void ram_block_set_idstr(RamBlock *block, const char *idstr)
     block->idstr = g_steal_pointer(&name);
 }
 
+void ram_set_defaults(bool merge, bool dump)
+{
+    memory_state()->ram_no_merge = !merge;
+    memory_state()->ram_no_dump = !dump;
+}
+
 RamBlock *ram_block_new(MemoryRegion *region, const RamBlockInfo *info, GError **error)
 {
     RamBlock *block = g_new0(RamBlock, 1);
-    RamMapping mapping = { .size = info->max_length, .fd = -1, .merge = true };
+    RamMapping mapping = {
+        .size = info->max_length, .fd = -1, .merge = !memory_state()->ram_no_merge,
+        .no_dump = memory_state()->ram_no_dump,
+    };
 
     g_assert(vm_lock_held() && info->length <= info->max_length);
     block->host = info->host;

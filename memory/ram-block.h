@@ -38,6 +38,11 @@ typedef struct RamMapping {
  * failure. Any thread.
  */
 void *ram_map(const RamMapping *mapping, GError **error);
+/*
+ * Whether KSM and core dumps include RAM that regions allocate themselves (video memory, ROMs) from
+ * now on; both do at first. Main thread.
+ */
+void ram_set_defaults(bool merge, bool dump);
 /* As mapped by ram_map() with the same size and fd. */
 void ram_unmap(void *host, uint64_t size, int fd);
 /* Page size of the memory behind fd (huge pages for hugetlbfs); the host's if fd is -1. */

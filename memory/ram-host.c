@@ -19,18 +19,18 @@
 /* A thread that got less than this would cost more than it saves. */
 #define PREALLOC_CHUNK_MIN (16 * MiB)
 
-const char *const host_mem_policy_names[] = {
-    [HOST_MEM_POLICY_DEFAULT] = "default",
-    [HOST_MEM_POLICY_PREFERRED] = "preferred",
-    [HOST_MEM_POLICY_BIND] = "bind",
-    [HOST_MEM_POLICY_INTERLEAVE] = "interleave",
+const char *const ram_policy_names[] = {
+    [RAM_POLICY_DEFAULT] = "default",
+    [RAM_POLICY_PREFERRED] = "preferred",
+    [RAM_POLICY_BIND] = "bind",
+    [RAM_POLICY_INTERLEAVE] = "interleave",
     NULL,
 };
 
-G_STATIC_ASSERT(MPOL_DEFAULT == (int)HOST_MEM_POLICY_DEFAULT &&
-                MPOL_PREFERRED == (int)HOST_MEM_POLICY_PREFERRED &&
-                MPOL_BIND == (int)HOST_MEM_POLICY_BIND &&
-                MPOL_INTERLEAVE == (int)HOST_MEM_POLICY_INTERLEAVE);
+G_STATIC_ASSERT(MPOL_DEFAULT == (int)RAM_POLICY_DEFAULT &&
+                MPOL_PREFERRED == (int)RAM_POLICY_PREFERRED &&
+                MPOL_BIND == (int)RAM_POLICY_BIND &&
+                MPOL_INTERLEAVE == (int)RAM_POLICY_INTERLEAVE);
 
 unsigned host_nodes_count(const HostNodes *nodes)
 {
@@ -42,26 +42,26 @@ unsigned host_nodes_count(const HostNodes *nodes)
     return count;
 }
 
-bool ram_bind(void *host, uint64_t size, HostMemPolicy policy, const HostNodes *nodes,
+bool ram_bind(void *host, uint64_t size, RamPolicy policy, const HostNodes *nodes,
               GError **error)
 {
     unsigned count = host_nodes_count(nodes);
 
-    if (policy == HOST_MEM_POLICY_DEFAULT) {
+    if (policy == RAM_POLICY_DEFAULT) {
         if (count) {
             error_setf(error, "host-nodes needs a policy other than 'default'");
         }
         return !count;
     }
     if (!count) {
-        error_setf(error, "policy '%s' needs host-nodes", host_mem_policy_names[policy]);
+        error_setf(error, "policy '%s' needs host-nodes", ram_policy_names[policy]);
         return false;
     }
     /* The kernel takes one bit less than it is told. */
     if (syscall(SYS_mbind, host, size, policy, nodes->bits, HOST_NODES_MAX + 1,
                 MPOL_MF_STRICT | MPOL_MF_MOVE) != 0) {
         error_set_errno(error, errno, "cannot set the NUMA policy '%s' of the host's memory",
-                        host_mem_policy_names[policy]);
+                        ram_policy_names[policy]);
         return false;
     }
     return true;

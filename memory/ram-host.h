@@ -15,13 +15,13 @@ typedef struct HostNodes {
 } HostNodes;
 
 /* As QAPI spells them; the values are the kernel's MPOL_*, see set_mempolicy(2). */
-typedef enum HostMemPolicy {
-    HOST_MEM_POLICY_DEFAULT,
-    HOST_MEM_POLICY_PREFERRED,
-    HOST_MEM_POLICY_BIND,
-    HOST_MEM_POLICY_INTERLEAVE,
-} HostMemPolicy;
-extern const char *const host_mem_policy_names[];
+typedef enum RamPolicy {
+    RAM_POLICY_DEFAULT,
+    RAM_POLICY_PREFERRED,
+    RAM_POLICY_BIND,
+    RAM_POLICY_INTERLEAVE,
+} RamPolicy;
+extern const char *const ram_policy_names[];
 
 /* How many nodes are in the set. */
 unsigned host_nodes_count(const HostNodes *nodes);
@@ -31,7 +31,7 @@ static inline bool host_nodes_test(const HostNodes *nodes, unsigned node)
 }
 
 /* Where the pages of [host, host + size) shall come from; before they are touched. See mbind(2). */
-bool ram_bind(void *host, uint64_t size, HostMemPolicy policy, const HostNodes *nodes,
+bool ram_bind(void *host, uint64_t size, RamPolicy policy, const HostNodes *nodes,
               GError **error);
 /* Make the kernel provide every page now, with up to `threads` threads sharing the work. */
 bool ram_prealloc(void *host, uint64_t size, uint64_t page_size, unsigned threads, GError **error);
