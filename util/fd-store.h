@@ -2,8 +2,9 @@
 /*
  * File descriptors that a manager hands to this process, for use by name instead of opening files.
  *
- * Named descriptors (getfd) are taken once, by an option such as fd=NAME. Sets (add-fd) stay: the file
- * name /dev/fdset/N opens a copy of that descriptor of set N whose access mode fits. Any thread.
+ * Named descriptors (getfd) are taken once, by an option such as fd=NAME. Sets (add-fd) stay: the
+ * file name /dev/fdset/N opens a copy of that descriptor of set N whose access mode fits. Any
+ * thread.
  */
 #ifndef VIREO_UTIL_FD_STORE_H
 #define VIREO_UTIL_FD_STORE_H
