@@ -55,7 +55,8 @@ def check(build):
     allowed = read_allowed()
     used = set()
     for path, source in object_sources(build):
-        if UNRESTRICTED.search(source) or not path.exists():
+        if (UNRESTRICTED.search(source) or sources.FREESTANDING.match(source) or
+                not path.exists()):
             continue
         for symbol in mutable_symbols(path):
             if (source, symbol) in allowed:

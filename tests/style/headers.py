@@ -3,14 +3,10 @@
 
 import json
 import os
-import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import sources
-
-# Headers that describe another world than the host's C library.
-SKIPPED = re.compile(r'^tests/bench/guest/')
 
 
 def compiler_flags(build):
@@ -41,6 +37,6 @@ def compile_header(path, flags):
 
 def check(build):
     flags = compiler_flags(build)
-    headers = [path for path in sources.source_files('.h') if not SKIPPED.match(str(path))]
+    headers = [path for path in sources.source_files('.h') if not sources.FREESTANDING.match(str(path))]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from filter(None, pool.map(lambda path: compile_header(path, flags), headers))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
 SKIPPED_DIRECTORIES = re.compile(r'^(build.*|\.git|\.cache|__pycache__|subprojects)$')
+# Programs of guests: built without the host's headers and without ours.
+FREESTANDING = re.compile(r'^(tests/bench/guest|hw/i386/roms)/')
 
 _NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
 _DIRECTIVE = re.compile(r'^[ \t]*#(?:[^\n\\]|\\.|\\\n)*', re.MULTILINE)
