@@ -19,6 +19,13 @@
 #include "qom/object.h"
 #include "util/event-notifier.h"
 
+/*
+ * Four guest pages that KVM uses itself on Intel hosts (real-mode TSS and page table). The board reports
+ * them to the guest as reserved and puts nothing there.
+ */
+#define ACCEL_RESERVED_BASE 0xfeffc000u
+#define ACCEL_RESERVED_SIZE 0x4000u
+
 #define TYPE_ACCEL "accel" /* types are named "<name>-accel"; options of -accel are properties */
 
 typedef struct Accel Accel;
@@ -169,6 +176,26 @@ typedef struct VCpuApicOps {
     void (*init_reset)(void *apic);
 } VCpuApicOps;
 
+/* What a debugger has set on a CPU; accel_ops()->update_debug() makes it so. */
+typedef enum VCpuBreakpointKind {
+    VCPU_BREAK_EXECUTE = 0, /* numbers as in DR7's R/W fields (SDM vol. 3, 18.2.4) */
+    VCPU_BREAK_WRITE = 1,
+    VCPU_BREAK_ACCESS = 3,
+} VCpuBreakpointKind;
+
+typedef struct VCpuDebug {
+    bool single_step;
+    bool software_breakpoints; /* INT3 belongs to the debugger, who wrote it */
+    unsigned count;
+    struct {
+        uint64_t address;
+        VCpuBreakpointKind kind;
+        uint8_t length; /* 1, 2, 4 or 8; 1 for execute */
+    } points[4];
+    uint64_t hit_address; /* where the last stop was, and DR6 with it */
+    uint64_t hit_dr6;
+} VCpuDebug;
+
 struct VCpu {
     unsigned index;
     uint32_t apic_id;
@@ -182,6 +209,7 @@ struct VCpu {
     const VCpuApicOps *apic_ops; /* set by the board before the CPU runs; NULL with ACCEL_IRQCHIP_ON */
     void *apic;
     uint32_t irq_lines;       /* VCpuIrq bits, atomic */
+    VCpuDebug debug;
     uint8_t sipi_vector;      /* set by the APIC model before it raises VCPU_IRQ_SIPI */
 
     /* private to accel/vcpu.c and the accelerator */

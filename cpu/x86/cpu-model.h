@@ -30,6 +30,17 @@ typedef enum X86FeatureWord {
     X86_FEATURE_WORD__MAX
 } X86FeatureWord;
 
+/* Bits of X86_FEAT_HYPERV: the hv-* enlightenments of Microsoft's top-level functional specification. */
+typedef enum X86HypervBit {
+    X86_HV_RELAXED, X86_HV_VAPIC, X86_HV_TIME, X86_HV_CRASH, X86_HV_RESET, X86_HV_VPINDEX,
+    X86_HV_RUNTIME, X86_HV_SYNIC, X86_HV_STIMER, X86_HV_FREQUENCIES, X86_HV_REENLIGHTENMENT,
+    X86_HV_TLBFLUSH, X86_HV_EVMCS, X86_HV_IPI, X86_HV_STIMER_DIRECT, X86_HV_AVIC,
+    X86_HV_SYNDBG, X86_HV_EMSR_BITMAP, X86_HV_XMM_INPUT, X86_HV_TLBFLUSH_EXT,
+    X86_HV_TLBFLUSH_DIRECT, X86_HV_SPINLOCKS, X86_HV_NO_NONARCH_CORESHARING,
+    X86_HV_ENFORCE_CPUID, /* not a leaf: the accelerator refuses what CPUID does not show */
+    X86_HV__MAX
+} X86HypervBit;
+
 /* What an accelerator offers; filled by accel->cpu_caps. */
 typedef struct X86AccelCaps {
     X86CpuidEntry supported[X86_CPUID_MAX]; /* as KVM_GET_SUPPORTED_CPUID */
@@ -71,7 +82,6 @@ uint8_t x86_cpu_config_phys_bits(const X86CpuConfig *config);
 uint32_t x86_cpu_config_tsc_khz(const X86CpuConfig *config);   /* 0: host's */
 bool x86_cpu_config_kvm_hidden(const X86CpuConfig *config);    /* kvm=off */
 bool x86_cpu_config_hyperv_enabled(const X86CpuConfig *config);
-/* hv-* enlightenments that need accelerator support (bit of X86_FEAT_HYPERV). */
 
 /* APIC id of a CPU index in this topology (SDM vol. 3, 9.9: power-of-two fields per level). */
 uint32_t x86_apic_id(const X86Topology *topology, unsigned cpu_index);

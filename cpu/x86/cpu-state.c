@@ -103,6 +103,7 @@ static void reset_common(X86CpuState *state, bool bsp)
     memset(state->dr, 0, sizeof(state->dr));
     state->dr[6] = 0xffff0ff0;
     state->dr[7] = 0x400;
+    state->pdptrs_valid = false;
     memset(&state->events, 0, sizeof(state->events));
     state->mp_state = bsp ? X86_MP_RUNNABLE : X86_MP_WAIT_FOR_SIPI;
 }

@@ -75,6 +75,8 @@ typedef struct X86CpuState {
     X86Table gdt, idt;
     uint64_t cr0, cr2, cr3, cr4, cr8, efer, apic_base;
     uint64_t xcr0;
+    bool pdptrs_valid; /* PAE paging: the loaded PDPTEs may differ from those in memory */
+    uint64_t pdptrs[4];
     uint64_t dr[8]; /* 4 and 5 unused */
     uint8_t xsave[X86_XSAVE_MAX]; /* standard (non-compacted) XSAVE image */
     uint32_t xsave_size;

@@ -43,7 +43,7 @@ enum {
     MSR_X2APIC_LAST = 0x8ff,
     MSR_HYPERV_GUEST_OS_ID = 0x40000000,
     MSR_HYPERV_CRASH_P0 = 0x40000100,
-    MSR_HYPERV_CRASH_CTL = 0x40000105,
+    MSR_HYPERV_LAST = 0x400001ff,
 };
 /* Above INT_MAX, so no enumerators. */
 #define MSR_EFER 0xc0000080u

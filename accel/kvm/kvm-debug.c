@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A debugger's breakpoints and single steps, by KVM_SET_GUEST_DEBUG. */
+#include "accel/kvm/kvm-internal.h"
+
+#include "accel/vm-events.h"
+#include "util/bits.h"
+#include "util/error.h"
+#include "util/vm-lock.h"
+
+#define DR7_FIXED 0x600 /* GE and the bit that is always 1 */
+#define DB_VECTOR 1
+#define BP_VECTOR 3
+
+/* DR7's LEN codes by length in bytes (SDM vol. 3, 18.2.4). */
+static uint64_t length_code(uint8_t length)
+{
+    static const uint8_t codes[9] = { [1] = 0, [2] = 1, [4] = 3, [8] = 2 };
+
+    return length <= 8 ? codes[length] : 0;
+}
+
+bool kvm_update_debug(VCpu *cpu, GError **error)
+{
+    const VCpuDebug *wanted = &cpu->debug;
+    struct kvm_guest_debug debug = { 0 };
+    int ret;
+
+    if (wanted->single_step) {
+        debug.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
+    }
+    if (wanted->software_breakpoints) {
+        debug.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
+    }
+    if (wanted->count) {
+        debug.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP;
+        debug.arch.debugreg[7] = DR7_FIXED;
+    }
+    for (unsigned i = 0; i < MIN(wanted->count, G_N_ELEMENTS(wanted->points)); i++) {
+        uint64_t rw = wanted->points[i].kind, len = length_code(wanted->points[i].length);
+
+        debug.arch.debugreg[i] = wanted->points[i].address;
+        debug.arch.debugreg[7] |= 2ull << (i * 2) | (len << 2 | rw) << (16 + i * 4);
+    }
+    ret = kvm_ioctl(kvm_vcpu(cpu)->fd, KVM_SET_GUEST_DEBUG, &debug);
+    if (ret < 0) {
+        error_set_errno(error, -ret, "KVM_SET_GUEST_DEBUG");
+        return false;
+    }
+    return true;
+}
+
+/* Is this stop the debugger's? Else it is an exception that the guest itself asked for. */
+static bool is_debuggers(const VCpu *cpu, const struct kvm_debug_exit_arch *arch)
+{
+    if (arch->exception == BP_VECTOR) {
+        return cpu->debug.software_breakpoints;
+    }
+    return cpu->debug.single_step || (arch->dr6 & MASK_ULL(3, 0));
+}
+
+int kvm_handle_debug(VCpu *cpu, struct kvm_run *run)
+{
+    const struct kvm_debug_exit_arch *arch = &run->debug.arch;
+    VM_LOCK_GUARD();
+
+    if (!is_debuggers(cpu, arch)) {
+        if (vcpu_sync_state(cpu, NULL)) {
+            cpu->state.events.exception_injected = true;
+            cpu->state.events.exception_vector = arch->exception;
+            cpu->state.events.exception_has_error = false;
+            cpu->state.dr[6] = arch->exception == DB_VECTOR ? arch->dr6 : cpu->state.dr[6];
+            vcpu_state_changed(cpu);
+        }
+        return 1;
+    }
+    cpu->debug.hit_address = arch->pc;
+    cpu->debug.hit_dr6 = arch->dr6;
+    cpu->stop_requested = true;
+    vm_report_debug_stop(cpu->index);
+    return 1;
+}
