@@ -9,6 +9,9 @@
 #include "memory/internal.h"
 #include "util/bits.h"
 
+/* Longest fill of an I/O region, in bytes. */
+#define SET_IO_MAX 4096
+
 /* How a walk treats each part of its range. */
 typedef struct WalkOps {
     MemResult (*host)(const FlatRange *range, uint64_t at, uint8_t *buf, uint64_t len);
@@ -33,6 +36,18 @@ static void io_leave(const FlatRange *range)
     region_unpin(range->region);
 }
 
+/* The last address of the range, or of the gap that addr is in. */
+static uint64_t part_last(const FlatView *view, const FlatRange *range, uint64_t addr)
+{
+    unsigned next;
+
+    if (range) {
+        return range->last;
+    }
+    next = flatview_lower_bound(view, addr);
+    return next < view->count ? view->ranges[next].addr - 1 : UINT64_MAX;
+}
+
 /*
  * Apply ops to every part of [addr, addr + len); at 2^64 the walk wraps to 0, as addresses do. RCU
  * read section, left on the way.
@@ -45,25 +60,18 @@ static MemResult walk(AddressSpace *as, uint64_t addr, uint8_t *buf, uint64_t le
 
     while (len) {
         const FlatRange *range = flatview_find(view, addr);
-        uint64_t part;
+        uint64_t part = MIN(len - 1, part_last(view, range, addr) - addr) + 1;
 
-        if (range) {
-            part = MIN(len - 1, range->last - addr) + 1;
-            if (ops->direct(range)) {
-                result |= ops->host(range, addr, buf, part);
-            } else {
-                FlatRange io = io_enter(range);
-
-                result |= ops->io(&io, addr, buf, part);
-                io_leave(&io);
-                view = address_space_view(as);
-            }
-        } else {
-            unsigned next = flatview_lower_bound(view, addr);
-            uint64_t last = next < view->count ? view->ranges[next].addr - 1 : UINT64_MAX;
-
-            part = MIN(len - 1, last - addr) + 1;
+        if (!range) {
             result |= ops->nothing(buf, part);
+        } else if (ops->direct(range)) {
+            result |= ops->host(range, addr, buf, part);
+        } else {
+            FlatRange io = io_enter(range);
+
+            result |= ops->io(&io, addr, buf, part);
+            io_leave(&io);
+            view = address_space_view(as);
         }
         addr += part;
         buf += part;
@@ -213,19 +221,43 @@ MemResult address_space_write_rom(AddressSpace *as, uint64_t addr, const void *b
     return result;
 }
 
+/* I/O is filled in small pieces only: a long fill of a large region would never end. */
+static MemResult set_io(const FlatRange *range, uint64_t at, uint8_t byte, uint64_t len)
+{
+    uint8_t pattern[SET_IO_MAX];
+
+    if (len > sizeof(pattern)) {
+        return MEM_UNASSIGNED;
+    }
+    memset(pattern, byte, len);
+    return write_io(range, at, pattern, len);
+}
+
 MemResult address_space_set(AddressSpace *as, uint64_t addr, uint8_t byte, uint64_t len)
 {
-    uint8_t pattern[4096];
     MemResult result = MEM_OK;
 
-    memset(pattern, byte, MIN(len, sizeof(pattern)));
+    rcu_read_lock();
     while (len) {
-        uint64_t part = MIN(len, sizeof(pattern));
+        const FlatView *view = address_space_view(as);
+        const FlatRange *range = flatview_find(view, addr);
+        uint64_t part = MIN(len - 1, part_last(view, range, addr) - addr) + 1;
 
-        result |= address_space_write(as, addr, pattern, part);
+        if (!range) {
+            result |= MEM_UNASSIGNED;
+        } else if (range->host_write) {
+            memset(range->host_write + (addr - range->addr), byte, part);
+            region_note_write(range->region, range_offset(range, addr), part);
+        } else {
+            FlatRange io = io_enter(range);
+
+            result |= set_io(&io, addr, byte, part);
+            io_leave(&io);
+        }
         addr += part;
         len -= part;
     }
+    rcu_read_unlock();
     return result;
 }
 
@@ -262,8 +294,8 @@ static inline void store_host(void *host, unsigned size, uint64_t value)
     }
 }
 
-static MemResult load_slow(AddressSpace *as, const FlatRange *range, uint64_t addr, unsigned size,
-                           uint64_t *value)
+static G_GNUC_NO_INLINE MemResult load_slow(AddressSpace *as, const FlatRange *range,
+                                            uint64_t addr, unsigned size, uint64_t *value)
 {
     uint8_t bytes[8];
     MemResult result;
@@ -296,8 +328,8 @@ MemResult address_space_load(AddressSpace *as, uint64_t addr, unsigned size, uin
     return result;
 }
 
-static MemResult store_slow(AddressSpace *as, const FlatRange *range, uint64_t addr, unsigned size,
-                            uint64_t value)
+static G_GNUC_NO_INLINE MemResult store_slow(AddressSpace *as, const FlatRange *range,
+                                             uint64_t addr, unsigned size, uint64_t value)
 {
     uint8_t bytes[8];
     MemResult result = MEM_ROM;

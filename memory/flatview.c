@@ -292,18 +292,9 @@ unsigned flatview_lower_bound(const FlatView *view, uint64_t addr)
     return ranges_lower_bound(view->ranges, view->count, addr);
 }
 
-/*
- * The last range found, per thread, for a few views. A view's id is never used again, so a slot
- * whose id is right belongs to the view that the caller's RCU section keeps alive. File scope
- * because a thread-local has to be.
- */
-#define FIND_SLOTS 8
-static __thread struct {
-    uint64_t view_id;
-    const FlatRange *range;
-} find_cache[FIND_SLOTS];
+__thread FlatFindSlot flat_find_cache[FLAT_FIND_SLOTS];
 
-static const FlatRange *flatview_find_slow(const FlatView *view, uint64_t addr)
+const FlatRange *flatview_find_slow(const FlatView *view, uint64_t addr)
 {
     unsigned i = flatview_lower_bound(view, addr);
     const FlatRange *range = &view->ranges[i];
@@ -311,23 +302,8 @@ static const FlatRange *flatview_find_slow(const FlatView *view, uint64_t addr)
     if (i == view->count || addr < range->addr) {
         return NULL;
     }
-    find_cache[view->id % FIND_SLOTS].view_id = view->id;
-    find_cache[view->id % FIND_SLOTS].range = range;
+    flat_find_cache[view->id % FLAT_FIND_SLOTS] = (FlatFindSlot){ view->id, range };
     return range;
-}
-
-const FlatRange *flatview_find(const FlatView *view, uint64_t addr)
-{
-    unsigned slot = view->id % FIND_SLOTS;
-
-    if (G_LIKELY(find_cache[slot].view_id == view->id)) {
-        const FlatRange *range = find_cache[slot].range;
-
-        if (G_LIKELY(addr >= range->addr && addr <= range->last)) {
-            return range;
-        }
-    }
-    return flatview_find_slow(view, addr);
 }
 
 MemorySection flat_range_section(AddressSpace *as, const FlatRange *range)

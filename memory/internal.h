@@ -179,8 +179,29 @@ void reclaim_drain(void);
 FlatView *flatview_render(MemoryRegion *root);
 /* VM lock. Drop an address space's hold. */
 void flatview_release(FlatView *view);
+/*
+ * The last range found, per thread, for a few views. A view's id is never used again, so a slot
+ * whose id is right belongs to the view that the caller's RCU section keeps alive. File scope
+ * because a thread-local has to be.
+ */
+#define FLAT_FIND_SLOTS 8
+typedef struct FlatFindSlot {
+    uint64_t view_id;
+    const FlatRange *range;
+} FlatFindSlot;
+extern __thread FlatFindSlot flat_find_cache[FLAT_FIND_SLOTS];
+const FlatRange *flatview_find_slow(const FlatView *view, uint64_t addr);
 /* The range that holds addr, or NULL. RCU read section. */
-const FlatRange *flatview_find(const FlatView *view, uint64_t addr);
+static inline const FlatRange *flatview_find(const FlatView *view, uint64_t addr)
+{
+    const FlatFindSlot *slot = &flat_find_cache[view->id % FLAT_FIND_SLOTS];
+
+    if (G_LIKELY(slot->view_id == view->id && addr >= slot->range->addr &&
+                 addr <= slot->range->last)) {
+        return slot->range;
+    }
+    return flatview_find_slow(view, addr);
+}
 /* The first range whose last byte is at addr or above, or view->count. */
 unsigned flatview_lower_bound(const FlatView *view, uint64_t addr);
 MemorySection flat_range_section(AddressSpace *as, const FlatRange *range);

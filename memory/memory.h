@@ -161,6 +161,7 @@ MemResult address_space_write_rom(AddressSpace *as, uint64_t addr, const void *b
 /* One access of 1, 2, 4 or 8 bytes, as a CPU makes it (little-endian guest). */
 MemResult address_space_load(AddressSpace *as, uint64_t addr, unsigned size, uint64_t *value);
 MemResult address_space_store(AddressSpace *as, uint64_t addr, unsigned size, uint64_t value);
+/* I/O regions take at most 4096 bytes of it. */
 MemResult address_space_set(AddressSpace *as, uint64_t addr, uint8_t byte, uint64_t len);
 bool address_space_is_ram(AddressSpace *as, uint64_t addr, uint64_t len);
 

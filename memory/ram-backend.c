@@ -165,7 +165,7 @@ static const Property ram_backend_properties[] = {
                   "the host's NUMA nodes that policy speaks of, such as 0-1") },
     PROP_ENUM("policy", RamBackend, policy, ram_policy_names, RAM_POLICY_DEFAULT,
               "NUMA policy on the host"),
-    PROP_BOOL("x-use-canonical-path-for-ramblock-id", RamBackend, use_canonical_path, true,
+    PROP_BOOL("x-use-canonical-path-for-ramblock-id", RamBackend, use_canonical_path, false,
               "migration knows it by its object path, not its id"),
     PROP_END,
 };

@@ -73,7 +73,7 @@ static void test_ram(void)
     g_assert_cmpuint(ram_backend_size(backend), ==, 64 * MiB);
     g_assert_cmpuint(memory_region_size(region), ==, 64 * MiB);
     g_assert_true(memory_region_owner(region) == OBJECT(backend));
-    g_assert_cmpstr(ram_block_idstr(memory_region_ram_block(region)), ==, "/objects/r");
+    g_assert_cmpstr(ram_block_idstr(memory_region_ram_block(region)), ==, "r");
     g_assert_cmpuint((uintptr_t)host % (2 * MiB), ==, 0);
     g_assert_cmpuint(resident(backend), ==, 0);
     host[64 * MiB - 1] = 1;
@@ -88,10 +88,10 @@ static void test_prealloc(void)
 {
     RamBackend *backend = create_ok(
         "{'qom-type':'memory-backend-ram','id':'r','size':67108864,'prealloc':true,"
-        "'prealloc-threads':3,'x-use-canonical-path-for-ramblock-id':false}");
+        "'prealloc-threads':3,'x-use-canonical-path-for-ramblock-id':true}");
 
     g_assert_cmpuint(resident(backend), ==, 64 * MiB / 4096);
-    g_assert_cmpstr(memory_region_name(ram_backend_region(backend)), ==, "r");
+    g_assert_cmpstr(memory_region_name(ram_backend_region(backend)), ==, "/objects/r");
     delete("r");
     backend = create_ok("{'qom-type':'memory-backend-ram','id':'r','size':4194304}");
     g_assert_true(object_property_set_bool(OBJECT(backend), "prealloc", true, NULL));

@@ -104,8 +104,6 @@ static RamBackend *make_default_backend(const Machine *machine, const MachineRam
     json_object_object_add(json, "dump", json_object_new_boolean(machine->dump_guest_core));
     json_object_object_add(json, "prealloc", json_object_new_boolean(options->prealloc));
     json_object_object_add(json, "prealloc-threads", json_object_new_int(machine->smp.cpus));
-    json_object_object_add(json, "x-use-canonical-path-for-ramblock-id",
-                           json_object_new_boolean(false));
     if (options->mem_path) {
         json_object_object_add(json, "mem-path", json_object_new_string(options->mem_path));
     }

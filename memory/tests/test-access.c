@@ -167,6 +167,11 @@ static void test_edge(Fixture *f, gconstpointer data)
     g_assert_cmphex(len, ==, 1);
     address_space_unmap(f->as, (uint8_t *)memory_region_ram_ptr(top) + 0xfff, 1, true, 1);
     g_assert_false(address_space_is_ram(f->as, -0x1000ull, UINT64_MAX));
+    /* All of the space, and not byte by byte. */
+    g_assert_cmpint(address_space_set(f->as, 5, 0x11, UINT64_MAX), ==, MEM_UNASSIGNED);
+    g_assert_cmphex(((uint8_t *)memory_region_ram_ptr(top))[0], ==, 0x11);
+    g_assert_cmphex(*(uint8_t *)memory_region_ram_ptr(f->ram), ==, 0x11);
+    g_assert_cmphex(((uint8_t *)memory_region_ram_ptr(f->ram))[4], ==, 0);
     drop(f, top);
 }
 

@@ -182,6 +182,12 @@ static void test_speed(void)
     }
     g_test_message("load, another range each time: %.1f ns",
                    (double)(vm_clock_ns(VM_CLOCK_REALTIME) - start) / SPEED_ROUNDS);
+    start = vm_clock_ns(VM_CLOCK_REALTIME);
+    for (unsigned i = 0; i < CHANGES; i++) {
+        memory_region_set_enabled(ram[i % G_N_ELEMENTS(ram)], i & 16);
+    }
+    g_test_message("change of the tree: %.0f ns",
+                   (double)(vm_clock_ns(VM_CLOCK_REALTIME) - start) / CHANGES);
     for (unsigned i = 0; i < G_N_ELEMENTS(ram); i++) {
         memory_region_remove(memory_system(), ram[i]);
         memory_region_free(ram[i]);
