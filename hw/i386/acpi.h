@@ -74,8 +74,7 @@ typedef struct AcpiVirtioMmio {
 
 typedef struct AcpiPci {
     bool present;
-    uint16_t pirq_config_base; /* PIIX3 PIRQRCA..D in the ISA bridge's config space, 0x60 */
-    uint8_t isa_devfn;         /* of the PCI-ISA bridge, slot 1 function 0 */
+    uint8_t isa_slot; /* of the PCI-ISA bridge (PIIX3), whose function 0 has PIRQRCA..D at 0x60 */
     AcpiRange window32, window64; /* what BARs may use */
 } AcpiPci;
 
@@ -96,7 +95,7 @@ typedef struct AcpiConfig {
 
     AcpiPci pci;
     /* ISA devices; ports 0: absent. */
-    bool rtc, i8042, vga_isa_present;
+    bool rtc, i8042;
     uint16_t serial[4], parallel[3];
     uint8_t serial_irq[4], parallel_irq[3];
     bool hpet;
@@ -111,7 +110,8 @@ typedef struct AcpiConfig {
     unsigned memory_count;
     const uint8_t *distance; /* node_count * node_count, row by row; NULL: 10 and 20 */
 
-    const uint8_t *vmgenid;  /* 16 bytes in the text's order, or NULL */
+    const uint8_t *vmgenid;   /* 16 bytes as they lie in guest memory, or NULL */
+    uint8_t *vmgenid_address; /* 8 bytes that firmware fills with their page's address; borrowed */
     const GPtrArray *extra;  /* GBytes*: tables from -acpitable */
 } AcpiConfig;
 
@@ -132,15 +132,17 @@ bool acpi_publish(FwCfg *fw, const AcpiConfig *config, AcpiFillFn *fill, void *o
                   GError **error);
 
 /*
- * No firmware: place the tables upward from base, not beyond limit, as blobs of boot. *rsdp gets
- * the root pointer's address, *end the first free byte.
+ * No firmware, once: place the tables upward from base, not beyond limit, as blobs of boot. *rsdp
+ * gets the root pointer's address, *end the first free byte.
  */
-bool acpi_place(const AcpiTables *tables, DirectBoot *boot, uint64_t base, uint64_t limit,
+bool acpi_place(AcpiTables *tables, DirectBoot *boot, uint64_t base, uint64_t limit,
                 uint64_t *rsdp, uint64_t *end, GError **error);
 /* Bytes that acpi_place() needs at most. */
 uint64_t acpi_tables_size(const AcpiTables *tables);
-/* Guest address of vmgenid's GUID after acpi_place(base), 0 if there is none. */
-uint64_t acpi_vmgenid_offset(const AcpiTables *tables);
+/*
+ * After acpi_place(): the address of vmgenid's page (GUID at VMGENID_OFFSET), 0 if there is none.
+ */
+uint64_t acpi_tables_vmgenid_addr(const AcpiTables *tables);
 /* For tests: the nth table (header included), NULL past the last. Borrowed from tables. */
 const uint8_t *acpi_tables_get(const AcpiTables *tables, unsigned n, size_t *len);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A builder of AML, the byte code of ACPI's tables (ACPI 6.4, section 20). A term is an Aml;
- * containers own the terms appended to them, so only the outermost is freed. Each constructor says
- * which term of the grammar it makes; names are given as in ASL ("_SB.PCI0", "\\_S5", "^FOO").
+ * A builder of AML, the byte code of ACPI's tables (ACPI 6.4, section 20). A term is an Aml; its
+ * bytes go into the one it is appended to, so a term is filled first and appended then, and only
+ * the outermost is freed. Names are given as in ASL ("_SB.PCI0", "\\_S5", "^FOO").
  *
- * Terms given to a constructor or aml_append are taken over.
+ * Terms given to a constructor or to aml_append are taken over.
  */
 #ifndef VIREO_HW_I386_AML_H
 #define VIREO_HW_I386_AML_H
@@ -17,7 +17,7 @@ typedef struct Aml Aml;
 
 void aml_free(Aml *aml);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Aml, aml_free)
-/* Encoded bytes of a complete term; valid until it is changed or freed. */
+/* Encoded bytes; the term is complete from now on. Valid until it is freed. */
 const uint8_t *aml_bytes(const Aml *aml, size_t *len);
 /* Puts child at the end of parent. */
 void aml_append(Aml *parent, Aml *child);
@@ -27,10 +27,11 @@ Aml *aml_list(void);
 
 /* Data. */
 Aml *aml_int(uint64_t value); /* shortest encoding */
+Aml *aml_dword(uint32_t value); /* always five bytes: may be patched later */
 Aml *aml_string(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 Aml *aml_name(const char *fmt, ...) G_GNUC_PRINTF(1, 2); /* a reference by name */
 Aml *aml_buffer(const void *data, size_t len);
-Aml *aml_package(void); /* append up to 255 elements */
+Aml *aml_package(void); /* append up to 255 elements, one call each */
 Aml *aml_eisaid(const char *id); /* "PNP0A03" */
 Aml *aml_uuid(const char *text); /* ToUUID */
 
@@ -59,7 +60,7 @@ typedef enum AmlUpdate {
     AML_WRITE_AS_ZEROS = 2,
 } AmlUpdate;
 Aml *aml_opregion(const char *name, AmlSpace space, uint64_t offset, uint64_t length);
-/* Append aml_field_unit / aml_field_skip. */
+/* Append aml_field_unit and aml_field_skip. */
 Aml *aml_field(const char *region, AmlAccess access, bool lock, AmlUpdate update);
 Aml *aml_field_unit(const char *name, unsigned bits);
 Aml *aml_field_skip(unsigned bits);

@@ -54,7 +54,7 @@ uint8_t *vmgenid_address_field(VmGenId *dev)
 }
 
 /* The guest chose the address: a bad one harms only itself. */
-static void vmgenid_update_guest(VmGenId *dev)
+static void vmgenid_write_guest(VmGenId *dev)
 {
     uint64_t page = ldq_le(dev->address);
     uint8_t bytes[16];
@@ -64,7 +64,18 @@ static void vmgenid_update_guest(VmGenId *dev)
     }
     vmgenid_guest_bytes(dev, bytes);
     address_space_write(address_space_memory(), page + VMGENID_OFFSET, bytes, sizeof(bytes));
+}
+
+static void vmgenid_update_guest(VmGenId *dev)
+{
+    vmgenid_write_guest(dev);
     irq_pulse(dev->changed);
+}
+
+void vmgenid_place(VmGenId *dev, uint64_t page)
+{
+    stq_le(dev->address, page);
+    vmgenid_write_guest(dev);
 }
 
 void vmgenid_set(VmGenId *dev, const uint8_t guid[16])

@@ -24,6 +24,8 @@ const uint8_t *vmgenid_guid(const VmGenId *dev);
 void vmgenid_guest_bytes(const VmGenId *dev, uint8_t bytes[16]);
 /* Where firmware put it: the eight bytes that it writes; little-endian. */
 uint8_t *vmgenid_address_field(VmGenId *dev);
+/* No firmware: the board has put the page there; the GUID is written into it. */
+void vmgenid_place(VmGenId *dev, uint64_t page);
 /*
  * A new identifier: written to the guest, and the output line "changed" pulses (the board: ACPI
  * event).

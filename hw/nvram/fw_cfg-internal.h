@@ -29,6 +29,11 @@ typedef struct FwCfgBootEntry {
     int32_t index;
 } FwCfgBootEntry;
 
+typedef struct FwCfgOwned {
+    void *data;
+    GDestroyNotify free_fn;
+} FwCfgOwned;
+
 struct FwCfg {
     Device parent_obj;
     uint16_t file_slots;
@@ -38,6 +43,7 @@ struct FwCfg {
     MemoryRegion *container; /* that the two are mapped in, or NULL */
     FwCfgItem items[2][FW_CFG_FILE_FIRST]; /* generic, architecture's own */
     GPtrArray *files;        /* FwCfgFile*, by name: the nth has key FW_CFG_FILE_FIRST + n */
+    GArray *owned;           /* FwCfgOwned: freed with the device */
     GPtrArray *boot_entries; /* FwCfgBootEntry*, by index */
 
     uint16_t selected; /* FW_CFG_INVALID: nothing */

@@ -280,8 +280,24 @@ static void fw_cfg_boot_entry_free(void *data)
     g_free(entry);
 }
 
+void fw_cfg_take(FwCfg *fw, void *data, GDestroyNotify free_fn)
+{
+    FwCfgOwned owned = { .data = data, .free_fn = free_fn };
+
+    g_array_append_val(fw->owned, owned);
+}
+
+static void fw_cfg_owned_clear(void *data)
+{
+    FwCfgOwned *owned = data;
+
+    owned->free_fn(owned->data);
+}
+
 void fw_cfg_items_init(FwCfg *fw)
 {
+    fw->owned = g_array_new(false, false, sizeof(FwCfgOwned));
+    g_array_set_clear_func(fw->owned, fw_cfg_owned_clear);
     fw->files = g_ptr_array_new_with_free_func(fw_cfg_file_free);
     fw->boot_entries = g_ptr_array_new_with_free_func(fw_cfg_boot_entry_free);
     fw->items[0][FW_CFG_FILE_DIR].select = fw_cfg_build_directory;
@@ -297,4 +313,5 @@ void fw_cfg_items_free(FwCfg *fw)
     }
     g_ptr_array_unref(fw->files);
     g_ptr_array_unref(fw->boot_entries);
+    g_array_unref(fw->owned);
 }

@@ -2,13 +2,13 @@
 /*
  * fw_cfg: the registers.
  *
- *   ports     +0 selector (16 bits, little-endian, write)   +1 data (8 bits, read)
- *   MMIO      +0 data (8 to 64 bits, read)                  +8 selector (16 bits, big-endian, write)
+ *   ports     +1 data (8 bits, read)            +0 selector (16 bits, little-endian, write)
+ *   MMIO      +0 data (8 to 64 bits, read)      +8 selector (16 bits, big-endian, write)
  *   DMA       64 bits, big-endian, at port +4 or MMIO +16: writing the low half starts the transfer
  *             that the descriptor at that address describes; reading gives "QEMU CFG".
  *
- * The descriptor is { u32 control, u32 length, u64 address }, big-endian. Control: bit 0 error, 1 read,
- * 2 skip, 3 select (key in bits 31..16), 4 write. It becomes 0 when done, or bit 0 alone.
+ * The descriptor is { u32 control, u32 length, u64 address }, big-endian. Control: bit 0 error, 1
+ * read, 2 skip, 3 select (key in bits 31..16), 4 write. It becomes 0 when done, or bit 0 alone.
  */
 #include "hw/nvram/fw_cfg.h"
 

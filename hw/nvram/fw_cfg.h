@@ -113,6 +113,9 @@ bool fw_cfg_has_file(FwCfg *fw, const char *name);
 GBytes *fw_cfg_get_file(FwCfg *fw, const char *name);
 GBytes *fw_cfg_get_item(FwCfg *fw, uint16_t key);
 
+/* Free data with the device: what the callbacks' opaque points to. */
+void fw_cfg_take(FwCfg *fw, void *data, GDestroyNotify free_fn);
+
 /*
  * One -fw_cfg option: {"name": "opt/...", "file": path} or {..., "string": text} (the string goes
  * without a NUL). Names outside opt/ get a warning; names in use are refused.
