@@ -76,7 +76,13 @@ void *ram_map(const RamMapping *mapping, GError **error)
              (mapping->noreserve ? MAP_NORESERVE : 0);
     if (mmap(host, size, PROT_READ | (mapping->readonly ? 0 : PROT_WRITE), flags, mapping->fd,
              mapping->fd_offset) == MAP_FAILED) {
-        error_set_errno(error, errno, "cannot map %" G_GUINT64_FORMAT " bytes of memory", size);
+        if (errno == ENOMEM && page > host_page) {
+            error_setf(error, "the host has too few free huge pages of %" G_GUINT64_FORMAT
+                       " KiB for %" G_GUINT64_FORMAT " bytes (see /proc/sys/vm/nr_hugepages)",
+                       (uint64_t)(page / KiB), size);
+        } else {
+            error_set_errno(error, errno, "cannot map %" G_GUINT64_FORMAT " bytes of memory", size);
+        }
         munmap(area, total);
         return NULL;
     }

@@ -125,6 +125,24 @@ static void test_memfd(void)
                  "'hugetlbsize':3145728}", "power of two");
 }
 
+/* Huge pages, of which most hosts have none. */
+static void test_huge(void)
+{
+    g_autoptr(GError) error = NULL;
+    Object *obj = create("{'qom-type':'memory-backend-memfd','id':'h','size':4194304,"
+                         "'hugetlb':true,'hugetlbsize':2097152,'prealloc':true}", &error);
+
+    create_fails("{'qom-type':'memory-backend-memfd','id':'t','size':1125899906842624,"
+                 "'hugetlb':true}", "huge pages");
+    if (!obj) {
+        g_test_skip(error->message);
+        return;
+    }
+    g_assert_cmpuint(ram_block_page_size(memory_region_ram_block(
+        ram_backend_region((RamBackend *)obj))), ==, 2 * MiB);
+    delete("h");
+}
+
 /* JSON of a file backend on path, with more members. */
 static char *file_json(const char *path, const char *more)
 {
@@ -242,6 +260,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hostmem/ram", test_ram);
     g_test_add_func("/hostmem/prealloc", test_prealloc);
     g_test_add_func("/hostmem/memfd", test_memfd);
+    g_test_add_func("/hostmem/huge", test_huge);
     g_test_add_func("/hostmem/file", test_file);
     g_test_add_func("/hostmem/file-refused", test_file_refused);
     g_test_add_func("/hostmem/refused", test_refused);
