@@ -132,7 +132,7 @@ static void test_huge(void)
     Object *obj = create("{'qom-type':'memory-backend-memfd','id':'h','size':4194304,"
                          "'hugetlb':true,'hugetlbsize':2097152,'prealloc':true}", &error);
 
-    create_fails("{'qom-type':'memory-backend-memfd','id':'t','size':1125899906842624,"
+    create_fails("{'qom-type':'memory-backend-memfd','id':'t','size':1099511627776,"
                  "'hugetlb':true}", "huge pages");
     if (!obj) {
         g_test_skip(error->message);
