@@ -234,6 +234,8 @@ VCpu *vcpu_current(void);       /* of this thread, or NULL */
 /* VM lock held (released while waiting). pause returns when no vCPU runs guest code. */
 void vcpus_pause_all(void);
 void vcpus_resume_all(void);
+/* On the vCPU's own thread: run no more guest code until vcpus_resume_all(). With or without the lock. */
+void vcpu_stop_self(VCpu *cpu);
 /* Leave guest code and look at irq_lines, work and requests. Any thread. */
 void vcpu_kick(VCpu *cpu);
 /* Run fn on the vCPU's thread with the VM lock held; waits. */

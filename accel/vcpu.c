@@ -306,6 +306,14 @@ void vcpus_pause_all(void)
     }
 }
 
+void vcpu_stop_self(VCpu *cpu)
+{
+    VM_LOCK_GUARD();
+
+    cpu->stop_requested = true;
+    vcpu_kick(cpu);
+}
+
 void vcpus_resume_all(void)
 {
     for (unsigned i = 0; vcpus && i < vcpus->len; i++) {

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of command-line options, and walking argv by it. */
+#include "system/options-internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util/error.h"
+
+#define FIELD(f) .field = offsetof(VmOptions, f)
+#define NAMES(...) .parameters = (const char *const[]) { __VA_ARGS__, NULL }
+
+/* In the order of the manual: machine, devices, consoles, boot, process, debugging. */
+const Option option_table[] = {
+    { "help", NULL, "show this help and exit", opt_help },
+    { "h", NULL, "the same", opt_help },
+    { "version", NULL, "show the version and exit", opt_version },
+    { "machine", "[type=]NAME[,prop=value...]", "choose the machine; 'help' lists them",
+      opt_machine, .key = "type",
+      NAMES("type", "accel", "kernel", "initrd", "append", "dtb", "dumpdtb", "firmware", "graphics",
+            "usb", "memory-backend", "mem-merge", "dump-guest-core", "kernel-irqchip") },
+    { "M", "NAME[,prop=value...]", "the same", opt_machine, .key = "type" },
+    { "accel", "NAME[,prop=value...]", "choose the accelerator; 'help' lists them", opt_accel,
+      .key = "accel", NAMES("accel", "kernel-irqchip", "dirty-ring-size") },
+    { "enable-kvm", NULL, "the same as -accel kvm", opt_enable_kvm },
+    { "cpu", "MODEL[,+feature][,-feature][,prop=value...]",
+      "choose the CPU model; 'help' lists them", opt_cpu, FIELD(cpu) },
+    { "smp", "[cpus=]N[,maxcpus=N][,sockets=N][,dies=N][,cores=N][,threads=N]",
+      "number of CPUs and how they are laid out", opt_merge, FIELD(smp), .key = "cpus",
+      NAMES("cpus", "maxcpus", "sockets", "dies", "clusters", "cores", "threads") },
+    { "m", "[size=]MiB[,slots=N][,maxmem=SIZE]", "guest RAM", opt_string_list,
+      FIELD(memory), NAMES("size", "slots", "maxmem") },
+    { "mem-path", "PATH", "keep guest RAM in this file or directory", opt_string, FIELD(mem_path) },
+    { "mem-prealloc", NULL, "allocate guest RAM at the start", opt_flag, FIELD(mem_prealloc) },
+    { "overcommit", "[mem-lock=on|off][,cpu-pm=on|off]", "lock memory, let guests idle the host CPU",
+      opt_merge, FIELD(overcommit), NAMES("mem-lock", "cpu-pm") },
+    { "numa", "node[,mem=SIZE][,memdev=ID][,cpus=N[-M]][,nodeid=N]\n"
+      "dist,src=N,dst=N,val=N | cpu,node-id=N,socket-id=N...", "NUMA nodes and distances",
+      opt_string_list, FIELD(numa),
+      NAMES("type", "nodeid", "cpus", "mem", "memdev", "src", "dst", "val") },
+    { "object", "TYPE,id=ID[,prop=value...]", "create an object; 'help' lists types", opt_object,
+      FIELD(object), .key = "qom-type", NAMES("qom-type", "id") },
+    { "device", "DRIVER[,id=ID][,bus=BUS][,prop=value...]",
+      "add a device; 'help' lists them, 'DRIVER,help' its properties", opt_device, FIELD(device),
+      .key = "driver", NAMES("driver", "id", "bus") },
+    { "global", "DRIVER.PROP=VALUE", "set the default of a driver's property", opt_global,
+      FIELD(global), NAMES("driver", "property", "value") },
+    { "vga", "std|none", "display adapter", opt_string, FIELD(vga) },
+    { "display", "none", "how the screen is shown", opt_ignored_display, FIELD(display) },
+    { "nographic", NULL, "no screen: serial port and monitor on the terminal", opt_flag,
+      FIELD(nographic) },
+    { "nodefaults", NULL, "create no default devices", opt_flag, FIELD(no_defaults) },
+    { "name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", "name of the guest", opt_merge,
+      FIELD(name), .key = "guest", NAMES("guest", "process", "debug-threads") },
+    { "uuid", "UUID", "the machine's UUID", opt_string, FIELD(uuid) },
+    { "rtc", "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]",
+      "real-time clock", opt_merge, FIELD(rtc), .key = "base", NAMES("base", "clock", "driftfix") },
+    { "smbios", "file=FILE | type=N[,field=value...]", "SMBIOS entries; 'help' lists fields",
+      opt_smbios, FIELD(smbios), NAMES("file", "type") },
+    { "acpitable", "[sig=S][,rev=N][,oem_id=S]...[,{data|file}=FILE[:FILE...]]",
+      "an additional ACPI table", opt_acpitable, FIELD(acpitable),
+      NAMES("sig", "rev", "oem_id", "oem_table_id", "oem_rev", "asl_compiler_id",
+            "asl_compiler_rev", "file", "data") },
+    { "fw_cfg", "[name=]NAME,{file=FILE|string=TEXT}", "an item for the firmware", opt_values,
+      FIELD(fw_cfg), .key = "name", NAMES("name", "file", "string") },
+    { "no-acpi", NULL, "no ACPI", opt_global_flag_machine, .key = "acpi" },
+    { "no-hpet", NULL, "no HPET", opt_global_flag_machine, .key = "hpet" },
+    { "kernel", "FILE", "boot this kernel: bzImage, PVH ELF or multiboot", opt_machine_property,
+      .key = "kernel" },
+    { "initrd", "FILE", "initial ramdisk, or multiboot modules", opt_machine_property,
+      .key = "initrd" },
+    { "append", "TEXT", "kernel command line", opt_machine_property, .key = "append" },
+    { "dtb", "FILE", "device tree for the kernel", opt_machine_property, .key = "dtb" },
+    { "bios", "FILE", "firmware image", opt_machine_property, .key = "firmware" },
+    { "L", "DIR", "look for firmware here first; 'help' lists the places", opt_data_dir },
+    { "boot", "[order=LETTERS][,once=LETTERS][,menu=on|off][,splash=FILE][,splash-time=MS]"
+      "[,reboot-timeout=MS][,strict=on|off]", "boot order: a floppy, c disk, d CD, n network",
+      opt_merge, FIELD(boot), .key = "order",
+      NAMES("order", "once", "menu", "splash", "splash-time", "reboot-timeout", "strict") },
+    { "chardev", "BACKEND,id=ID[,prop=value...]", "a character device; 'help' lists backends",
+      opt_chardev, FIELD(chardev), .key = "backend", NAMES("id", "backend", "path", "host", "port") },
+    { "serial", "DEV", "connect the next serial port", opt_string_list, FIELD(serial) },
+    { "parallel", "DEV", "connect the next parallel port", opt_string_list, FIELD(parallel) },
+    { "debugcon", "DEV", "connect the debug console (port 0xe9)", opt_string_list,
+      FIELD(debugcon) },
+    { "monitor", "DEV", "a monitor for people on this character device", opt_string_list,
+      FIELD(monitor) },
+    { "qmp", "DEV", "a monitor for programs (QMP)", opt_string_list, FIELD(qmp) },
+    { "qmp-pretty", "DEV", "the same with indented JSON", opt_string_list, FIELD(qmp_pretty) },
+    { "mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off]", "a monitor on a -chardev",
+      opt_values, FIELD(mon), .key = "chardev", NAMES("mode", "chardev", "pretty") },
+    { "add-fd", "fd=N,set=N[,opaque=TEXT]", "put an inherited descriptor into a set", opt_values,
+      FIELD(add_fd), NAMES("fd", "set", "opaque") },
+    { "S", NULL, "do not start the CPUs: wait for 'cont'", opt_flag, FIELD(start_stopped) },
+    { "no-reboot", NULL, "exit instead of resetting", opt_flag, FIELD(no_reboot) },
+    { "no-shutdown", NULL, "stop instead of exiting", opt_flag, FIELD(no_shutdown) },
+    { "action", "reboot=reset|shutdown\nshutdown=poweroff|pause\npanic=pause|shutdown|exit-failure|"
+      "none\nwatchdog=reset|shutdown|poweroff|inject-nmi|pause|debug|none",
+      "what happens on events of the machine", opt_merge, FIELD(action),
+      NAMES("reboot", "shutdown", "panic", "watchdog") },
+    { "daemonize", NULL, "go to the background once the machine is ready", opt_flag,
+      FIELD(daemonize) },
+    { "pidfile", "FILE", "write the process id here", opt_string, FIELD(pidfile) },
+    { "run-with", "[async-teardown=on|off][,chroot=DIR]", "process settings", opt_merge,
+      FIELD(run_with), NAMES("async-teardown", "chroot") },
+    { "readconfig", "FILE", "read options from a file", opt_read_config },
+    { "no-user-config", NULL, "read no configuration of the user", opt_flag,
+      FIELD(no_user_config) },
+    { "msg", "[timestamp=on|off][,guest-name=on|off]", "form of messages", opt_merge, FIELD(msg),
+      NAMES("timestamp", "guest-name") },
+    { "d", "ITEM[,ITEM...]", "log these; 'help' lists them", opt_log_items, FIELD(log_items) },
+    { "D", "FILE", "write the log here", opt_string, FIELD(log_file) },
+    { "trace", "[enable=]PATTERN[,events=FILE][,file=FILE]", "enable trace points; 'help' lists them",
+      opt_trace, FIELD(trace), .key = "enable", NAMES("enable", "events", "file") },
+    { "qtest", "DEV", "serve the qtest protocol here", opt_string, FIELD(qtest) },
+    { "qtest-log", "FILE", "log the qtest conversation", opt_string, FIELD(qtest_log) },
+    { NULL },
+};
+
+const Option *option_find(const char *name)
+{
+    for (const Option *option = option_table; option->name; option++) {
+        if (g_str_equal(option->name, name)) {
+            return option;
+        }
+    }
+    return NULL;
+}
+
+static void unknown_option(const char *word, GError **error)
+{
+    const char *names[G_N_ELEMENTS(option_table)];
+    unsigned n = 0;
+
+    for (const Option *option = option_table; option->name; option++) {
+        names[n++] = option->name;
+    }
+    names[n] = NULL;
+    error_setf(error, "-%s: invalid option", word);
+    error_append_nearest(error, word, names);
+}
+
+static OptionResult apply(VmOptions *options, const Option *option, const char *argument,
+                          GError **error)
+{
+    OptionResult result = option->handle(options, option, argument, error);
+
+    if (result == OPTION_FAILED) {
+        g_prefix_error(error, "-%s%s%s: ", option->name, argument ? " " : "",
+                       argument ? argument : "");
+    }
+    return result;
+}
+
+bool options_apply(VmOptions *options, const char *name, const char *argument, bool *help,
+                   GError **error)
+{
+    const Option *option = option_find(name);
+    OptionResult result;
+
+    if (!option) {
+        unknown_option(name, error);
+        return false;
+    }
+    result = apply(options, option, argument, error);
+    *help |= result == OPTION_HELP;
+    return result != OPTION_FAILED;
+}
+
+/* *i is the index of the word; moved past its argument. */
+static OptionResult parse_word(VmOptions *options, int argc, char **argv, int *i, GError **error)
+{
+    const char *word = argv[*i];
+    const char *name = word + (g_str_has_prefix(word, "--") ? 2 : 1);
+    const Option *option;
+
+    if (word[0] != '-' || !*name) {
+        error_setf(error, "'%s': a disk image as a bare argument is not supported yet", word);
+        return OPTION_FAILED;
+    }
+    option = option_find(name);
+    if (!option) {
+        unknown_option(name, error);
+        return OPTION_FAILED;
+    }
+    if (option->argument && *i + 1 >= argc) {
+        error_setf(error, "-%s: requires an argument: %s", name, option->argument);
+        return OPTION_FAILED;
+    }
+    return apply(options, option, option->argument ? argv[++*i] : NULL, error);
+}
+
+static GPtrArray *string_array(void)
+{
+    return g_ptr_array_new_with_free_func(g_free);
+}
+
+static void option_value_free(void *data)
+{
+    OptionValue *value = data;
+
+    json_object_put(value->json);
+    g_free(value);
+}
+
+static GPtrArray *value_array(void)
+{
+    return g_ptr_array_new_with_free_func(option_value_free);
+}
+
+static const size_t string_array_fields[] = {
+    offsetof(VmOptions, accels), offsetof(VmOptions, serial), offsetof(VmOptions, parallel),
+    offsetof(VmOptions, monitor), offsetof(VmOptions, qmp), offsetof(VmOptions, qmp_pretty),
+    offsetof(VmOptions, debugcon), offsetof(VmOptions, acpitable), offsetof(VmOptions, trace),
+    offsetof(VmOptions, memory), offsetof(VmOptions, numa),
+};
+static const size_t value_array_fields[] = {
+    offsetof(VmOptions, mon), offsetof(VmOptions, chardev), offsetof(VmOptions, device),
+    offsetof(VmOptions, object), offsetof(VmOptions, global),
+    offsetof(VmOptions, smbios), offsetof(VmOptions, fw_cfg), offsetof(VmOptions, add_fd),
+};
+static const size_t json_fields[] = {
+    offsetof(VmOptions, machine), offsetof(VmOptions, smp), offsetof(VmOptions, rtc), offsetof(VmOptions, name),
+    offsetof(VmOptions, action), offsetof(VmOptions, msg), offsetof(VmOptions, run_with),
+    offsetof(VmOptions, overcommit),
+};
+static const size_t string_fields[] = {
+    offsetof(VmOptions, cpu), offsetof(VmOptions, uuid), offsetof(VmOptions, vga),
+    offsetof(VmOptions, display), offsetof(VmOptions, pidfile), offsetof(VmOptions, log_file),
+    offsetof(VmOptions, log_items), offsetof(VmOptions, qtest), offsetof(VmOptions, qtest_log),
+    offsetof(VmOptions, mem_path),
+};
+
+#define FIELD_AT(type, options, offset) ((type *)((char *)(options) + (offset)))
+
+static VmOptions *options_new(void)
+{
+    VmOptions *options = g_new0(VmOptions, 1);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(string_array_fields); i++) {
+        *FIELD_AT(GPtrArray *, options, string_array_fields[i]) = string_array();
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(value_array_fields); i++) {
+        *FIELD_AT(GPtrArray *, options, value_array_fields[i]) = value_array();
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(json_fields); i++) {
+        *FIELD_AT(json_object *, options, json_fields[i]) = json_object_new_object();
+    }
+    return options;
+}
+
+void options_free(VmOptions *options)
+{
+    if (!options) {
+        return;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(string_array_fields); i++) {
+        g_ptr_array_unref(*FIELD_AT(GPtrArray *, options, string_array_fields[i]));
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(value_array_fields); i++) {
+        g_ptr_array_unref(*FIELD_AT(GPtrArray *, options, value_array_fields[i]));
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(json_fields); i++) {
+        json_object_put(*FIELD_AT(json_object *, options, json_fields[i]));
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(string_fields); i++) {
+        g_free(*FIELD_AT(char *, options, string_fields[i]));
+    }
+    g_free(options);
+}
+
+bool options_parse(int argc, char **argv, VmOptions **out, GError **error)
+{
+    g_autoptr(VmOptions) options = options_new();
+
+    for (int i = 1; i < argc; i++) {
+        switch (parse_word(options, argc, argv, &i, error)) {
+        case OPTION_HELP:
+            fflush(stdout);
+            return false;
+        case OPTION_FAILED:
+            return false;
+        case OPTION_OK:
+            break;
+        }
+    }
+    *out = g_steal_pointer(&options);
+    return true;
+}

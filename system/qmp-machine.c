@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* QMP commands that tell about the machine, its CPUs and the accelerator. */
+#include "accel/accel.h"
+#include "cpu/x86/cpu-model.h"
+#include "hw/core/machine.h"
+#include "hw/misc/vmgenid.h"
+#include "qapi/qapi-commands-cpu.h"
+#include "qapi/qapi-commands-machine.h"
+#include "qapi/qapi-commands-misc.h"
+#include "qapi/qapi-commands-qdev.h"
+#include "system/machine-setup.h"
+#include "util/error.h"
+#include "util/parse.h"
+
+UuidInfo *qmp_query_uuid(GError **error)
+{
+    UuidInfo *info = g_new0(UuidInfo, 1);
+
+    info->UUID = format_uuid(machine_current()->uuid);
+    return info;
+}
+
+NameInfo *qmp_query_name(GError **error)
+{
+    NameInfo *info = g_new0(NameInfo, 1);
+
+    info->name = g_strdup(machine_current()->vm_name);
+    return info;
+}
+
+TargetInfo *qmp_query_target(GError **error)
+{
+    TargetInfo *info = g_new0(TargetInfo, 1);
+
+    info->arch = SYS_EMU_TARGET_X86_64;
+    return info;
+}
+
+static char *machine_short_name(const TypeInfo *type)
+{
+    return g_strndup(type->name, strlen(type->name) - strlen("-machine"));
+}
+
+static MachineInfo *machine_info_new(const TypeInfo *type)
+{
+    const MachineOps *ops = type_ops(type);
+    MachineInfo *info = g_new0(MachineInfo, 1);
+
+    info->name = machine_short_name(type);
+    info->alias = g_strdup(ops->alias);
+    info->has_is_default = ops->is_default;
+    info->is_default = ops->is_default;
+    info->cpu_max = ops->max_cpus;
+    info->deprecated = ops->deprecation != NULL;
+    info->default_cpu_type = ops->default_cpu ? g_strdup_printf("%s-x86_64-cpu", ops->default_cpu)
+                                              : NULL;
+    info->default_ram_id = g_strdup(ops->default_ram_id);
+    return info;
+}
+
+GPtrArray *qmp_query_machines(GError **error)
+{
+    g_autoptr(GPtrArray) types = type_list(TYPE_MACHINE, false);
+    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)MachineInfo_free);
+
+    for (unsigned i = 0; i < types->len; i++) {
+        g_ptr_array_add(list, machine_info_new(g_ptr_array_index(types, i)));
+    }
+    return list;
+}
+
+CurrentMachineParams *qmp_query_current_machine(GError **error)
+{
+    CurrentMachineParams *params = g_new0(CurrentMachineParams, 1);
+
+    params->wakeup_suspend_support = machine_supports_wakeup();
+    return params;
+}
+
+/* Socket, die, core and thread of a CPU, counted from its index. */
+static CpuInstanceProperties *cpu_place(const VCpu *cpu)
+{
+    const X86Topology *topology = &cpu->topology;
+    CpuInstanceProperties *props = g_new0(CpuInstanceProperties, 1);
+    unsigned index = cpu->index;
+
+    props->has_thread_id = props->has_core_id = props->has_socket_id = true;
+    props->thread_id = index % topology->threads;
+    index /= topology->threads;
+    props->core_id = index % topology->cores;
+    index /= topology->cores;
+    props->has_die_id = topology->dies > 1;
+    props->die_id = index % topology->dies;
+    props->socket_id = index / topology->dies;
+    return props;
+}
+
+GPtrArray *qmp_query_cpus_fast(GError **error)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)CpuInfoFast_free);
+
+    for (unsigned i = 0; i < vcpu_count(); i++) {
+        const VCpu *cpu = vcpu_get(i);
+        CpuInfoFast *info;
+
+        if (!cpu) {
+            continue;
+        }
+        info = g_new0(CpuInfoFast, 1);
+        info->cpu_index = i;
+        info->qom_path = object_path(cpu->device);
+        info->thread_id = cpu->tid;
+        info->props = cpu_place(cpu);
+        info->target = SYS_EMU_TARGET_X86_64;
+        g_ptr_array_add(list, info);
+    }
+    return list;
+}
+
+KvmInfo *qmp_query_kvm(GError **error)
+{
+    KvmInfo *info = g_new0(KvmInfo, 1);
+
+    info->enabled = accel_is("kvm");
+    info->present = accel_is_built("kvm");
+    return info;
+}
+
+GuidInfo *qmp_query_vm_generation_id(GError **error)
+{
+    VmGenId *genid = vmgenid_find();
+    GuidInfo *info;
+
+    if (!genid) {
+        error_setf(error, "VM Generation ID device not found");
+        return NULL;
+    }
+    info = g_new0(GuidInfo, 1);
+    info->guid = format_uuid(vmgenid_guid(genid));
+    return info;
+}
+
+bool qmp_device_add(json_object *args, json_object **ret, GError **error)
+{
+    return device_add(args, false, true, error) != NULL;
+}
+
+bool qmp_device_del(const char *id, GError **error)
+{
+    return device_unplug(id, error);
+}
