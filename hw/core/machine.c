@@ -77,6 +77,13 @@ static void machine_finalize(Object *obj)
     g_free(machine->boot.once);
     g_free(machine->boot.splash);
     g_free(machine->vm_name);
+    g_free(machine->vga);
+    for (unsigned i = 0; i < G_N_ELEMENTS(machine->serial); i++) {
+        g_free(machine->serial[i]);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(machine->parallel); i++) {
+        g_free(machine->parallel[i]);
+    }
     for (unsigned i = 0; i < MAX_NUMA_NODES; i++) {
         g_free(machine->numa[i].memdev);
         g_clear_pointer(&machine->numa[i].cpus, g_array_unref);

@@ -17,7 +17,6 @@
 #define MAX_NUMA_NODES 128
 
 typedef struct Machine Machine;
-struct Chardev; /* only passed on */
 
 typedef struct NumaNode {
     bool present;
@@ -75,15 +74,14 @@ struct Machine {
     BootConfig boot;
     NumaNode numa[MAX_NUMA_NODES];
     unsigned numa_nodes;
+    char *vga;                   /* display device of -vga, or NULL for none */
     bool graphics, usb, mem_merge, dump_guest_core;
     bool rtc_utc;
     int64_t rtc_start;           /* seconds since the epoch, or -1 for now */
     VmClock rtc_clock;
-    bool acpi, hpet;             /* properties */
     int irqchip;                 /* kernel-irqchip property: -1 unset or AccelIrqchip */
-    struct Chardev *serial[4];         /* from -serial: borrowed Chardev*, or NULL */
-    struct Chardev *parallel[3];
-    char *bios_path_suffix;
+    char *serial[4];             /* chardev ids from -serial and -parallel; NULL: no such port */
+    char *parallel[3];
     GPtrArray *acpi_tables;      /* GBytes*, from -acpitable */
     GPtrArray *smbios_options;   /* json_object*, from -smbios */
     GPtrArray *fw_cfg_options;   /* json_object*, from -fw_cfg */

@@ -19,9 +19,17 @@ struct IsaBus {
     void *dma[2];
 };
 
+#define TYPE_ISA_BRIDGE "isabus-bridge"
+
 IsaBus *isa_bus_new(Device *owner, MemoryRegion *memory, MemoryRegion *io)
 {
-    IsaBus *bus = (IsaBus *)bus_new(TYPE_ISA_BUS, owner, "isa.0");
+    IsaBus *bus;
+
+    if (!owner) {
+        owner = device_create(TYPE_ISA_BRIDGE, NULL, NULL);
+        g_assert(owner); /* it has nothing that could fail */
+    }
+    bus = (IsaBus *)bus_new(TYPE_ISA_BUS, owner, "isa.0");
 
     bus->memory = memory;
     bus->io = io;
@@ -172,3 +180,17 @@ static const TypeInfo isa_bus_info = {
     .ops = &isa_bus_ops,
 };
 QOM_TYPE(isa_bus_info);
+
+static const DeviceHooks isa_bridge_hooks = {
+    .category = DEVICE_CATEGORY_BRIDGE,
+    .no_user = true,
+};
+
+static const TypeInfo isa_bridge_info = {
+    .name = TYPE_ISA_BRIDGE,
+    .parent = TYPE_SYS_DEVICE,
+    .description = "ISA bus of a machine without PCI",
+    .instance_size = sizeof(Device),
+    .hooks = &isa_bridge_hooks,
+};
+QOM_TYPE(isa_bridge_info);

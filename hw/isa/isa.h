@@ -20,7 +20,7 @@ typedef struct IsaDevice {
     GPtrArray *port_regions; /* mapped ones, unmapped at unrealize */
 } IsaDevice;
 
-/* io and memory: containers the bus's windows live in (the PC's whole I/O and memory space). */
+/* owner NULL: a bridge of its own (no PCI). io and memory: containers the bus's windows live in (the PC's whole I/O and memory space). */
 IsaBus *isa_bus_new(Device *owner, MemoryRegion *memory, MemoryRegion *io);
 /* irqs[16]: copied. */
 void isa_bus_connect_irqs(IsaBus *bus, const Irq irqs[ISA_IRQS]);

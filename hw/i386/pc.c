@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The PC of 1996: i440FX host bridge, PIIX3 south bridge, PIIX4 power management, ISA devices, SeaBIOS.
+ *
+ * Guest-physical layout: RAM from 0 (with the VGA window and the option ROM area overlaid by PCI as PAM says), PCI's 32-bit window from
+ * the end of low RAM to the I/O APIC at 0xFEC00000, firmware below 4 GiB, the rest of RAM above, and then PCI's
+ * 64-bit window.
+ */
+#include "hw/acpi/piix4-pm.h"
+#include "hw/core/machine.h"
+#include "hw/i386/fw-items.h"
+#include "hw/i386/x86.h"
+#include "hw/isa/piix3.h"
+#include "hw/misc/vmgenid.h"
+#include "hw/pci-host/i440fx.h"
+#include "hw/timer/hpet.h"
+#include "util/bits.h"
+#include "util/error.h"
+
+#define TYPE_PC_MACHINE "pc-i440fx-7.2-machine"
+#define PC_MAX_LOW_RAM 0xe0000000ULL
+#define PC_SPLIT_LOW_RAM 0xc0000000ULL
+#define PCI_WINDOW_END 0xfec00000ULL
+#define PCI_WINDOW64_SIZE (32 * GiB)
+#define LOW_OVERLAY_BASE 0xa0000
+#define LOW_OVERLAY_SIZE 0x60000
+#define RESET_CONTROL_PORT 0xcf9
+#define PC_FW_CFG_SLOTS 32
+
+typedef struct PcMachine {
+    X86Machine parent_obj;
+    MemoryRegion *pci_memory, *pci_low_overlay;
+    PciBus *pci;
+    IsaBus *isa;
+    PciDevice *pm;
+    bool hpet;
+    uint16_t serial_ports[4], parallel_ports[3];
+} PcMachine;
+
+static bool create_pci(PcMachine *pc, GError **error)
+{
+    MemoryRegion *system = memory_system();
+    I440fxConfig config = { .system_memory = system, .io = memory_io() };
+
+    pc->pci_memory = memory_region_new_container(OBJECT(pc), "pci", 0);
+    memory_region_add_overlap(system, 0, pc->pci_memory, -1);
+    /* Below 1 MiB PCI wins over RAM unless PAM says otherwise. */
+    pc->pci_low_overlay = memory_region_new_alias(OBJECT(pc), "pci-low", pc->pci_memory,
+                                                  LOW_OVERLAY_BASE, LOW_OVERLAY_SIZE);
+    memory_region_add_overlap(system, LOW_OVERLAY_BASE, pc->pci_low_overlay, 1);
+    config.pci_memory = pc->pci_memory;
+    config.ram = pc->parent_obj.parent_obj.ram;
+    pc->pci = i440fx_new(&config, error);
+    if (!pc->pci) {
+        return false;
+    }
+    pc->isa = piix3_new(pc->pci, PCI_DEVFN(1, 0), pc->pci_memory, memory_io(), error);
+    return pc->isa != NULL;
+}
+
+static bool create_timers(PcMachine *pc, GError **error)
+{
+    X86Machine *x86 = &pc->parent_obj;
+    const X86Timers timers = { .pit = x86_option(x86->pit, true), .rtc = true, .hpet = pc->hpet };
+
+    return x86_create_timers(x86, pc->isa, &timers, error);
+}
+
+/* ISA devices that every PC has, where this build includes them. */
+static const char *const isa_parts[] = { "i8042", "port92" };
+
+static bool create_isa_devices(PcMachine *pc, GError **error)
+{
+    static const uint16_t lpt_ports[] = { 0x378, 0x278, 0x3bc };
+    X86Machine *x86 = &pc->parent_obj;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(isa_parts); i++) {
+        if (type_find(isa_parts[i]) && !device_create(isa_parts[i], (Bus *)pc->isa, error)) {
+            return false;
+        }
+    }
+    if (!x86_create_serial(x86, pc->isa, pc->serial_ports, error)) {
+        return false;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(lpt_ports); i++) {
+        const char *chardev = x86->parent_obj.parallel[i];
+        g_autoptr(Object) dev = NULL;
+
+        if (!chardev || !type_find("isa-parallel")) {
+            continue;
+        }
+        dev = object_new("isa-parallel");
+        if (!object_property_set_str(dev, "chardev", chardev, error) ||
+            !object_property_set_int(dev, "index", i, error) ||
+            !device_realize_and_unref((Device *)g_steal_pointer(&dev), (Bus *)pc->isa, error)) {
+            return false;
+        }
+        pc->parallel_ports[i] = lpt_ports[i];
+    }
+    return true;
+}
+
+static bool create_power_management(PcMachine *pc, GError **error)
+{
+    X86Machine *x86 = &pc->parent_obj;
+
+    if (!x86_option(x86->acpi, true)) {
+        return true;
+    }
+    pc->pm = piix4_pm_new(pc->pci, PCI_DEVFN(1, 3), memory_io(), x86->gsi[PIIX4_SCI_IRQ],
+                          x86_option(x86->smm, false), error);
+    return pc->pm != NULL;
+}
+
+static bool pc_init(Machine *machine, GError **error)
+{
+    PcMachine *pc = (PcMachine *)machine;
+    X86Machine *x86 = &pc->parent_obj;
+    bool split = machine->ram_size >= PC_MAX_LOW_RAM;
+
+    x86_map_ram(x86, split ? PC_SPLIT_LOW_RAM : PC_MAX_LOW_RAM);
+    if (!create_pci(pc, error) ||
+        !x86_create_irqchips(x86, pc->isa, x86_option(x86->pic, true), error)) {
+        return false;
+    }
+    piix3_connect_irqs(pc->isa, x86->gsi);
+    if (!x86_create_cpus(x86, error)) {
+        return false;
+    }
+    x86->fw_cfg = fw_cfg_new_io(memory_io(), FW_CFG_IO_BASE, address_space_memory(),
+                                PC_FW_CFG_SLOTS, error);
+    machine->fw_cfg = x86->fw_cfg;
+    return x86->fw_cfg &&
+           x86_load_firmware(x86, pc->pci_memory,
+                             machine->firmware ? machine->firmware : "bios-256k.bin", error) &&
+           (!machine->vga || pci_create(pc->pci, -1, machine->vga, error)) &&
+           create_timers(pc, error) && create_isa_devices(pc, error) &&
+           create_power_management(pc, error);
+}
+
+/* ---- what firmware is told ---- */
+
+static void set_cmos_size(PcMachine *pc, uint8_t at, uint64_t value, uint64_t max, unsigned bytes)
+{
+    value = MIN(value, max);
+    for (unsigned i = 0; i < bytes; i++) {
+        rtc_set_cmos(pc->parent_obj.rtc, at + i, value >> (8 * i));
+    }
+}
+
+/* The CMOS cells that PC firmware knows (RBIL, CMOS memory map). */
+static void fill_cmos(PcMachine *pc)
+{
+    const X86Machine *x86 = &pc->parent_obj;
+    const Machine *machine = &x86->parent_obj;
+    uint64_t low = x86->below_4g;
+
+    set_cmos_size(pc, 0x15, 640, 640, 2);
+    set_cmos_size(pc, 0x17, low > MiB ? (low - MiB) / KiB : 0, 65535, 2);
+    set_cmos_size(pc, 0x30, low > MiB ? (low - MiB) / KiB : 0, 65535, 2);
+    set_cmos_size(pc, 0x34, low > 16 * MiB ? (low - 16 * MiB) / (64 * KiB) : 0, 65535, 2);
+    set_cmos_size(pc, 0x5b, x86->above_4g / (64 * KiB), 0xffffff, 3);
+    rtc_set_cmos(pc->parent_obj.rtc, 0x5f, MIN(machine->smp.cpus - 1, 255));
+    rtc_set_cmos(pc->parent_obj.rtc, 0x14, 0x06); /* equipment: FPU, PS/2 mouse */
+}
+
+/* A boot letter's code in CMOS 0x3d and 0x38; 0 for none. */
+static unsigned boot_code(char letter)
+{
+    static const char letters[] = "acdn";
+    const char *at = letter ? strchr(letters, letter) : NULL;
+
+    return at ? at - letters + 1 : 0;
+}
+
+static void set_boot_order(PcMachine *pc, const char *order)
+{
+    unsigned first = boot_code(order[0]);
+    unsigned second = first ? boot_code(order[1]) : 0;
+    unsigned third = second ? boot_code(order[2]) : 0;
+
+    rtc_set_cmos(pc->parent_obj.rtc, 0x3d, first | second << 4);
+    rtc_set_cmos(pc->parent_obj.rtc, 0x38, third << 4 | 1); /* bit 0: no floppy signature check */
+}
+
+typedef struct PcAcpiData {
+    AcpiCpu *cpus;
+    AcpiMemory *memory;
+    uint8_t *distance;
+} PcAcpiData;
+
+static void pc_acpi_data_free(PcAcpiData *data)
+{
+    g_free(data->cpus);
+    g_free(data->memory);
+    g_free(data->distance);
+    g_free(data);
+}
+
+static const AcpiPm pc_acpi_pm = {
+    .pm_base = PIIX4_PM_BASE,
+    .gpe0 = PIIX4_GPE0_BASE,
+    .gpe0_len = ACPI_GPE_SIZE,
+    .smi_cmd = PIIX4_SMI_COMMAND,
+    .acpi_enable = PIIX4_ACPI_ENABLE,
+    .acpi_disable = PIIX4_ACPI_DISABLE,
+    .sci_irq = PIIX4_SCI_IRQ,
+    .s3 = true,
+    .s4 = true,
+    .s3_type = PIIX4_S3_TYPE,
+    .s4_type = PIIX4_S4_TYPE,
+    .s5_type = PIIX4_S5_TYPE,
+};
+
+static uint64_t pci_window64_base(const X86Machine *x86)
+{
+    return ROUND_UP(4 * GiB + x86->above_4g, GiB);
+}
+
+/* The parts that do not change while the machine runs; arrays are owned by *data. */
+static void fill_acpi(PcMachine *pc, AcpiConfig *config, PcAcpiData *data)
+{
+    X86Machine *x86 = &pc->parent_obj;
+    const Machine *machine = &x86->parent_obj;
+    const AcpiPmState *pm = piix4_pm_acpi(pc->pm);
+    VmGenId *genid = vmgenid_find();
+
+    data->cpus = x86_acpi_cpus(x86);
+    data->memory = x86_numa_memory(x86, &config->memory_count);
+    data->distance = x86_numa_distances(x86);
+    config->oem_id = x86->oem_id;
+    config->oem_table_id = x86->oem_table_id;
+    config->cpus = data->cpus;
+    config->cpu_count = machine->smp.max_cpus;
+    config->ioapics[0] = (AcpiIoapic){ .id = 0, .addr = IOAPIC_ADDRESS, .gsi_base = 0 };
+    config->ioapic_count = 1;
+    config->has_8259 = x86_option(x86->pic, true);
+    config->irq0_override = true;
+    config->pm = pc_acpi_pm;
+    config->pm.s3 = pm->s3;
+    config->pm.s4 = pm->s4;
+    config->reset_port = RESET_CONTROL_PORT;
+    config->pci = (AcpiPci){
+        .present = true,
+        .pirq_config_base = 0x60,
+        .isa_devfn = PCI_DEVFN(1, 0),
+        .window32 = { x86->below_4g, PCI_WINDOW_END - x86->below_4g },
+        .window64 = { pci_window64_base(x86), PCI_WINDOW64_SIZE },
+    };
+    config->rtc = true;
+    config->i8042 = true;
+    for (unsigned i = 0; i < 4; i++) {
+        config->serial[i] = pc->serial_ports[i];
+        config->serial_irq[i] = i & 1 ? 3 : 4;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        config->parallel[i] = pc->parallel_ports[i];
+        config->parallel_irq[i] = i == 1 ? 5 : 7;
+    }
+    config->hpet = pc->hpet;
+    config->hpet_addr = HPET_ADDRESS;
+    config->fw_cfg_port = FW_CFG_IO_BASE;
+    config->numa = machine->numa_nodes != 0;
+    config->node_count = machine->numa_nodes;
+    config->memory = data->memory;
+    config->distance = data->distance;
+    config->vmgenid = genid ? vmgenid_guid(genid) : NULL;
+    config->extra = machine->acpi_tables;
+}
+
+static bool publish_acpi(PcMachine *pc, GError **error)
+{
+    PcAcpiData *data = g_new0(PcAcpiData, 1);
+    AcpiConfig config = { 0 };
+    bool ok;
+
+    fill_acpi(pc, &config, data);
+    ok = acpi_publish(pc->parent_obj.fw_cfg, &config, NULL, NULL, error);
+    pc_acpi_data_free(data);
+    return ok;
+}
+
+static bool publish_items(PcMachine *pc, GError **error)
+{
+    X86Machine *x86 = &pc->parent_obj;
+    const AcpiPmState *pm = pc->pm ? piix4_pm_acpi(pc->pm) : NULL;
+    unsigned count = x86->parent_obj.smp.max_cpus;
+    g_autofree uint32_t *apic_ids = g_new(uint32_t, count);
+    X86Topology topology = x86_topology(x86);
+    const FwItemsConfig config = {
+        .e820 = x86->e820,
+        .apic_id_limit = x86_apic_id_limit(x86),
+        .apic_ids = apic_ids,
+        .irq0_override = true,
+        .s3 = pm && pm->s3,
+        .s4 = pm && pm->s4,
+        .s4_value = PIIX4_S4_TYPE,
+    };
+
+    for (unsigned i = 0; i < count; i++) {
+        apic_ids[i] = x86_apic_id(&topology, i);
+    }
+    return fw_items_add(x86->fw_cfg, &x86->parent_obj, &config, error) &&
+           fw_items_add_vmcoreinfo(x86->fw_cfg, error);
+}
+
+static bool pc_done(Machine *machine, GError **error)
+{
+    PcMachine *pc = (PcMachine *)machine;
+    X86Machine *x86 = &pc->parent_obj;
+
+    fill_cmos(pc);
+    set_boot_order(pc, machine->boot.once ? machine->boot.once
+                       : machine->boot.order ? machine->boot.order : "cad");
+    return publish_items(pc, error) && (!pc->pm || publish_acpi(pc, error)) &&
+           x86_publish_smbios(x86, "Standard PC (i440FX + PIIX, 1996)", error) &&
+           (!machine->kernel || x86_load_kernel_fw_cfg(x86, error));
+}
+
+static void pc_reset(Machine *machine)
+{
+    PcMachine *pc = (PcMachine *)machine;
+
+    reset_all_devices();
+    /* "once" is for the first boot only. */
+    if (machine->boot.once) {
+        set_boot_order(pc, machine->boot.once);
+        g_clear_pointer(&machine->boot.once, g_free);
+    } else {
+        set_boot_order(pc, machine->boot.order ? machine->boot.order : "cad");
+    }
+}
+
+static const Property pc_properties[] = {
+    PROP_BOOL("hpet", PcMachine, hpet, true, "high precision event timer"),
+    PROP_END,
+};
+
+static const MachineOps pc_ops = {
+    .alias = "pc",
+    .is_default = true,
+    .max_cpus = 255,
+    .default_cpu = "qemu64",
+    .default_ram_size = 128 * MiB,
+    .default_ram_id = "pc.ram",
+    .default_display = "VGA",
+    .default_irqchip = ACCEL_IRQCHIP_ON,
+    .needs_pit = true,
+    .init = pc_init,
+    .done = pc_done,
+    .reset = pc_reset,
+};
+
+static const TypeInfo pc_info = {
+    .name = TYPE_PC_MACHINE,
+    .parent = TYPE_X86_MACHINE,
+    .description = "Standard PC (i440FX + PIIX, 1996)",
+    .instance_size = sizeof(PcMachine),
+    .properties = pc_properties,
+    .ops = &pc_ops,
+};
+QOM_TYPE(pc_info);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What all x86 boards share: CPUs, the split of RAM around the 32-bit hole, interrupt controllers in
+ * the kernel or in this program, and starting a kernel with no firmware.
+ */
+#ifndef VIREO_HW_I386_X86_H
+#define VIREO_HW_I386_X86_H
+
+#include "hw/core/machine.h"
+#include "hw/i386/acpi.h"
+#include "hw/i386/boot.h"
+#include "hw/i386/e820.h"
+#include "hw/intc/i8259.h"
+#include "hw/intc/ioapic.h"
+#include "hw/isa/isa.h"
+#include "hw/nvram/fw_cfg.h"
+#include "hw/rtc/mc146818rtc.h"
+
+#define TYPE_X86_MACHINE "x86-machine"
+#define TYPE_X86_CPU "x86_64-cpu"
+#define X86_GSIS 24
+
+typedef struct X86Machine {
+    Machine parent_obj;
+    int acpi, pit, pic, smm;      /* PropOnOffAuto properties */
+    char *oem_id, *oem_table_id;
+    uint64_t max_ram_below_4g;    /* property; 0: the board's choice */
+
+    uint64_t below_4g, above_4g;  /* bytes of RAM on either side */
+    E820Map *e820;                /* owned */
+    FwCfg *fw_cfg;
+    MemoryRegion *ram_low, *ram_high; /* aliases of Machine.ram */
+    Irq gsi[X86_GSIS];            /* global system interrupts: ISA lines, then PCI's */
+    I8259 *pic_master;            /* where this program models it */
+    Ioapic *ioapic;
+    Rtc *rtc;
+    DirectBoot *direct;           /* owned; NULL with firmware */
+    void *gsi_fanout;             /* x86-irq.c: owned */
+} X86Machine;
+
+/* Which side of the hole RAM goes: at most `max_low` bytes below, rounded to a GiB when split. */
+void x86_map_ram(X86Machine *machine, uint64_t max_low);
+/* All of smp.cpus, with their local APICs. The interrupt controllers exist. */
+bool x86_create_cpus(X86Machine *machine, GError **error);
+/*
+ * Interrupt controllers as the accelerator decided: fills gsi[]. isa NULL: no 8259 pair. Also
+ * connects the ISA bus's lines.
+ */
+bool x86_create_irqchips(X86Machine *machine, IsaBus *isa, bool with_pic, GError **error);
+typedef struct X86Timers {
+    bool pit, rtc, hpet;
+} X86Timers;
+/* Those that are wanted, wired to each other; after the interrupt controllers. Sets rtc. */
+bool x86_create_timers(X86Machine *machine, IsaBus *isa, const X86Timers *timers, GError **error);
+/* APIC id of the highest possible CPU + 1. */
+uint32_t x86_apic_id_limit(const X86Machine *machine);
+X86Topology x86_topology(const X86Machine *machine);
+/* AcpiCpu for every possible CPU; the caller's. */
+AcpiCpu *x86_acpi_cpus(const X86Machine *machine);
+/* NUMA memory ranges in guest-physical order; *count of them, the caller's. NULL without -numa. */
+AcpiMemory *x86_numa_memory(const X86Machine *machine, unsigned *count);
+/* Row-major SLIT of numa_nodes * numa_nodes; the caller's. NULL if nobody set a distance. */
+uint8_t *x86_numa_distances(const X86Machine *machine);
+/* Start without firmware: takes over boot; it is applied at each reset. */
+void x86_set_direct_boot(X86Machine *machine, DirectBoot *boot);
+/* SMBIOS tables from the machine and its -smbios options, into fw_cfg. */
+bool x86_publish_smbios(X86Machine *machine, const char *product, GError **error);
+/* -kernel through fw_cfg and boot ROMs. */
+bool x86_load_kernel_fw_cfg(X86Machine *machine, GError **error);
+/* Load `name` from the firmware search path: a ROM at the end of the first 4 GiB, its last 128 KiB
+   also below 1 MiB, both inside `space`. */
+bool x86_load_firmware(X86Machine *machine, MemoryRegion *space, const char *name, GError **error);
+/* A serial port per -serial that has one (COM1..4); ports[] gets those that exist, for ACPI. */
+bool x86_create_serial(X86Machine *machine, IsaBus *isa, uint16_t ports[4], GError **error);
+/* on_off_auto with this board's default. */
+static inline bool x86_option(int value, bool def)
+{
+    return value == PROP_AUTO ? def : value == PROP_ON;
+}
+
+#endif
