@@ -242,8 +242,7 @@ static void fill_acpi(PcMachine *pc, AcpiConfig *config, PcAcpiData *data)
     config->reset_port = RESET_CONTROL_PORT;
     config->pci = (AcpiPci){
         .present = true,
-        .pirq_config_base = 0x60,
-        .isa_devfn = PCI_DEVFN(1, 0),
+        .isa_slot = 1,
         .window32 = { x86->below_4g, PCI_WINDOW_END - x86->below_4g },
         .window64 = { pci_window64_base(x86), PCI_WINDOW64_SIZE },
     };

@@ -3,11 +3,6 @@
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #include "hw/i386/acpi.h"
 #include "hw/i386/smbios.h"
-__attribute__((weak)) AcpiTables *acpi_build(const AcpiConfig *c, GError **e){return (AcpiTables*)g_malloc0(8);}
-__attribute__((weak)) void acpi_tables_free(AcpiTables *t){g_free(t);}
-__attribute__((weak)) bool acpi_publish(FwCfg *fw, const AcpiConfig *config, AcpiFillFn *fill, void *opaque, GError **error){return true;}
-__attribute__((weak)) bool acpi_place(const AcpiTables *tables, DirectBoot *boot, uint64_t base, uint64_t limit, uint64_t *rsdp, uint64_t *end, GError **error){*rsdp=0;*end=base;return true;}
-__attribute__((weak)) GBytes *acpi_table_option(const char *text, GError **error){return NULL;}
 __attribute__((weak)) SmbiosTables *smbios_build(const SmbiosConfig *config, GError **error){return g_new0(SmbiosTables,1);}
 __attribute__((weak)) void smbios_free(SmbiosTables *t){g_free(t);}
 __attribute__((weak)) bool smbios_check_option(json_object *option, GError **error){return true;}
