@@ -86,7 +86,7 @@ static bool create_isa_devices(PcMachine *pc, GError **error)
         const char *chardev = x86->parent_obj.parallel[i];
         g_autoptr(Object) dev = NULL;
 
-        if (!chardev || !type_find("isa-parallel")) {
+        if (!chardev) {
             continue;
         }
         dev = object_new("isa-parallel");

@@ -8,3 +8,4 @@ __attribute__((weak)) void smbios_free(SmbiosTables *t){g_free(t);}
 __attribute__((weak)) bool smbios_check_option(json_object *option, GError **error){return true;}
 __attribute__((weak)) bool smbios_publish(const SmbiosTables *tables, FwCfg *fw, GError **error){return true;}
 __attribute__((weak)) char *smbios_options_help(void){return g_strdup("");}
+__attribute__((weak)) GBytes *acpi_table_option(const char *text, GError **error){return NULL;}

@@ -245,7 +245,7 @@ bool x86_create_serial(X86Machine *machine, IsaBus *isa, uint16_t ports[4], GErr
         const char *chardev = machine->parent_obj.serial[i];
         g_autoptr(Object) dev = NULL;
 
-        if (!chardev || !type_find("isa-serial")) {
+        if (!chardev) {
             continue;
         }
         dev = object_new("isa-serial");
