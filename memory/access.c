@@ -294,13 +294,22 @@ static inline void store_host(void *host, unsigned size, uint64_t value)
     }
 }
 
+/*
+ * One access belongs to the region where it starts, even where an overlapping smaller region begins
+ * within it: port 0xCF8 as a dword is PCI's, although 0xCF9 alone is the reset register.
+ */
+static bool is_one_io_access(const FlatRange *range, uint64_t addr, unsigned size)
+{
+    return range && range_ok(range_offset(range, addr), size, memory_region_size(range->region));
+}
+
 static G_GNUC_NO_INLINE MemResult load_slow(AddressSpace *as, const FlatRange *range,
                                             uint64_t addr, unsigned size, uint64_t *value)
 {
     uint8_t bytes[8];
     MemResult result;
 
-    if (range && size - 1 <= range->last - addr) {
+    if (range && !range->host_read && is_one_io_access(range, addr, size)) {
         FlatRange io = io_enter(range);
 
         result = region_io_read(io.region, range_offset(&io, addr), size, value);
@@ -332,15 +341,13 @@ static G_GNUC_NO_INLINE MemResult store_slow(AddressSpace *as, const FlatRange *
                                              uint64_t addr, unsigned size, uint64_t value)
 {
     uint8_t bytes[8];
-    MemResult result = MEM_ROM;
+    MemResult result;
 
-    if (range && size - 1 <= range->last - addr) {
-        if (takes_io_writes(range)) {
-            FlatRange io = io_enter(range);
+    if (range && takes_io_writes(range) && is_one_io_access(range, addr, size)) {
+        FlatRange io = io_enter(range);
 
-            result = region_io_write(io.region, range_offset(&io, addr), size, value);
-            io_leave(&io);
-        }
+        result = region_io_write(io.region, range_offset(&io, addr), size, value);
+        io_leave(&io);
         return result;
     }
     stn_le(bytes, size, value);

@@ -276,10 +276,10 @@ void kvm_ioapic_routes(Accel *accel, const uint64_t *msi_address, const uint32_t
     kvm_route_commit(accel);
 }
 
-/* Copy between the caller's chip state and an ioctl's struct; the sizes must agree. */
+/* Copy between the caller's chip state and an ioctl's struct; the sizes must agree: struct kvm_irqchip, struct kvm_pit_state2. */
 static bool check_chip(const Accel *accel, size_t size, size_t limit, GError **error)
 {
-    if (accel->config.irqchip != ACCEL_IRQCHIP_ON || size > limit) {
+    if (accel->config.irqchip != ACCEL_IRQCHIP_ON || size != limit) {
         error_setf(error, "the kernel holds no such interrupt controller state");
         return false;
     }
@@ -291,7 +291,7 @@ bool kvm_irqchip_get(Accel *accel, unsigned chip, void *data, size_t size, GErro
     struct kvm_irqchip state = { .chip_id = chip };
     int ret;
 
-    if (!check_chip(accel, size, sizeof(state.chip), error)) {
+    if (!check_chip(accel, size, sizeof(state), error)) {
         return false;
     }
     ret = kvm_ioctl(((KvmAccel *)accel)->vm_fd, KVM_GET_IRQCHIP, &state);
@@ -299,7 +299,7 @@ bool kvm_irqchip_get(Accel *accel, unsigned chip, void *data, size_t size, GErro
         error_set_errno(error, -ret, "KVM_GET_IRQCHIP %u", chip);
         return false;
     }
-    memcpy(data, &state.chip, size);
+    memcpy(data, &state, size);
     return true;
 }
 
@@ -308,10 +308,11 @@ bool kvm_irqchip_set(Accel *accel, unsigned chip, const void *data, size_t size,
     struct kvm_irqchip state = { .chip_id = chip };
     int ret;
 
-    if (!check_chip(accel, size, sizeof(state.chip), error)) {
+    if (!check_chip(accel, size, sizeof(state), error)) {
         return false;
     }
-    memcpy(&state.chip, data, size);
+    memcpy(&state, data, size);
+    state.chip_id = chip;
     ret = kvm_ioctl(((KvmAccel *)accel)->vm_fd, KVM_SET_IRQCHIP, &state);
     if (ret < 0) {
         error_set_errno(error, -ret, "KVM_SET_IRQCHIP %u", chip);
