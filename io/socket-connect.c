@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connecting. Look-ups and connects block, so that in the background and in coroutines they are
+ * done by the thread pool.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "io/channel-socket.h"
+#include "io/socket-internal.h"
+#include "util/coroutine.h"
+#include "util/error.h"
+#include "util/fd-store.h"
+#include "util/thread-pool.h"
+
+/* Close fd, keep errno. */
+static int close_failed(int fd)
+{
+    int err = errno;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = err;
+    return -1;
+}
+
+static int connect_restarting(int fd, const struct sockaddr *sa, socklen_t len)
+{
+    int result;
+
+    do {
+        result = connect(fd, sa, len);
+    } while (result < 0 && errno == EINTR);
+    return result;
+}
+
+static int connect_inet(const InetSocketAddress *addr, GError **error)
+{
+    struct addrinfo *list = socket_resolve(addr, false, error);
+    int on = 1;
+    int fd = -1;
+
+    if (!list) {
+        return -1;
+    }
+    for (const struct addrinfo *info = list; info && fd < 0; info = info->ai_next) {
+        fd = socket_new_inet(addr, info);
+        if (fd >= 0 && connect_restarting(fd, info->ai_addr, info->ai_addrlen) < 0) {
+            fd = close_failed(fd);
+        }
+    }
+    if (fd < 0) {
+        error_set_errno(error, errno, "cannot connect to '%s:%s'", addr->host, addr->port);
+    } else if (addr->has_keep_alive && addr->keep_alive) {
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    }
+    freeaddrinfo(list);
+    return fd;
+}
+
+static int connect_plain(int family, const struct sockaddr *sa, socklen_t len,
+                         const SocketAddress *addr, GError **error)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || connect_restarting(fd, sa, len) < 0) {
+        g_autofree char *text = NULL;
+
+        fd = close_failed(fd);
+        text = socket_address_text(addr);
+        error_set_errno(error, errno, "cannot connect to '%s'", text);
+    }
+    return fd;
+}
+
+int socket_connect_fd(const SocketAddress *addr, GError **error)
+{
+    struct sockaddr_storage sa;
+    struct sockaddr_un un;
+    socklen_t len;
+
+    switch (addr->type) {
+    case SOCKET_ADDRESS_TYPE_INET:
+        return connect_inet(&addr->u.inet, error);
+    case SOCKET_ADDRESS_TYPE_UNIX:
+        return socket_fill_unix(&addr->u.q_unix, &un, &len, error)
+            ? connect_plain(AF_UNIX, (struct sockaddr *)&un, len, addr, error) : -1;
+    case SOCKET_ADDRESS_TYPE_VSOCK:
+        return socket_fill_vsock(&addr->u.vsock, &sa, &len, error)
+            ? connect_plain(AF_VSOCK, (struct sockaddr *)&sa, len, addr, error) : -1;
+    default:
+        return fd_store_parse(addr->u.fd.str, error);
+    }
+}
+
+static Channel *channel_for(int fd, GError **error)
+{
+    Channel *channel = fd < 0 ? NULL : channel_socket_new(fd, error);
+
+    if (!channel && fd >= 0) {
+        close(fd);
+    }
+    return channel;
+}
+
+struct SocketConnect {
+    SocketAddress *addr;
+    SocketConnectFn *fn;
+    void *opaque;
+    bool cancelled;
+    int fd;
+    GError *error;
+};
+
+static int connect_work(void *opaque)
+{
+    SocketConnect *job = opaque;
+
+    job->fd = socket_connect_fd(job->addr, &job->error);
+    return 0;
+}
+
+static void connect_done(int result, void *opaque)
+{
+    SocketConnect *job = opaque;
+    Channel *channel = channel_for(job->fd, &job->error);
+
+    if (job->cancelled) {
+        channel_unref(channel);
+        g_clear_error(&job->error);
+    } else {
+        job->fn(channel, g_steal_pointer(&job->error), job->opaque);
+    }
+    SocketAddress_free(job->addr);
+    g_free(job);
+}
+
+SocketConnect *socket_connect_start(const SocketAddress *addr, Loop *loop, SocketConnectFn *fn,
+                                    void *opaque)
+{
+    SocketConnect *job = g_new0(SocketConnect, 1);
+
+    job->addr = SocketAddress_clone(addr);
+    job->fn = fn;
+    job->opaque = opaque;
+    thread_pool_submit(loop, connect_work, connect_done, job);
+    return job;
+}
+
+void socket_connect_cancel(SocketConnect *job)
+{
+    job->cancelled = true;
+}
+
+Channel *socket_connect(const SocketAddress *addr, GError **error)
+{
+    SocketConnect job = { .addr = (SocketAddress *)addr };
+
+    if (coroutine_current()) {
+        thread_pool_run(connect_work, &job);
+    } else {
+        connect_work(&job);
+    }
+    if (job.error) {
+        g_propagate_error(error, job.error);
+        return NULL;
+    }
+    return channel_for(job.fd, error);
+}
