@@ -59,7 +59,7 @@ static bool create_timers(Microvm *microvm, GError **error)
 static bool create_virtio(Microvm *microvm, GError **error)
 {
     for (unsigned i = 0; i < VIRTIO_TRANSPORTS; i++) {
-        Irq irq = microvm->parent_obj.gsi[virtio_gsi(microvm) + i];
+        Irq irq = microvm->parent_obj.irqchip->gsi[virtio_gsi(microvm) + i];
 
         microvm->transports[i] = virtio_mmio_new(memory_system(),
                                                  VIRTIO_MMIO_BASE + i * VIRTIO_MMIO_SIZE, irq, i,
@@ -79,8 +79,7 @@ static bool microvm_init(Machine *machine, GError **error)
 
     x86_map_ram(x86, split ? MICROVM_SPLIT_LOW_RAM : MICROVM_MAX_LOW_RAM);
     microvm->isa = isa_bus_new(NULL, memory_system(), memory_io());
-    if (!x86_create_irqchips(x86, microvm->isa, x86_option(x86->pic, true), error) ||
-        !x86_create_cpus(x86, error)) {
+    if (!x86_create_cpus(x86, microvm->isa, x86_option(x86->pic, true), error)) {
         return false;
     }
     x86->fw_cfg = fw_cfg_new_io(memory_io(), FW_CFG_IO_BASE, address_space_memory(),
@@ -93,7 +92,7 @@ static bool microvm_init(Machine *machine, GError **error)
         return false;
     }
     if (has_acpi(microvm) && !ged_new(memory_system(), GED_EVENT_ADDRESS, GED_REGS_ADDRESS,
-                                      x86->gsi[GED_GSI], error)) {
+                                      x86->irqchip->gsi[GED_GSI], error)) {
         return false;
     }
     return !microvm->isa_serial ||

@@ -107,7 +107,7 @@ static bool create_power_management(PcMachine *pc, GError **error)
     if (!x86_option(x86->acpi, true)) {
         return true;
     }
-    pc->pm = piix4_pm_new(pc->pci, PCI_DEVFN(1, 3), memory_io(), x86->gsi[PIIX4_SCI_IRQ],
+    pc->pm = piix4_pm_new(pc->pci, PCI_DEVFN(1, 3), memory_io(), x86->irqchip->gsi[PIIX4_SCI_IRQ],
                           x86_option(x86->smm, false), error);
     return pc->pm != NULL;
 }
@@ -120,13 +120,10 @@ static bool pc_init(Machine *machine, GError **error)
 
     x86_map_ram(x86, split ? PC_SPLIT_LOW_RAM : PC_MAX_LOW_RAM);
     if (!create_pci(pc, error) ||
-        !x86_create_irqchips(x86, pc->isa, x86_option(x86->pic, true), error)) {
+        !x86_create_cpus(x86, pc->isa, x86_option(x86->pic, true), error)) {
         return false;
     }
-    piix3_connect_irqs(pc->isa, x86->gsi);
-    if (!x86_create_cpus(x86, error)) {
-        return false;
-    }
+    piix3_connect_irqs(pc->isa, x86->irqchip->gsi);
     x86->fw_cfg = fw_cfg_new_io(memory_io(), FW_CFG_IO_BASE, address_space_memory(),
                                 PC_FW_CFG_SLOTS, error);
     machine->fw_cfg = x86->fw_cfg;

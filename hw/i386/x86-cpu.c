@@ -13,38 +13,16 @@ typedef struct X86CpuDevice {
     VCpu *cpu;
 } X86CpuDevice;
 
-static int pic_ack(void *pic)
-{
-    return i8259_ack(pic);
-}
-
-static bool pic_intr(void *pic)
-{
-    return i8259_intr(pic);
-}
-
-static void eoi_to_ioapic(void *ioapic, uint8_t vector)
-{
-    ioapic_eoi(ioapic, vector);
-}
-
 static bool cpu_create(X86Machine *machine, X86CpuDevice *dev, unsigned index, GError **error)
 {
     X86Topology topology = x86_topology(machine);
-    const ApicWiring wiring = {
-        .pic_ack = pic_ack,
-        .pic_intr = pic_intr,
-        .pic = machine->pic_master,
-        .eoi = eoi_to_ioapic,
-        .ioapic = machine->ioapic,
-    };
 
     dev->cpu = vcpu_new(OBJECT(dev), index, x86_apic_id(&topology, index),
                         machine->parent_obj.cpu_config, &topology, error);
-    return dev->cpu && apic_attach(dev->cpu, &wiring, error);
+    return dev->cpu != NULL;
 }
 
-bool x86_create_cpus(X86Machine *machine, GError **error)
+bool x86_create_cpus(X86Machine *machine, IsaBus *isa, bool with_pic, GError **error)
 {
     for (unsigned i = 0; i < machine->parent_obj.smp.cpus; i++) {
         X86CpuDevice *dev = (X86CpuDevice *)device_create(TYPE_X86_CPU, NULL, error);
@@ -53,10 +31,8 @@ bool x86_create_cpus(X86Machine *machine, GError **error)
             return false;
         }
     }
-    if (accel_irqchip() == ACCEL_IRQCHIP_OFF) {
-        apic_map_window(OBJECT(machine));
-    }
-    return true;
+    machine->irqchip = pc_irqchip_new(OBJECT(machine), isa, with_pic ? PC_IRQCHIP_PIC : 0, error);
+    return machine->irqchip != NULL;
 }
 
 static void cpu_reset(Device *device)

@@ -22,27 +22,16 @@ static void rtc_changed(void *opaque, int64_t offset_seconds)
 
 static const RtcOps rtc_ops = { .changed = rtc_changed };
 
-static Device *create_pit(X86Machine *machine, IsaBus *isa, GError **error)
-{
-    I8254 *pit;
-
-    if (accel_irqchip() == ACCEL_IRQCHIP_ON) {
-        return kernel_pit_new(isa, error);
-    }
-    pit = i8254_new(isa, machine->gsi[0], error);
-    return pit && pcspk_new(isa, pit, error) ? (Device *)pit : NULL;
-}
-
 bool x86_create_timers(X86Machine *machine, IsaBus *isa, const X86Timers *timers, GError **error)
 {
     Device *pit = NULL, *hpet = NULL;
     Irq rtc_irq = { 0 };
 
-    if (timers->pit && !(pit = create_pit(machine, isa, error))) {
+    if (timers->pit && !(pit = pc_timer_new(machine->irqchip, isa, error))) {
         return false;
     }
     if (timers->hpet) {
-        hpet = hpet_new(machine->gsi, HPET_INTCAP, error);
+        hpet = hpet_new(machine->irqchip->gsi, HPET_INTCAP, error);
         if (!hpet) {
             return false;
         }

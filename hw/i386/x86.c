@@ -267,7 +267,7 @@ static void x86_machine_finalize(Object *obj)
 
     g_clear_pointer(&machine->e820, e820_free);
     g_clear_pointer(&machine->direct, direct_boot_free);
-    g_free(machine->gsi_fanout);
+    g_free(machine->irqchip);
 }
 
 static const Property x86_properties[] = {

@@ -10,15 +10,13 @@
 #include "hw/i386/acpi.h"
 #include "hw/i386/boot.h"
 #include "hw/i386/e820.h"
-#include "hw/intc/i8259.h"
-#include "hw/intc/ioapic.h"
+#include "hw/i386/irqchip.h"
 #include "hw/isa/isa.h"
 #include "hw/nvram/fw_cfg.h"
 #include "hw/rtc/mc146818rtc.h"
 
 #define TYPE_X86_MACHINE "x86-machine"
 #define TYPE_X86_CPU "x86_64-cpu"
-#define X86_GSIS 24
 
 typedef struct X86Machine {
     Machine parent_obj;
@@ -30,23 +28,18 @@ typedef struct X86Machine {
     E820Map *e820;                /* owned */
     FwCfg *fw_cfg;
     MemoryRegion *ram_low, *ram_high; /* aliases of Machine.ram */
-    Irq gsi[X86_GSIS];            /* global system interrupts: ISA lines, then PCI's */
-    I8259 *pic_master;            /* where this program models it */
-    Ioapic *ioapic;
+    PcIrqChip *irqchip;           /* its gsi[]: ISA lines, then PCI's */
     Rtc *rtc;
     DirectBoot *direct;           /* owned; NULL with firmware */
-    void *gsi_fanout;             /* x86-irq.c: owned */
 } X86Machine;
 
 /* Which side of the hole RAM goes: at most `max_low` bytes below, rounded to a GiB when split. */
 void x86_map_ram(X86Machine *machine, uint64_t max_low);
-/* All of smp.cpus, with their local APICs. The interrupt controllers exist. */
-bool x86_create_cpus(X86Machine *machine, GError **error);
 /*
- * Interrupt controllers as the accelerator decided: fills gsi[]. isa NULL: no 8259 pair. Also
- * connects the ISA bus's lines.
+ * All of smp.cpus, then the interrupt controllers as the accelerator decided (sets irqchip) with the
+ * CPUs' local APICs. Also connects the ISA bus's lines. with_pic: there is an 8259 pair.
  */
-bool x86_create_irqchips(X86Machine *machine, IsaBus *isa, bool with_pic, GError **error);
+bool x86_create_cpus(X86Machine *machine, IsaBus *isa, bool with_pic, GError **error);
 typedef struct X86Timers {
     bool pit, rtc, hpet;
 } X86Timers;
