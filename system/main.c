@@ -10,6 +10,7 @@
 #include "qapi/qapi-commands.h"
 #include "system/machine-setup.h"
 #include "system/process.h"
+#include "system/qtest.h"
 #include "system/runstate.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -70,7 +71,7 @@ static bool open_consoles(VmOptions *options, GError **error)
 {
     monitor_init(&qapi_commands);
     return setup_monitors(options, error) &&
-           true;
+           (!options->qtest || qtest_server_init(options->qtest, options->qtest_log, error));
 }
 
 static bool run(VmOptions *options, GError **error)
@@ -90,6 +91,7 @@ static bool run(VmOptions *options, GError **error)
 static void clean_up(void)
 {
     vcpus_pause_all();
+    qtest_server_cleanup();
     monitor_cleanup();
     chardev_cleanup_all();
     process_cleanup();

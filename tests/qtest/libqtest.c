@@ -241,9 +241,13 @@ char *qtest_start_refused(const char *fmt, ...)
 
 static void qtest_free(QTest *qts)
 {
+    json_object *event;
+
     stream_close(&qts->qtest);
     stream_close(&qts->qmp);
-    g_queue_clear_full(&qts->events, (GDestroyNotify)json_object_put);
+    while ((event = g_queue_pop_head(&qts->events))) {
+        json_object_put(event);
+    }
     g_free(qts);
 }
 
