@@ -150,12 +150,3 @@ void ram_set_dump(void *host, uint64_t size, bool on)
 {
     madvise(host, size, on ? MADV_DODUMP : MADV_DONTDUMP);
 }
-
-bool ram_lock_all(GError **error)
-{
-    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
-        error_set_errno(error, errno, "cannot lock the memory of this process (see ulimit -l)");
-        return false;
-    }
-    return true;
-}

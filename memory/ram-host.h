@@ -38,7 +38,5 @@ bool ram_prealloc(void *host, uint64_t size, uint64_t page_size, unsigned thread
 /* KSM and core dumps (RamMapping), later changed. */
 void ram_set_merge(void *host, uint64_t size, bool on);
 void ram_set_dump(void *host, uint64_t size, bool on);
-/* -overcommit mem-lock=on: all of this process' memory, now and later, stays in RAM. */
-bool ram_lock_all(GError **error);
 
 #endif
