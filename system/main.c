@@ -8,6 +8,7 @@
 #include "memory/memory.h"
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands.h"
+#include "system/hmp-machine.h"
 #include "system/machine-setup.h"
 #include "system/process.h"
 #include "system/qtest.h"
@@ -70,6 +71,7 @@ static bool build_machine(VmOptions *options, GError **error)
 static bool open_consoles(VmOptions *options, GError **error)
 {
     monitor_init(&qapi_commands);
+    hmp_machine_register();
     return setup_monitors(options, error) &&
            (!options->qtest || qtest_server_init(options->qtest, options->qtest_log, error));
 }
