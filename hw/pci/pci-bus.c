@@ -39,6 +39,16 @@ uint8_t pci_bus_number(PciBus *bus)
     return 0; /* root buses only: bridges come with the devices that need them */
 }
 
+MemoryRegion *pci_bus_memory(PciBus *bus)
+{
+    return bus->memory;
+}
+
+MemoryRegion *pci_bus_io(PciBus *bus)
+{
+    return bus->io;
+}
+
 /* The device that a type 1 address names, or NULL; *addr is the register. */
 static PciDevice *find_target(PciBus *root, uint32_t address)
 {

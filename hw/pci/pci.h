@@ -108,6 +108,9 @@ void pci_bus_set_irqs(PciBus *bus, const PciBusIrqOps *ops, void *opaque);
 PciDevice *pci_bus_device(PciBus *bus, uint8_t devfn);
 PciBus *pci_device_bus(const PciDevice *dev);
 uint8_t pci_bus_number(PciBus *bus);
+/* The containers behind the bus: for windows at fixed addresses (VGA). */
+MemoryRegion *pci_bus_memory(PciBus *bus);
+MemoryRegion *pci_bus_io(PciBus *bus);
 /* Configuration by type 1 address (0xCF8 format without the enable bit), routed through bridges. */
 uint32_t pci_host_config_read(PciBus *root, uint32_t address, unsigned size);
 void pci_host_config_write(PciBus *root, uint32_t address, uint32_t value, unsigned size);

@@ -32,6 +32,24 @@ static inline Irq probe_irq(Probe *probe)
     return (Irq) { probe_set, probe, 0 };
 }
 
+/* Owns the buses, so that machine reset reaches what is on them. */
+static const TypeInfo bench_host_type = {
+    .name = "bench-host",
+    .parent = TYPE_SYS_DEVICE,
+    .description = "owner of a test's buses",
+    .instance_size = sizeof(Device),
+};
+QOM_TYPE(bench_host_type);
+
+static inline Device *bench_host(void)
+{
+    g_autoptr(GError) error = NULL;
+    Device *host = device_create("bench-host", bus_system(), &error);
+
+    g_assert_no_error(error);
+    return host;
+}
+
 /* Once per program, before anything else; `cpus` vCPUs of the qtest accelerator. */
 static inline void bench_init(unsigned cpus)
 {
@@ -54,7 +72,7 @@ static inline IsaBus *bench_isa_bus(void)
 {
     IsaBus *bus = isa_bus();
 
-    return bus ? bus : isa_bus_new(NULL, memory_system(), memory_io());
+    return bus ? bus : isa_bus_new(bench_host(), memory_system(), memory_io());
 }
 
 static inline uint32_t bench_in(uint16_t port, unsigned size)
