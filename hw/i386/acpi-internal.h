@@ -13,7 +13,6 @@
 #define ACPI_FILE_LOADER "etc/table-loader"
 #define ACPI_FILE_VMGENID "etc/vmgenid_guid"
 #define ACPI_FILE_VMGENID_ADDR "etc/vmgenid_addr"
-#define ACPI_VMGENID_GPE 5
 #define ACPI_VMGENID_OFFSET 40 /* of the GUID in its page */
 
 /* All tables in one blob, with the script that links them. */

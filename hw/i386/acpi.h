@@ -18,7 +18,7 @@
 #include "hw/nvram/fw_cfg.h"
 
 #define ACPI_MAX_IOAPICS 2
-#define ACPI_MAX_NODES 128
+#define ACPI_VMGENID_GPE 5 /* general-purpose event: the identifier changed */
 
 typedef struct AcpiCpu {
     uint32_t apic_id;

@@ -184,6 +184,7 @@ typedef struct PcAcpiData {
     AcpiCpu *cpus;
     AcpiMemory *memory;
     uint8_t *distance;
+    uint8_t vmgenid[16];
 } PcAcpiData;
 
 static void pc_acpi_data_free(PcAcpiData *data)
@@ -260,16 +261,32 @@ static void fill_acpi(PcMachine *pc, AcpiConfig *config, PcAcpiData *data)
     config->node_count = machine->numa_nodes;
     config->memory = data->memory;
     config->distance = data->distance;
-    config->vmgenid = genid ? vmgenid_guid(genid) : NULL;
+    if (genid) {
+        vmgenid_guest_bytes(genid, data->vmgenid);
+        config->vmgenid = data->vmgenid;
+        config->vmgenid_address = vmgenid_address_field(genid);
+    }
     config->extra = machine->acpi_tables;
+}
+
+static void vmgenid_changed(void *opaque, int n, bool level)
+{
+    if (level) {
+        acpi_pm_send_gpe(opaque, ACPI_VMGENID_GPE);
+    }
 }
 
 static bool publish_acpi(PcMachine *pc, GError **error)
 {
+    VmGenId *genid = vmgenid_find();
     PcAcpiData *data = g_new0(PcAcpiData, 1);
     AcpiConfig config = { 0 };
     bool ok;
 
+    if (genid) {
+        device_connect_irq_out((Device *)genid, "changed", 0,
+                               (Irq){ .fn = vmgenid_changed, .opaque = piix4_pm_acpi(pc->pm) });
+    }
     fill_acpi(pc, &config, data);
     ok = acpi_publish(pc->parent_obj.fw_cfg, &config, NULL, NULL, error);
     pc_acpi_data_free(data);
@@ -296,8 +313,7 @@ static bool publish_items(PcMachine *pc, GError **error)
     for (unsigned i = 0; i < count; i++) {
         apic_ids[i] = x86_apic_id(&topology, i);
     }
-    return fw_items_add(x86->fw_cfg, &x86->parent_obj, &config, error) &&
-           fw_items_add_vmcoreinfo(x86->fw_cfg, error);
+    return fw_items_add(x86->fw_cfg, &x86->parent_obj, &config, error);
 }
 
 static bool pc_done(Machine *machine, GError **error)
