@@ -197,9 +197,22 @@ bool setup_machine_object(VmOptions *options, GError **error)
     return set_identity(machine, options, error) && set_tables(machine, options, error);
 }
 
+/*
+ * A Linux kernel image (the boot protocol's "HdrS" at 0x202) is an operating system's; other payloads
+ * may be small enough for a KVM that interprets privileged code.
+ */
 static bool needs_ordinary_guest(const Machine *machine)
 {
-    return machine->kernel != NULL;
+    enum { MAGIC_OFFSET = 0x202, MAGIC_LENGTH = 4 };
+    char head[MAGIC_OFFSET + MAGIC_LENGTH];
+    FILE *file = machine->kernel ? fopen(machine->kernel, "re") : NULL;
+
+    if (!file) {
+        return false;
+    }
+    size_t got = fread(head, 1, sizeof(head), file);
+    fclose(file);
+    return got == sizeof(head) && memcmp(head + MAGIC_OFFSET, "HdrS", MAGIC_LENGTH) == 0;
 }
 
 static bool resolve_cpu(Machine *machine, VmOptions *options, GError **error)
