@@ -122,13 +122,12 @@ static bool file_prepare(RamBackend *backend, RamMapping *mapping, GError **erro
     return true;
 }
 
-static void file_finalize(Object *obj)
+/* Spare the host writing it to the disk. */
+static void file_discard(RamBackend *backend)
 {
-    FileBackend *file = (FileBackend *)obj;
-    RamBackend *backend = &file->backend;
+    const FileBackend *file = (FileBackend *)backend;
 
-    /* Nobody needs it any more: spare the host writing it to the disk. */
-    if (file->discard_data && backend->host && backend->share && !file->readonly) {
+    if (file->discard_data && backend->share && !file->readonly) {
         madvise(backend->host, backend->size, MADV_REMOVE);
     }
 }
@@ -146,6 +145,7 @@ static const Property file_properties[] = {
 
 static const RamBackendOps file_ops = {
     .prepare = file_prepare,
+    .discard = file_discard,
 };
 
 static const TypeInfo hostmem_file_type = {
@@ -155,7 +155,6 @@ static const TypeInfo hostmem_file_type = {
     .instance_size = sizeof(FileBackend),
     .user_creatable = true,
     .properties = file_properties,
-    .instance_finalize = file_finalize,
     .ops = &file_ops,
 };
 QOM_TYPE(hostmem_file_type);

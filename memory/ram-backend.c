@@ -241,10 +241,33 @@ static bool ram_backend_may_delete(Object *obj, GError **error)
     return !backend->mapped;
 }
 
+static void discard(RamBackend *backend)
+{
+    const RamBackendOps *ops = object_ops(backend);
+
+    if (backend->host && ops && ops->discard) {
+        ops->discard(backend);
+    }
+}
+
+static bool discard_child(Object *child, void *opaque)
+{
+    if (object_is_a(child, TYPE_MEMORY_BACKEND)) {
+        discard((RamBackend *)child);
+    }
+    return true;
+}
+
+void ram_backends_discard(void)
+{
+    object_foreach_child(object_container("/objects"), discard_child, NULL);
+}
+
 static void ram_backend_finalize(Object *obj)
 {
     RamBackend *backend = (RamBackend *)obj;
 
+    discard(backend);
     /* Nobody has it mapped: that would hold a reference to this object. */
     memory_region_free(backend->region);
     if (backend->host) {

@@ -26,6 +26,11 @@ uint64_t ram_backend_size(const RamBackend *backend);
 /* A backend can be used by one memory device or machine at a time. */
 bool ram_backend_is_mapped(const RamBackend *backend);
 void ram_backend_set_mapped(RamBackend *backend, bool mapped);
+/*
+ * The process ends, and the guest runs no more: let every backend throw away contents that need not
+ * survive.
+ */
+void ram_backends_discard(void);
 
 /* For the types below memory-backend. */
 struct RamBackend {
@@ -52,6 +57,8 @@ typedef struct RamBackendOps {
      * one, and what mapping needs beside it (fd_offset, align, readonly). NULL: nothing of its own.
      */
     bool (*prepare)(RamBackend *backend, RamMapping *mapping, GError **error);
+    /* The contents will not be needed again. NULL: nothing to do. */
+    void (*discard)(RamBackend *backend);
 } RamBackendOps;
 
 #endif

@@ -6,6 +6,7 @@
 #include "accel/accel.h"
 #include "chardev/chardev.h"
 #include "memory/memory.h"
+#include "memory/ram-backend.h"
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands.h"
 #include "system/hmp-machine.h"
@@ -93,6 +94,7 @@ static bool run(VmOptions *options, GError **error)
 static void clean_up(void)
 {
     vcpus_pause_all();
+    ram_backends_discard();
     qtest_server_cleanup();
     monitor_cleanup();
     chardev_cleanup_all();

@@ -24,7 +24,7 @@ static bool take_size(json_object *options, const char *name, uint64_t unit, uin
         return true;
     }
     if (!parse_size(json_object_get_string(value), unit, size, error)) {
-        g_prefix_error(error, "-m %s: ", name);
+        g_prefix_error(error, "%s: ", name);
         return false;
     }
     return true;
@@ -36,7 +36,7 @@ static bool only_known_members(json_object *options, GError **error)
 
     json_object_object_foreach(options, name, value) {
         if (!g_strv_contains(known, name)) {
-            error_setf(error, "-m has no '%s' (it takes size, slots, maxmem)", name);
+            error_setf(error, "there is no '%s' (size, slots, maxmem)", name);
             error_append_nearest(error, name, known);
             return false;
         }
@@ -57,22 +57,22 @@ static bool set_memory(Machine *machine, json_object *options, GError **error)
         return false;
     }
     if (size > INT64_MAX || max > INT64_MAX) {
-        error_setf(error, "-m: more memory than any host can map");
+        error_setf(error, "more memory than any host can map");
         return false;
     }
     size = ROUND_UP(size, RAM_UNIT);
     if (max && max < size) {
-        error_setf(error, "-m: maxmem (%" G_GUINT64_FORMAT ") is less than size (%"
+        error_setf(error, "maxmem (%" G_GUINT64_FORMAT ") is less than size (%"
                    G_GUINT64_FORMAT ")", max, size);
         return false;
     }
     if (slots > MAX_RAM_SLOTS) {
-        error_setf(error, "-m: slots=%" G_GUINT64_FORMAT " is more than %d", slots, MAX_RAM_SLOTS);
+        error_setf(error, "slots=%" G_GUINT64_FORMAT " is more than %d", slots, MAX_RAM_SLOTS);
         return false;
     }
     if ((max > size) != (slots > 0)) {
-        error_setf(error, slots ? "-m: slots need a maxmem above size"
-                                : "-m: maxmem above size needs slots");
+        error_setf(error, slots ? "slots need a maxmem above size"
+                                : "maxmem above size needs slots");
         return false;
     }
     machine->ram_size = size;

@@ -31,8 +31,7 @@ static char *normalize(const char *text, GError **error)
             g_string_append_printf(cpus, "%s%s", cpus->len ? ",," : "", *part + strlen("cpus="));
         } else if (g_str_has_prefix(*part, "mem=")) {
             if (!parse_size(*part + strlen("mem="), MiB, &bytes, error)) {
-                g_prefix_error(error, "-numa %s: ", text);
-                return NULL;
+                                return NULL;
             }
             g_string_append_printf(out, ",mem=%" G_GUINT64_FORMAT, bytes);
         } else {
@@ -132,7 +131,7 @@ static bool add_distance(Machine *machine, const NumaDistOptions *options, GErro
         return false;
     }
     if (!machine->numa[options->src].present || !machine->numa[options->dst].present) {
-        error_setf(error, "-numa dist from %u to %u: there is no such node (nodes come first)",
+        error_setf(error, "distance from %u to %u: there is no such node (nodes come first)",
                    options->src, options->dst);
         return false;
     }
@@ -164,14 +163,14 @@ static bool add_cpus(Machine *machine, const NumaCpuOptions *options, GError **e
     bool any = false;
 
     if (!options->has_node_id) {
-        error_setf(error, "-numa cpu needs node-id");
+        error_setf(error, "cpu needs node-id");
         return false;
     }
     if (!check_node(options->node_id, error)) {
         return false;
     }
     if (!machine->numa[options->node_id].present) {
-        error_setf(error, "-numa cpu: there is no NUMA node %" G_GINT64_FORMAT
+        error_setf(error, "there is no NUMA node %" G_GINT64_FORMAT
                    " (nodes come first)", options->node_id);
         return false;
     }
@@ -185,7 +184,7 @@ static bool add_cpus(Machine *machine, const NumaCpuOptions *options, GError **e
         }
     }
     if (!any) {
-        error_setf(error, "-numa cpu: the machine has no CPU at that place");
+        error_setf(error, "the machine has no CPU at that place");
     }
     return any;
 }

@@ -13,7 +13,7 @@
 
 /*
  * One -numa argument: "node,nodeid=0,cpus=0-1,cpus=4,memdev=ram0", "dist,src=0,dst=1,val=21" or
- * "cpu,node-id=0,socket-id=1". After -smp has been taken in.
+ * "cpu,node-id=0,socket-id=1". After -smp has been taken in. Errors do not repeat the argument.
  */
 bool numa_add_option(Machine *machine, const char *text, GError **error);
 /*
