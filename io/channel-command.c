@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "io/channel-fd.h"
+#include "io/trace.h"
 #include "util/error.h"
 
 /* How long a child may take after its pipes were closed, and again after SIGTERM. */
@@ -56,6 +57,7 @@ static int command_close(Channel *channel)
             reap(self, 0);
         }
     }
+    trace_channel_command_end(self, self->status);
     g_spawn_close_pid(self->pid);
     return result;
 }
@@ -89,6 +91,7 @@ Channel *channel_command_new(const char *const *argv, int flags, GError **error)
     }
     channel_init(&self->fd.channel, &command_ops);
     channel_fd_set_blocking(&self->fd.channel, false);
+    trace_channel_command_new(self, argv[0], self->pid);
     return &self->fd.channel;
 }
 

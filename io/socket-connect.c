@@ -8,6 +8,7 @@
 
 #include "io/channel-socket.h"
 #include "io/socket-internal.h"
+#include "io/trace.h"
 #include "util/coroutine.h"
 #include "util/error.h"
 #include "util/fd-store.h"
@@ -74,7 +75,7 @@ static int connect_plain(int family, const struct sockaddr *sa, socklen_t len,
     return fd;
 }
 
-int socket_connect_fd(const SocketAddress *addr, GError **error)
+static int connect_by_type(const SocketAddress *addr, GError **error)
 {
     struct sockaddr_storage sa;
     struct sockaddr_un un;
@@ -92,6 +93,23 @@ int socket_connect_fd(const SocketAddress *addr, GError **error)
     default:
         return fd_store_parse(addr->u.fd.str, error);
     }
+}
+
+int socket_connect_fd(const SocketAddress *addr, GError **error)
+{
+    bool traced = trace_is_on(&trace_point_socket_connect) ||
+                  trace_is_on(&trace_point_socket_connected);
+    g_autofree char *text = traced ? socket_address_text(addr) : NULL;
+    GError *reason = NULL;
+    int fd;
+
+    trace_socket_connect(text);
+    fd = connect_by_type(addr, &reason);
+    trace_socket_connected(text, fd, reason ? reason->message : "");
+    if (reason) {
+        g_propagate_error(error, reason);
+    }
+    return fd;
 }
 
 static Channel *channel_for(int fd, GError **error)

@@ -9,6 +9,7 @@
 #include "io/channel-fd.h"
 #include "io/channel-socket.h"
 #include "io/socket-internal.h"
+#include "io/trace.h"
 #include "util/error.h"
 #include "util/fd-store.h"
 #include "util/parse.h"
@@ -189,6 +190,11 @@ unsigned socket_listen(const SocketAddress *addr, int backlog, int fds[SOCKET_LI
     for (unsigned i = 0; i < n; i++) {
         fd_set_blocking(fds[i], false);
     }
+    if (trace_is_on(&trace_point_socket_listen)) {
+        g_autofree char *text = socket_address_text(addr);
+
+        trace_socket_listen(text, n);
+    }
     return n;
 }
 
@@ -216,6 +222,7 @@ Channel *socket_accept(int listener, GError **error)
         }
         return NULL;
     }
+    trace_socket_accept(listener, fd);
     channel = channel_socket_new(fd, error);
     if (!channel) {
         close(fd);

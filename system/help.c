@@ -7,6 +7,7 @@
 #include "hw/core/machine.h"
 #include "system/machine-setup.h"
 #include "util/error.h"
+#include "util/trace.h"
 #include "util/vireo-config.h"
 
 void help_version(void)
@@ -126,6 +127,5 @@ OptionResult help_object(const char *name, GError **error)
 
 OptionResult help_trace(GError **error)
 {
-    error_setf(error, "this build has no trace points");
-    return OPTION_FAILED;
+    return help_print(trace_help(), error);
 }

@@ -17,6 +17,7 @@
 #include "util/error.h"
 #include "util/log.h"
 #include "util/loop.h"
+#include "util/trace.h"
 #include "util/vm-lock.h"
 
 static bool apply_actions(const VmOptions *options, GError **error)
@@ -46,10 +47,22 @@ static bool apply_actions(const VmOptions *options, GError **error)
     return true;
 }
 
+static bool set_trace(const VmOptions *options, GError **error)
+{
+    for (guint i = 0; i < options->trace->len; i++) {
+        if (!trace_option(g_ptr_array_index(options->trace, i), error)) {
+            g_prefix_error(error, "-trace: ");
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool open_log(const VmOptions *options, GError **error)
 {
     return (!options->log_file || log_set_file(options->log_file, error)) &&
-           (!options->log_items || log_set_items(options->log_items, error));
+           (!options->log_items || log_set_items(options->log_items, error)) &&
+           set_trace(options, error);
 }
 
 static bool start_process(VmOptions *options, GError **error)

@@ -13,8 +13,11 @@
 #include <unistd.h>
 
 #include "util/error.h"
+#include "util/trace.h"
 
 #define GUEST_LINES_PER_SECOND 16
+/* "trace:PATTERN" among the items switches trace points. */
+#define TRACE_PREFIX "trace:"
 
 static const struct {
     const char *name;
@@ -26,7 +29,6 @@ static const struct {
     { "int", LOG_INT, "interrupts and exceptions" },
     { "cpu_reset", LOG_CPU_RESET, "CPU state before each reset" },
     { "in_asm", LOG_IN_ASM, "guest code as the software CPU decodes it" },
-    { "trace", LOG_TRACE, "trace points (choose them with -trace)" },
 };
 
 static struct {
@@ -75,20 +77,33 @@ static char *format_line(const char *fmt, va_list args)
     return text;
 }
 
-void log_printf(LogItem item, const char *fmt, ...)
+static void write_line(const char *fmt, va_list args)
 {
-    va_list args;
-    g_autofree char *text = NULL;
+    g_autofree char *text = format_line(fmt, args);
 
-    if (!log_enabled(item)) {
-        return;
-    }
-    va_start(args, fmt);
-    text = format_line(fmt, args);
-    va_end(args);
     g_mutex_lock(&log_state.lock);
     write_locked(text, strlen(text));
     g_mutex_unlock(&log_state.lock);
+}
+
+void log_printf(LogItem item, const char *fmt, ...)
+{
+    va_list args;
+
+    if (log_enabled(item)) {
+        va_start(args, fmt);
+        write_line(fmt, args);
+        va_end(args);
+    }
+}
+
+void log_write(const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    write_line(fmt, args);
+    va_end(args);
 }
 
 /* May one more guest-caused line be written? Reports what was dropped when a new second begins. */
@@ -178,7 +193,11 @@ bool log_set_items(const char *items, GError **error)
             mask = ~0u;
             continue;
         }
-        if (!find_item(*word, &mask, error)) {
+        if (g_str_has_prefix(*word, TRACE_PREFIX)) {
+            if (!trace_set(*word + strlen(TRACE_PREFIX), true, error)) {
+                return false;
+            }
+        } else if (!find_item(*word, &mask, error)) {
             return false;
         }
     }
@@ -223,5 +242,6 @@ char *log_items_help(void)
     for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
         g_string_append_printf(text, "%-14s %s\n", log_items[i].name, log_items[i].description);
     }
+    g_string_append(text, "trace:PATTERN  trace points (-trace help lists them)\n");
     return g_string_free(text, FALSE);
 }

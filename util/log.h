@@ -16,12 +16,13 @@ typedef enum LogItem {
     LOG_INT = 1u << 2,          /* int: interrupts and exceptions */
     LOG_CPU_RESET = 1u << 3,    /* cpu_reset: CPU state before each reset */
     LOG_IN_ASM = 1u << 4,       /* in_asm: guest code as it is decoded (software CPU) */
-    LOG_TRACE = 1u << 5,        /* trace points */
 } LogItem;
 
 /* Items of LogItem that are on; read through log_enabled(). */
 bool log_enabled(LogItem item);
 void log_printf(LogItem item, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+/* A line whatever is on: the caller has asked already (trace points). */
+void log_write(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 /* At most 16 lines a second; what was dropped is counted in the next line. */
 void log_guest_error(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void log_unimplemented(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
