@@ -7,6 +7,7 @@
 #include "accel/accel.h"
 #include "hw/core/numa.h"
 #include "hw/i386/acpi.h"
+#include "hw/i386/boot.h"
 #include "system/runstate.h"
 #include "util/bits.h"
 #include "util/error.h"
@@ -198,21 +199,14 @@ bool setup_machine_object(VmOptions *options, GError **error)
 }
 
 /*
- * A Linux kernel image (the boot protocol's "HdrS" at 0x202) is an operating system's; other payloads
- * may be small enough for a KVM that interprets privileged code.
+ * A Linux kernel image is an operating system's; other payloads may be small enough for a KVM that
+ * interprets privileged code.
  */
 static bool needs_ordinary_guest(const Machine *machine)
 {
-    enum { MAGIC_OFFSET = 0x202, MAGIC_LENGTH = 4 };
-    char head[MAGIC_OFFSET + MAGIC_LENGTH];
-    FILE *file = machine->kernel ? fopen(machine->kernel, "re") : NULL;
+    KernelKind kind;
 
-    if (!file) {
-        return false;
-    }
-    size_t got = fread(head, 1, sizeof(head), file);
-    fclose(file);
-    return got == sizeof(head) && memcmp(head + MAGIC_OFFSET, "HdrS", MAGIC_LENGTH) == 0;
+    return machine->kernel && kernel_sniff(machine->kernel, &kind, NULL) && kind == KERNEL_LINUX;
 }
 
 static bool resolve_cpu(Machine *machine, VmOptions *options, GError **error)
