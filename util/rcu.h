@@ -10,8 +10,8 @@
 
 /*
  * Lets the read lock be inlined, which makes every access to guest memory a third cheaper. What is
- * used here are functions of at most ten lines, which liburcu offers to programs of any licence (LGPL
- * 2.1, section 5, and the comments in urcu/static/urcu-memb.h).
+ * used here are functions of at most ten lines, which liburcu offers to programs of any licence
+ * (LGPL 2.1, section 5, and the comments in urcu/static/urcu-memb.h).
  */
 #define _LGPL_SOURCE
 #include <urcu.h>

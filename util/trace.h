@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Trace points. Each folder lists its own in a file trace-events, from which scripts/tracegen.py makes
- * "<folder>/trace.h" with one function trace_<event>() each. They are off until someone asks (-trace,
- * trace-event-set-state), and then write lines to the log.
+ * Trace points. Each folder lists its own in a file trace-events, from which scripts/tracegen.py
+ * makes "<folder>/trace.h" with one function trace_<event>() each. They are off until someone asks
+ * (-trace, trace-event-set-state), and then write lines to the log.
  */
 #ifndef VIREO_UTIL_TRACE_H
 #define VIREO_UTIL_TRACE_H
@@ -37,8 +37,8 @@ void trace_foreach(const char *pattern, void (*fn)(TracePoint *point, void *opaq
  */
 bool trace_set(const char *pattern, bool on, GError **error);
 /*
- * The argument of -trace: "PATTERN" or "enable=PATTERN", "events=FILE" (a pattern a line, '-' before
- * those to switch off, '#' comments), "file=LOG", separated by commas.
+ * The argument of -trace: "PATTERN" or "enable=PATTERN", "events=FILE" (a pattern a line, '-'
+ * before those to switch off, '#' comments), "file=LOG", separated by commas.
  */
 bool trace_option(const char *argument, GError **error);
 /* All names, one a line, for -trace help. */

@@ -56,7 +56,8 @@ static void test_output(void)
     g_autofree char *text = NULL;
     g_autoptr(GError) error = NULL;
 
-    g_assert_true(g_file_set_contents(events, "# all but one\nsample_*\n\n-sample_name\n", -1, NULL));
+    g_assert_true(g_file_set_contents(events, "# all but one\nsample_*\n\n-sample_name\n", -1,
+                                      NULL));
     fire();
     g_assert_true(trace_option(option, &error));
     g_assert_no_error(error);
