@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events on their way to QMP sessions. Some a guest can cause as often as it likes: those are sent at
- * most once a second. The first goes out at once; of those that follow within the second only the
- * last is kept, and goes out when the second is over.
+ * Events on their way to QMP sessions. Some a guest can cause as often as it likes: those are sent
+ * at most once a second. The first goes out at once; of those that follow within the second only
+ * the last is kept, and goes out when the second is over.
  */
 #include <string.h>
 

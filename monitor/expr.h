@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Expressions of the human monitor: 64-bit integers with C's operators and precedence (| ^ & << >> + - * / %,
- * unary + - ~, parentheses), decimal, 0x and 0 numbers, 'c' characters and $registers.
+ * Expressions of the human monitor: 64-bit integers with C's operators and precedence (| ^ & << >>
+ * + - * / %, unary + - ~, parentheses), decimal, 0x and 0 numbers, 'c' characters and $registers.
  */
 #ifndef VIREO_MONITOR_EXPR_H
 #define VIREO_MONITOR_EXPR_H

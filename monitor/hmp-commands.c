@@ -5,7 +5,6 @@
 #include "chardev/chardev.h"
 #include "monitor/hmp-internal.h"
 #include "qapi/keyval.h"
-#include "qapi/qapi-types-char.h"
 #include "qom/object.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -136,79 +135,20 @@ static bool cmd_device_add(Hmp *hmp, const HmpValue *values, GError **error)
 
 static bool cmd_chardev_add(Hmp *hmp, const HmpValue *values, GError **error)
 {
-    json_object *options = keyval_parse(values[0].text, "backend", NULL, error);
+    json_object *options = chardev_parse_options(values[0].text, NULL, error);
     bool ok = options && chardev_new_from_options(options, error);
 
     json_object_put(options);
     return ok;
 }
 
-/* Move the named members of from into a new object. */
-static json_object *take_members(json_object *from, const char *const *names)
-{
-    json_object *taken = json_object_new_object();
-
-    for (; *names; names++) {
-        json_object *value;
-
-        if (json_object_object_get_ex(from, *names, &value)) {
-            json_object_object_add(taken, *names, json_object_get(value));
-            json_object_object_del(from, *names);
-        }
-    }
-    return taken;
-}
-
-/* A socket's options as a SocketAddressLegacy. */
-static json_object *socket_address(json_object *options)
-{
-    static const char *const unix_names[] = { "path", "abstract", "tight", NULL };
-    static const char *const inet_names[] = { "host", "port", "to", "ipv4", "ipv6", NULL };
-    bool is_unix = json_object_object_get_ex(options, "path", NULL);
-
-    return hmp_object("type", json_object_new_string(is_unix ? "unix" : "inet"), "data",
-                      take_members(options, is_unix ? unix_names : inet_names), NULL);
-}
-
-/* -chardev's flat options to the nested form of QMP; the scalars are text in both. */
-static json_object *chardev_backend(json_object *options, GError **error)
-{
-    const char *type = hmp_get_str(options, "backend", "");
-    g_autoptr(ChardevBackend) backend = NULL;
-    json_object *nested;
-
-    if (!strcmp(type, "socket")) {
-        json_object_object_add(options, "addr", socket_address(options));
-    } else if (!strcmp(type, "file") && json_object_object_get_ex(options, "path", NULL)) {
-        json_object_object_add(options, "out",
-                               json_object_get(json_object_object_get(options, "path")));
-        json_object_object_del(options, "path");
-    }
-    nested = hmp_object("type", json_object_new_string(type), NULL);
-    json_object_object_del(options, "backend");
-    json_object_object_add(nested, "data", json_object_get(options));
-    if (ChardevBackend_from_json(nested, QAPI_KEYVAL, &backend, error)) {
-        json_object_put(nested);
-        return ChardevBackend_to_json(backend);
-    }
-    json_object_put(nested);
-    return NULL;
-}
-
 static bool cmd_chardev_change(Hmp *hmp, const HmpValue *values, GError **error)
 {
-    json_object *options = keyval_parse(values[1].text, "backend", NULL, error);
-    json_object *backend = options ? chardev_backend(options, error) : NULL;
-    json_object *ret = NULL;
+    json_object *options = chardev_parse_options(values[1].text, NULL, error);
+    bool ok = options && chardev_change(values[0].text, options, error);
 
-    if (backend) {
-        ret = hmp_qmp(hmp, "chardev-change",
-                      hmp_object("id", json_object_new_string(values[0].text), "backend", backend,
-                                 NULL), error);
-    }
     json_object_put(options);
-    json_object_put(ret);
-    return ret != NULL;
+    return ok;
 }
 
 static bool cmd_ringbuf_read(Hmp *hmp, const HmpValue *values, GError **error)

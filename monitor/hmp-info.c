@@ -143,8 +143,8 @@ static void print_pairs(Hmp *hmp, json_object *object, const char *indent)
 
 static void print_cpu_place(Hmp *hmp, json_object *item)
 {
-    hmp_printf(hmp, "  type: \"%s\"\n  vcpus_count: \"%" PRId64 "\"\n", hmp_get_str(item, "type", ""),
-               hmp_get_int(item, "vcpus-count", 0));
+    hmp_printf(hmp, "  type: \"%s\"\n  vcpus_count: \"%" PRId64 "\"\n",
+               hmp_get_str(item, "type", ""), hmp_get_int(item, "vcpus-count", 0));
     if (hmp_get_str(item, "qom-path", NULL)) {
         hmp_printf(hmp, "  qom_path: \"%s\"\n", hmp_get_str(item, "qom-path", ""));
     }
@@ -285,7 +285,8 @@ static void print_pci_bridge(Hmp *hmp, json_object *bus)
         json_object *range = json_object_object_get(bus, ranges[i].member);
 
         hmp_printf(hmp, "      %s [0x%08" PRIx64 ", 0x%08" PRIx64 "]\n", ranges[i].words,
-                   (uint64_t)hmp_get_int(range, "base", 0), (uint64_t)hmp_get_int(range, "limit", 0));
+                   (uint64_t)hmp_get_int(range, "base", 0),
+                   (uint64_t)hmp_get_int(range, "limit", 0));
     }
 }
 

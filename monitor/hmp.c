@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a line of text to the command that it names: look-up, arguments by the command's table, help made
- * from the same table, completion.
+ * From a line of text to the command that it names: look-up, arguments by the command's table,
+ * help made from the same table, completion.
  */
 #include "monitor/hmp.h"
 

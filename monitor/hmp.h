@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The human monitor's commands: tables of name, arguments and help. Most rows only name a QMP command;
- * the rest have a function that runs QMP commands and prints what they return. What needs devices, memory
- * or CPUs directly is registered by higher layers.
+ * The human monitor's commands: tables of name, arguments and help. Most rows only name a QMP
+ * command; the rest have a function that runs QMP commands and prints what they return. What needs
+ * devices, memory or CPUs directly is registered by higher layers.
  *
  * Everything here runs on the main thread with the VM lock held.
  */
@@ -70,8 +70,8 @@ void hmp_puts(Hmp *hmp, const char *text);
 int hmp_cpu(const Hmp *hmp);
 
 /*
- * Run a QMP command. Takes args (NULL: none). Returns what it returned (an empty object if nothing),
- * owned by the caller, or NULL with the error set.
+ * Run a QMP command. Takes args (NULL: none). Returns what it returned (an empty object if
+ * nothing), owned by the caller, or NULL with the error set.
  */
 json_object *hmp_qmp(Hmp *hmp, const char *command, json_object *args, GError **error);
 

@@ -13,9 +13,9 @@ typedef struct QmpSession QmpSession;
 typedef struct HmpSession HmpSession;
 
 /*
- * Output is buffered here when the peer does not read. Above OUT_HIGH a monitor takes no more requests
- * until it is below OUT_LOW again; a peer that lets it grow beyond OUT_MAX (by events or one huge
- * answer after another) is disconnected.
+ * Output is buffered here when the peer does not read. Above OUT_HIGH a monitor takes no more
+ * requests until it is below OUT_LOW again; a peer that lets it grow beyond OUT_MAX (by events or
+ * one huge answer after another) is disconnected.
  */
 #define MONITOR_OUT_LOW (256u << 10)
 #define MONITOR_OUT_HIGH (1u << 20)
@@ -64,7 +64,9 @@ Loop *monitor_thread_loop(GError **error);
 
 /* The QMP session whose command runs on this thread, or NULL. */
 QmpSession *qmp_session_current(void);
-/* A descriptor that came with the running request; the caller's. -1 with the error set if none did. */
+/*
+ * A descriptor that came with the running request; the caller's. -1 with the error set if none did.
+ */
 int qmp_session_take_fd(GError **error);
 /* qmp_capabilities: ends the negotiation. */
 bool qmp_session_negotiate(QmpSession *session, bool oob, GError **error);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JSON values out of a stream of bytes that a hostile peer may send: bounded size and depth, valid
- * UTF-8, no NUL. After an error the rest of the line is skipped, and the next line is read afresh; a byte 0xff (which JSON
- * never has) resets the stream at once.
+ * UTF-8, no NUL. After an error the rest of the line is skipped, and the next line is read afresh;
+ * a byte 0xff (which JSON never has) resets the stream at once.
  */
 #ifndef VIREO_MONITOR_JSON_STREAM_H
 #define VIREO_MONITOR_JSON_STREAM_H

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Monitors: the conversations by which people (HMP, lines of text) and programs (QMP, JSON) control the
- * machine. Any number of them, each on a character device, served by the main loop.
+ * Monitors: the conversations by which people (HMP, lines of text) and programs (QMP, JSON)
+ * control the machine. Any number of them, each on a character device, served by the main loop.
  *
- * A QMP session whose client enables `oob` moves to the monitor thread: that thread reads and parses, runs
- * what was sent with exec-oob at once, and queues the rest for the main thread. Without such a client
- * there is no thread.
+ * A QMP session whose client enables `oob` moves to the monitor thread: that thread reads and
+ * parses, runs what was sent with exec-oob at once, and queues the rest for the main thread.
+ * Without such a client there is no thread.
  *
- * Nothing here knows devices or the accelerator: commands come as a table (the generated one), and what
- * only higher layers can tell people is registered with monitor/hmp.h.
+ * Nothing here knows devices or the accelerator: commands come as a table (the generated one), and
+ * what only higher layers can tell people is registered with monitor/hmp.h.
  */
 #ifndef VIREO_MONITOR_MONITOR_H
 #define VIREO_MONITOR_MONITOR_H
@@ -45,8 +45,8 @@ bool monitor_new_from_options(json_object *options, bool text, GError **error);
 char *monitor_run_line(const char *line, int cpu_index, GError **error);
 
 /*
- * A session's request is waiting for an answer that quit will prevent: write out all that is buffered,
- * for at most a second. Main thread.
+ * A session's request is waiting for an answer that quit will prevent: write out all that is
+ * buffered, for at most a second. Main thread.
  */
 void monitor_flush_all(void);
 

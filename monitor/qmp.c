@@ -8,8 +8,8 @@
  * keep another waiting. One request runs at a time; a command that runs the loop inside itself does
  * not start a second one.
  *
- * A session starts on the main loop. When its client has enabled `oob` its frontend moves to the monitor
- * thread: reading and exec-oob requests go on there while the main thread works.
+ * A session starts on the main loop. When its client has enabled `oob` its frontend moves to the
+ * monitor thread: reading and exec-oob requests go on there while the main thread works.
  */
 #include <string.h>
 #include <unistd.h>
@@ -112,8 +112,9 @@ static void send_json(QmpSession *session, json_object *json)
     const char *text;
     size_t len;
 
-    flags |= session->mon.kind == MONITOR_QMP_PRETTY ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED
-                                                     : JSON_C_TO_STRING_PLAIN;
+    if (session->mon.kind == MONITOR_QMP_PRETTY) {
+        flags |= JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED;
+    }
     text = json_object_to_json_string_length(json, flags, &len);
     monitor_write(&session->mon, text, len, "\r\n");
 }

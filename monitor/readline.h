@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A line editor on a byte stream: cursor keys, Emacs keys, history, completion. It knows VT100 escape
- * sequences and nothing of the terminal's width.
+ * A line editor on a byte stream: cursor keys, Emacs keys, history, completion. It knows VT100
+ * escape sequences and nothing of the terminal's width.
  *
  *   Left/Right Ctrl-B/F    move            Up/Down Ctrl-P/N   history
  *   Home/End   Ctrl-A/E    ends of line    Ctrl-K/U/W         delete to end, to start, word

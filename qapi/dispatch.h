@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Running commands: a request in JSON is looked up in the generated table, its arguments become C, the
- * handler runs, and its result or error becomes the response.
+ * Running commands: a request in JSON is looked up in the generated table, its arguments become C,
+ * the handler runs, and its result or error becomes the response.
  *
  * Handlers are called qmp_<command>, live in the subsystem that they concern, and are declared in
- * qapi/qapi-commands-<module>.h. NULL or false means failure with the error set. They run on the main
- * thread with the VM lock held, unless the request came out of band.
+ * qapi/qapi-commands-<module>.h. NULL or false means failure with the error set. They run on the
+ * main thread with the VM lock held, unless the request came out of band.
  */
 #ifndef VIREO_QAPI_DISPATCH_H
 #define VIREO_QAPI_DISPATCH_H
@@ -41,13 +41,15 @@ typedef struct QapiCommandTable {
 const QapiCommand *qapi_command_find(const QapiCommandTable *table, const char *name);
 
 /*
- * Answer one request, which any JSON value may claim to be. oob: the request is running out of band,
- * which only commands with QAPI_COMMAND_OOB may. Returns the response, owned by the caller, with the
- * request's id echoed; or NULL if the command has none to give.
+ * Answer one request, which any JSON value may claim to be. oob: the request is running out of
+ * band, which only commands with QAPI_COMMAND_OOB may. Returns the response, owned by the caller,
+ * with the request's id echoed; or NULL if the command has none to give.
  */
 json_object *qmp_dispatch(const QapiCommandTable *table, json_object *request, bool oob);
 
-/* {"error": {"class": ..., "desc": ...}}, with the request's id if request is an object with one. */
+/*
+ * {"error": {"class": ..., "desc": ...}}, with the request's id if request is an object with one.
+ */
 json_object *qmp_error_response(const GError *error, json_object *request);
 /* The QMP class for an error of any domain. */
 const char *qmp_error_class(const GError *error);

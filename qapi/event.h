@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where events go. Subsystems call the generated qapi_event_send_<name>() from any thread; the monitor
- * registers the one sink that hands them to its sessions. Without a sink they are dropped.
+ * Where events go. Subsystems call the generated qapi_event_send_<name>() from any thread; the
+ * monitor registers the one sink that hands them to its sessions. Without a sink they are dropped.
  */
 #ifndef VIREO_QAPI_EVENT_H
 #define VIREO_QAPI_EVENT_H
@@ -9,8 +9,8 @@
 #include <json-c/json.h>
 
 /*
- * event is the QapiEvent; data (borrowed) is an object, or NULL when the event carries none. Called on
- * the sender's thread.
+ * event is the QapiEvent; data (borrowed) is an object, or NULL when the event carries none.
+ * Called on the sender's thread.
  */
 typedef void QapiEventSink(int event, const char *name, json_object *data, void *opaque);
 

@@ -472,6 +472,9 @@ static bool ranges_from_text(const Path *path, const QapiType *element, const ch
 {
     g_auto(GStrv) parts = g_strsplit(text, ",", -1);
 
+    if (!*parts) {
+        return fail(path, error, "must not be empty");
+    }
     for (char **part = parts; *part; part++) {
         g_auto(GStrv) ends = g_strsplit(*part, "-", 2);
         uint64_t first = 0, last;

@@ -54,6 +54,10 @@ static bool store(json_object *root, const char *key, const char *value, GError 
         error_setf(error, "Key '%.32s...' is too long", key);
         return false;
     }
+    if (!*key) {
+        error_setf(error, "'' is not a valid key");
+        return false;
+    }
     steps = g_strsplit(key, ".", -1);
     n = g_strv_length(steps);
     for (guint i = 0; i < n; i++) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* C structs to JSON, by walking descriptors. What C holds is our own data: it is asserted, not checked. */
+/*
+ * C structs to JSON, by walking descriptors. What C holds is our own data: it is asserted, not
+ * checked.
+ */
 #include <string.h>
 
 #include "qapi/visit-internal.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every direction of the visitor shares: the built-in types, lists, enums, free and copy. Reading
- * and writing JSON stand in from-json.c and to-json.c.
+ * What every direction of the visitor shares: the built-in types, lists, enums, free and copy.
+ * Reading and writing JSON stand in from-json.c and to-json.c.
  */
 #include "qapi/visit.h"
 

@@ -9,7 +9,7 @@
  *   enum                    enum Foo; Foo_str(), Foo_parse()
  *   struct, union           Foo *; a union's branch is embedded in `u` under the branch's name
  *   alternate               Foo *, { QapiJsonType type; union { ... } u; }
- *   list                    GPtrArray * of char * or Foo * (with free function); GArray * of scalars
+ *   alternate               Foo *: { QapiJsonType type; union { ... } u; }
  *   any                     json_object *, owned reference (NULL is JSON's null)
  * An optional pointer is NULL when absent; an optional scalar or enum has a `bool has_x` before it.
  *

@@ -6,9 +6,9 @@ import re
 
 # Words that a C identifier must not be: keywords, and macros that gnu11 predefines.
 RESERVED = set('''
-    auto break case char const continue default do double else enum extern float for goto if inline int
-    long register restrict return short signed sizeof static struct switch typedef union unsigned void
-    volatile while asm typeof bool true false unix linux i386 errno
+    auto break case char const continue default do double else enum extern float for goto if inline
+    int long register restrict return short signed sizeof static struct switch typedef union
+    unsigned void volatile while asm typeof bool true false unix linux i386 errno
 '''.split())
 
 LICENCE = '/* SPDX-License-Identifier: Apache-2.0 */\n'

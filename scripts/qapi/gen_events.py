@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions that send events: qapi-events-MODULE.h and .c; the list of all: qapi-events.h and .c."""
+"""Functions that send events: qapi-events-MODULE.h and .c; the list of all: qapi-events.h."""
 
 from .common import LICENCE, c_name, c_string
 from .gen_commands import _const_param, _wrap
@@ -33,7 +33,8 @@ def _signature(event, prefix):
 def generate_header(schema, module, prefix):
     out = module_header(schema, module, prefix, 'events')
     out.append(f'#include "{prefix}qapi-types-{module}.h"\n\n')
-    out.append('/* Any thread. Arguments are borrowed. */\n' if module_events(schema, module) else '')
+    if module_events(schema, module):
+        out.append('/* Any thread. Arguments are borrowed. */\n')
     for event in module_events(schema, module):
         out.append(_wrap(_signature(event, prefix) + ';\n'))
     out.append('\n#endif\n')

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads schema files: tokens, expressions and documentation comments.
 
-A schema file is a sequence of JSON-like objects (single-quoted strings, true, false, objects, arrays)
-and comments. A block of comment lines between two `##` lines documents the expression after it, or
-stands free when it starts with `= Title`. `{'include': 'file'}` reads another file once.
+A schema file is a sequence of JSON-like objects (single-quoted strings, true, false, objects,
+arrays) and comments. A block of comment lines between two `##` lines documents the expression after
+it, or stands free when it starts with `= Title`. `{'include': 'file'}` reads another file once.
 """
 
 import os
