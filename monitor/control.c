@@ -4,7 +4,6 @@
 #include "qapi/keyval.h"
 #include "qapi/qapi-commands-control.h"
 #include "qapi/qapi-commands-introspect.h"
-#include "qapi/qapi-commands-misc.h"
 #include "qapi/qapi-introspect.h"
 #include "util/error.h"
 

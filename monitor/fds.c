@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "monitor/internal.h"
-#include "qapi/qapi-commands-misc.h"
+#include "qapi/qapi-commands-control.h"
 #include "util/error.h"
 #include "util/fd-store.h"
 

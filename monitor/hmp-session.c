@@ -152,7 +152,6 @@ static void session_free(Monitor *mon)
 {
     HmpSession *session = (HmpSession *)mon;
 
-    char_frontend_set_handlers(&mon->fe, NULL, NULL, NULL);
     loop_bh_free(session->banner_bh);
     monitor_teardown(mon);
     readline_free(session->readline);

@@ -24,6 +24,7 @@ typedef struct HmpSession HmpSession;
 typedef struct MonitorOps {
     /* Output drained to OUT_LOW after it was beyond OUT_HIGH. On the frontend's loop. */
     void (*resume)(Monitor *mon);
+    /* The frontend has no handlers any more, and the monitor thread has ended. */
     void (*free)(Monitor *mon);
 } MonitorOps;
 

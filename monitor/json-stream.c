@@ -87,7 +87,9 @@ static JsonStreamResult parse(JsonStream *stream, const uint8_t *buf, size_t len
     if (!g_utf8_validate_len((const char *)stream->text->data, stream->text->len, NULL)) {
         json_object_put(*value);
         *value = NULL;
-        return fail(stream, error, "invalid UTF-8");
+        fail(stream, error, "invalid UTF-8");
+        stream->skipping = false; /* the value is over, and so may be its line */
+        return JSON_STREAM_ERROR;
     }
     forget_text(stream);
     json_tokener_reset(stream->tokener);

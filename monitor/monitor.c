@@ -271,6 +271,12 @@ void monitor_cleanup(void)
     }
     monitor_flush_all();
     monitor_events_cleanup();
+    /* Leaving the thread's loop needs the thread. */
+    for (guint i = 0; i < state.monitors->len; i++) {
+        Monitor *mon = g_ptr_array_index(state.monitors, i);
+
+        char_frontend_set_handlers(&mon->fe, NULL, NULL, NULL);
+    }
     if (state.thread_loop) {
         loop_quit(state.thread_loop);
         pthread_join(state.thread, NULL);

@@ -516,7 +516,6 @@ static void session_free(Monitor *mon)
 {
     QmpSession *session = (QmpSession *)mon;
 
-    char_frontend_set_handlers(&mon->fe, NULL, NULL, NULL);
     reset_session(session);
     g_mutex_lock(&dispatcher.lock);
     if (session->ready) {

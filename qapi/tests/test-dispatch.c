@@ -19,7 +19,8 @@ bool qmp_test_void(GError **error)
     return true;
 }
 
-char *qmp_test_args(int64_t a, bool has_b, bool b, const char *c, const TestPoint *p, GError **error)
+char *qmp_test_args(int64_t a, bool has_b, bool b, const char *c, const TestPoint *p,
+                    GError **error)
 {
     if (a < 0) {
         error_set_code(error, VIREO_ERROR_DEVICE_NOT_FOUND, "no device %d", (int)a);
@@ -76,8 +77,8 @@ static char *ask(const char *request, bool oob)
 {
     json_object *json = json_parse_text(request, NULL);
     json_object *response = qmp_dispatch(&test_qapi_commands, json, oob);
-    char *text = g_strdup(response ? json_object_to_json_string_ext(response, JSON_C_TO_STRING_PLAIN)
-                                   : "");
+    char *text =
+        g_strdup(response ? json_object_to_json_string_ext(response, JSON_C_TO_STRING_PLAIN) : "");
 
     json_object_put(json);
     json_object_put(response);
@@ -95,9 +96,11 @@ static void test_responses(void)
         { "{\"execute\": \"test-void\", \"id\": null}", "{\"return\":{},\"id\":null}" },
         { "{\"execute\": \"test-void\", \"arguments\": {}}", "{\"return\":{}}" },
         { "{\"execute\": \"test-void\", \"arguments\": {\"x\": 1}}", "*'x' is unexpected*" },
-        { "{\"execute\": \"test-args\", \"arguments\": {\"a\": 1}}", "{\"return\":\"1 0 0 - -1\"}" },
+        { "{\"execute\": \"test-args\", \"arguments\": {\"a\": 1}}",
+          "{\"return\":\"1 0 0 - -1\"}" },
         { "{\"execute\": \"test-args\", \"arguments\": {\"a\": 1, \"b\": true, \"c\": \"s\","
-          " \"p\": {\"x\": 5, \"y\": 6}}}", "{\"return\":\"1 1 1 s 5\"}" },
+          " \"p\": {\"x\": 5, \"y\": 6}}}",
+          "{\"return\":\"1 1 1 s 5\"}" },
         { "{\"execute\": \"test-args\", \"arguments\": {\"a\": -3}, \"id\": 7}",
           "{\"error\":{\"class\":\"DeviceNotFound\",\"desc\":\"no device -3\"},\"id\":7}" },
         { "{\"execute\": \"test-args\", \"arguments\": {\"a\": 99}}", "*without saying why*" },
@@ -105,8 +108,10 @@ static void test_responses(void)
         { "{\"execute\": \"test-boxed\", \"arguments\": {\"kind\": \"square\", \"side\": 2}}",
           "{\"return\":{\"kind\":\"square\",\"side\":2}}" },
         { "{\"execute\": \"test-list\", \"arguments\": {\"points\": [{\"x\": 1, \"y\": 2},"
-          "{\"x\": 3, \"y\": 4}]}}", "{\"return\":[{\"x\":3,\"y\":4},{\"x\":1,\"y\":2}]}" },
-        { "{\"execute\": \"test-scalar\", \"arguments\": {\"x\": 40, \"y\": 2}}", "{\"return\":42}" },
+          "{\"x\": 3, \"y\": 4}]}}",
+          "{\"return\":[{\"x\":3,\"y\":4},{\"x\":1,\"y\":2}]}" },
+        { "{\"execute\": \"test-scalar\", \"arguments\": {\"x\": 40, \"y\": 2}}",
+          "{\"return\":42}" },
         { "{\"execute\": \"test-any\", \"arguments\": {\"value\": null}}", "{\"return\":{}}" },
         { "{\"execute\": \"test-any\", \"arguments\": {\"value\": [1]}}", "{\"return\":[1]}" },
         { "{\"execute\": \"test-silent\", \"arguments\": {\"fail\": false}}", "" },
@@ -116,7 +121,8 @@ static void test_responses(void)
         { "{\"execute\": \"test-uv\"}", "*CommandNotFound*" },
         { "{\"execute\": \"test-viod\", \"id\": 1}",
           "*CommandNotFound*test-viod*did you mean 'test-void'*\"id\":1}" },
-        { "{\"execute\": \"test-void\", \"argument\": {}}", "*'argument' is unexpected*arguments*" },
+        { "{\"execute\": \"test-void\", \"argument\": {}}",
+          "*'argument' is unexpected*arguments*" },
         { "{\"execute\": \"test-void\", \"arguments\": []}", "*'arguments' must be an object*" },
         { "{\"execute\": 5}", "*'execute' must be a string*" },
         { "{\"id\": 5}", "*lacks member 'execute'*\"id\":5}" },
@@ -125,7 +131,8 @@ static void test_responses(void)
         { "null", "*must be a JSON object*" },
         { "\"x\"", "*must be a JSON object*" },
         { "{\"exec-oob\": \"test-void\"}", "*does not support OOB*", true },
-        { "{\"exec-oob\": \"test-list\", \"arguments\": {\"points\": []}}", "{\"return\":[]}", true },
+        { "{\"exec-oob\": \"test-list\", \"arguments\": {\"points\": []}}", "{\"return\":[]}",
+          true },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -151,7 +158,8 @@ static void test_table(void)
 static void record(int event, const char *name, json_object *data, void *opaque)
 {
     g_string_append_printf(opaque, "%d %s %s;", event, name,
-                           data ? json_object_to_json_string_ext(data, JSON_C_TO_STRING_PLAIN) : "-");
+                           data ? json_object_to_json_string_ext(data, JSON_C_TO_STRING_PLAIN)
+                                : "-");
 }
 
 static void test_events(void)

@@ -33,7 +33,8 @@ static void round_trip(const QapiType *type, const char *text)
     json_object_put(out);
 }
 
-static void refuse_flags(const QapiType *type, const char *text, QapiFlags flags, const char *expected)
+static void refuse_flags(const QapiType *type, const char *text, QapiFlags flags,
+                         const char *expected)
 {
     json_object *in = parse(text);
     g_autoptr(GError) error = NULL;
@@ -69,8 +70,10 @@ static void test_round_trips(void)
     round_trip(&TestLists_type, "{\"strings\": [], \"ints\": [], \"points\": []}");
     round_trip(&TestTree_type, "{\"name\": \"a\", \"child\": {\"name\": \"b\"},"
                                " \"children\": [{\"name\": \"c\", \"child\": {\"name\": \"d\"}}]}");
-    round_trip(&TestShape_type, "{\"kind\": \"circle\", \"radius\": 3, \"center\": {\"x\": 1, \"y\": 2}}");
-    round_trip(&TestShape_type, "{\"kind\": \"square\", \"side\": 3, \"names\": [\"q\"], \"color\": \"red\"}");
+    round_trip(&TestShape_type,
+               "{\"kind\": \"circle\", \"radius\": 3, \"center\": {\"x\": 1, \"y\": 2}}");
+    round_trip(&TestShape_type,
+               "{\"kind\": \"square\", \"side\": 3, \"names\": [\"q\"], \"color\": \"red\"}");
     round_trip(&TestShape_type, "{\"kind\": \"nothing\"}");
     round_trip(&TestNested_type, "{\"kind\": \"circle\", \"color\": \"red\", \"side\": 9}");
     round_trip(&TestNested_type, "{\"kind\": \"circle\", \"color\": \"blue\"}");
@@ -95,7 +98,8 @@ static void test_alternates(void)
 
 static void test_reserved_names(void)
 {
-    json_object *in = parse("{\"shape\": {\"kind\": \"nothing\"}, \"default\": \"d\", \"3d\": true}");
+    json_object *in =
+        parse("{\"shape\": {\"kind\": \"nothing\"}, \"default\": \"d\", \"3d\": true}");
     g_autoptr(TestEverything) all = NULL;
 
     g_assert_true(TestEverything_from_json(in, QAPI_JSON, &all, NULL));
@@ -113,12 +117,15 @@ static void test_refusals(void)
     } cases[] = {
         { &TestPoint_type, "[]", "The argument must be an object, not an array" },
         { &TestPoint_type, "{\"x\": 1}", "Parameter 'y' is missing" },
-        { &TestPoint_type, "{\"x\": 1, \"y\": \"2\"}", "Parameter 'y' must be an integer, not a string" },
-        { &TestPoint_type, "{\"x\": 1, \"y\": null}", "Parameter 'y' must be an integer, not null" },
+        { &TestPoint_type, "{\"x\": 1, \"y\": \"2\"}",
+          "Parameter 'y' must be an integer, not a string" },
+        { &TestPoint_type, "{\"x\": 1, \"y\": null}",
+          "Parameter 'y' must be an integer, not null" },
         { &TestPoint_type, "{\"x\": 1.0, \"y\": 2}", "Parameter 'x' must be an integer" },
         { &TestPoint_type, "{\"x\": 1, \"y\": 2, \"lable\": \"\"}",
           "Parameter 'lable' is unexpected*did you mean 'label'*" },
-        { &TestPoint_type, "{\"x\": 9223372036854775808, \"y\": 2}", "Parameter 'x' is out of range*" },
+        { &TestPoint_type, "{\"x\": 9223372036854775808, \"y\": 2}",
+          "Parameter 'x' is out of range*" },
         { &TestPoint_type, "{\"x\": 1, \"y\": 2, \"label\": \"a\\u0000b\"}", "*'label'*NUL*" },
         { &TestNumbers_type, "{\"i8\": 128}", "Parameter 'i8' is out of range (-128 to 127)" },
         { &TestNumbers_type, "{\"u8\": -1}", "Parameter 'u8' is out of range (0 to 255)" },
@@ -134,7 +141,8 @@ static void test_refusals(void)
           "Parameter 'colors?0?': 'rad' is not one of 'red', 'light-green', 'blue'" },
         { &TestLists_type, "{\"colors\": [\"ultraviolet\"]}", "*'ultraviolet' is not one of*" },
         { &TestShape_type, "{\"kind\": \"circle\"}", "Parameter 'radius' is missing" },
-        { &TestShape_type, "{\"kind\": \"circle\", \"radius\": 1, \"side\": 1}", "*'side' is unexpected*" },
+        { &TestShape_type, "{\"kind\": \"circle\", \"radius\": 1, \"side\": 1}",
+          "*'side' is unexpected*" },
         { &TestShape_type, "{\"radius\": 1}", "Parameter 'kind' is missing" },
         { &TestShape_type, "{\"kind\": \"circle\", \"radius\": 1, \"center\": {\"x\": []}}",
           "Parameter 'center.x' must be an integer, not an array" },
@@ -198,15 +206,19 @@ static void test_keyval_scalars(void)
     check_keyval(&TestNumbers_type, "i8=-0x10,u64=0xffffffffffffffff,size=1.5K,flag=on,real=2.5",
                  "{\"i8\": -16, \"u64\": 18446744073709551615, \"size\": 1536, \"flag\": true,"
                  " \"real\": 2.5}");
-    check_keyval(&TestPoint_type, "x=1,y=-2,label=a,,b", "{\"x\": 1, \"y\": -2, \"label\": \"a,b\"}");
+    check_keyval(&TestPoint_type, "x=1,y=-2,label=a,,b",
+                 "{\"x\": 1, \"y\": -2, \"label\": \"a,b\"}");
     check_keyval(&TestLists_type, "bytes=0-3,,6", "{\"bytes\": [0, 1, 2, 3, 6]}");
-    check_keyval(&TestLists_type, "ints.0=5,ints.1=6,strings.0=x", "{\"strings\": [\"x\"], \"ints\": [5, 6]}");
+    check_keyval(&TestLists_type, "ints.0=5,ints.1=6,strings.0=x",
+                 "{\"strings\": [\"x\"], \"ints\": [5, 6]}");
     check_keyval(&TestShape_type, "kind=circle,radius=1,center.x=1,center.y=2",
                  "{\"kind\": \"circle\", \"radius\": 1, \"center\": {\"x\": 1, \"y\": 2}}");
     check_keyval(&TestPoint_type, "{\"x\": 1, \"y\": 2}", "{\"x\": 1, \"y\": 2}");
-    refuse_flags(&TestNumbers_type, "{\"u8\": \"256\"}", QAPI_KEYVAL, "Parameter 'u8' is out of range*");
+    refuse_flags(&TestNumbers_type, "{\"u8\": \"256\"}", QAPI_KEYVAL,
+                 "Parameter 'u8' is out of range*");
     refuse_flags(&TestNumbers_type, "{\"u8\": \"x\"}", QAPI_KEYVAL, "Parameter 'u8': *'x'*");
-    refuse_flags(&TestNumbers_type, "{\"flag\": \"maybe\"}", QAPI_KEYVAL, "Parameter 'flag': *maybe*");
+    refuse_flags(&TestNumbers_type, "{\"flag\": \"maybe\"}", QAPI_KEYVAL,
+                 "Parameter 'flag': *maybe*");
     refuse_flags(&TestNumbers_type, "{\"real\": \"1.5x\"}", QAPI_KEYVAL, "Parameter 'real'*1.5x*");
     refuse_flags(&TestLists_type, "{\"bytes\": \"250-260\"}", QAPI_KEYVAL, "*bad range '250-260'*");
     refuse_flags(&TestLists_type, "{\"ints\": \"0-99999999999\"}", QAPI_KEYVAL, "*bad range*");
