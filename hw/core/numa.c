@@ -137,8 +137,9 @@ static bool add_distance(Machine *machine, const NumaDistOptions *options, GErro
     }
     if (options->val < NUMA_DISTANCE_LOCAL ||
         (options->src == options->dst) != (options->val == NUMA_DISTANCE_LOCAL)) {
-        error_setf(error, "NUMA distance %u from %u to %u: a node is %d from itself, and other nodes "
-                   "are farther", options->val, options->src, options->dst, NUMA_DISTANCE_LOCAL);
+        error_setf(error, "NUMA distance %u from %u to %u: a node is %d from itself, and other "
+                   "nodes are farther", options->val, options->src, options->dst,
+                   NUMA_DISTANCE_LOCAL);
         return false;
     }
     machine->numa[options->src].distance[options->dst] = options->val;

@@ -116,7 +116,8 @@ static void test_size(void)
     };
     static const char *const bad[][2] = {
         { "x", "size" }, { "-1", "size" }, { "1G,maxmem=1M,slots=1", "less than" },
-        { "1G,slots=1", "maxmem" }, { "1G,maxmem=2G", "slots" }, { "1G,slots=257,maxmem=2G", "256" },
+        { "1G,slots=1", "maxmem" }, { "1G,maxmem=2G", "slots" },
+        { "1G,slots=257,maxmem=2G", "256" },
         { "16E", "" }, { "1G,maxmen=2G", "maxmem" }, { "9223372036854775808", "" },
     };
     Machine *machine = machine_new();
