@@ -11,7 +11,7 @@
 #include "hw/core/cpu.h"
 #include "util/error.h"
 
-#define MODE_SQUARE 3
+#define MODE_NOT_PROGRAMMED 0xff /* the kernel's own power-on value: no timer runs */
 
 typedef struct KernelPit {
     IsaDevice parent_obj;
@@ -70,7 +70,7 @@ static void kernel_pit_reset(Device *dev)
 
     memset(&pit->state, 0, sizeof(pit->state));
     for (int i = 0; i < PIT_CHANNELS; i++) {
-        pit->state.channels[i].mode = MODE_SQUARE;
+        pit->state.channels[i].mode = MODE_NOT_PROGRAMMED;
         pit->state.channels[i].gate = i != PIT_SPEAKER;
     }
     push(pit);
