@@ -4,8 +4,11 @@
 #include "hw/display/vga.h"
 #include "hw/pci/pci.h"
 
-enum { ATTR = 0x3c0, ATTR_READ = 0x3c1, MISC = 0x3c2, SEQ = 0x3c4, DAC_READ = 0x3c7, DAC_WRITE = 0x3c8,
-       DAC = 0x3c9, MISC_READ = 0x3cc, GFX = 0x3ce, CRTC = 0x3d4, STATUS1 = 0x3da, MONO_CRTC = 0x3b4 };
+enum {
+    ATTR = 0x3c0, ATTR_READ = 0x3c1, MISC = 0x3c2, SEQ = 0x3c4, DAC_READ = 0x3c7,
+    DAC_WRITE = 0x3c8, DAC = 0x3c9, MISC_READ = 0x3cc, GFX = 0x3ce, CRTC = 0x3d4, STATUS1 = 0x3da,
+    MONO_CRTC = 0x3b4,
+};
 enum { WINDOW = 0xa0000, TEXT = 0xb8000, LFB = 0xe0000000, REGS = 0xf0000000 };
 enum { ID, XRES, YRES, BPP, ENABLE, BANK, VIRT_WIDTH, VIRT_HEIGHT, X_OFFSET, Y_OFFSET, MEMORY };
 

@@ -7,9 +7,9 @@
 #define PAGE 0xfee00000u
 
 enum {
-    ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0,
-    ISR = 0x100, TMR = 0x180, IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR2 = 0x310, LVT_TIMER = 0x320,
-    LVT_LINT0 = 0x350, LVT_LINT1 = 0x360, LVT_ERROR = 0x370, TMICT = 0x380, TMCCT = 0x390,
+    ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0,
+    SVR = 0xf0, ISR = 0x100, TMR = 0x180, IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR2 = 0x310,
+    LVT_TIMER = 0x320, LVT_LINT0 = 0x350, LVT_LINT1 = 0x360, LVT_ERROR = 0x370, TMICT = 0x380, TMCCT = 0x390,
     TDCR = 0x3e0,
 };
 
@@ -456,7 +456,9 @@ static void test_hostile(gconstpointer data)
 
 int main(int argc, char **argv)
 {
-    static Fixture f = { .wiring = { .pic_ack = pic_ack, .pic_intr = pic_intr, .eoi = record_eoi } };
+    static Fixture f = {
+        .wiring = { .pic_ack = pic_ack, .pic_intr = pic_intr, .eoi = record_eoi },
+    };
     g_autoptr(GError) error = NULL;
 
     g_test_init(&argc, &argv, NULL);

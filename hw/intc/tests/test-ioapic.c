@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The I/O APIC alone: registers, edges, levels and EOIs. Messages land in a recorder at 0xfee00000. */
+/*
+ * The I/O APIC alone: registers, edges, levels and EOIs. Messages land in a recorder at
+ * 0xfee00000.
+ */
 #include "hw/core/tests/testbench.h"
 #include "hw/intc/ioapic.h"
 
