@@ -6,6 +6,8 @@
 #include "hw/char/serial.h"
 #include "util/error.h"
 
+#define TYPE_ISA_SERIAL "isa-serial"
+#define ISA_SERIAL_MAX 4
 #define UNSET UINT32_MAX
 
 typedef struct IsaSerial {
@@ -123,18 +125,3 @@ static const TypeInfo isa_serial_type = {
     .hooks = &isa_serial_hooks,
 };
 QOM_TYPE(isa_serial_type);
-
-Device *isa_serial_new(IsaBus *bus, unsigned index, Chardev *chr, GError **error)
-{
-    g_autoptr(Object) obj = object_new(TYPE_ISA_SERIAL);
-    IsaSerial *isa = (IsaSerial *)obj;
-
-    isa->index = index;
-    if (chr && !char_frontend_attach(&isa->serial.chr, chr, error)) {
-        return NULL;
-    }
-    if (!device_realize_and_unref((Device *)g_steal_pointer(&obj), (Bus *)bus, error)) {
-        return NULL;
-    }
-    return (Device *)isa;
-}

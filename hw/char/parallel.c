@@ -16,8 +16,8 @@
  * shows busy, then busy with nACK low, then ready, one step for each read. A host port (ppdev)
  * gets the registers as they are.
  */
-#include "hw/char/parallel.h"
-
+#include "chardev/chardev.h"
+#include "hw/isa/isa.h"
 #include "util/error.h"
 
 enum Register { REG_DATA, REG_STATUS, REG_CONTROL, REG_EPP_ADDRESS, REG_EPP_DATA };
@@ -26,6 +26,8 @@ enum { STATUS_TIMEOUT = 0x01, STATUS_NERROR = 0x08, STATUS_SELECTED = 0x10, STAT
 enum { CONTROL_STROBE = 0x01, CONTROL_NINIT = 0x04, CONTROL_SELECTIN = 0x08, CONTROL_IRQ = 0x10,
        CONTROL_DIRECTION = 0x20, CONTROL_WRITABLE = 0x3f, CONTROL_ONES = 0xc0 };
 
+#define TYPE_ISA_PARALLEL "isa-parallel"
+#define ISA_PARALLEL_MAX 3
 #define PORTS_EPP 8
 #define PORTS_SPP 3 /* where the base is no multiple of 8, EPP has no place */
 #define UNSET UINT32_MAX
@@ -368,18 +370,3 @@ static const TypeInfo parallel_type = {
     .hooks = &parallel_hooks,
 };
 QOM_TYPE(parallel_type);
-
-Device *isa_parallel_new(IsaBus *bus, unsigned index, Chardev *chr, GError **error)
-{
-    g_autoptr(Object) obj = object_new(TYPE_ISA_PARALLEL);
-    Parallel *port = (Parallel *)obj;
-
-    port->index = index;
-    if (chr && !char_frontend_attach(&port->chr, chr, error)) {
-        return NULL;
-    }
-    if (!device_realize_and_unref((Device *)g_steal_pointer(&obj), (Bus *)bus, error)) {
-        return NULL;
-    }
-    return (Device *)port;
-}

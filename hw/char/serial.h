@@ -57,9 +57,4 @@ void serial_core_reset(SerialCore *serial);
     PROP_UINT32("baudbase", S, f.baudbase, 115200, "bits per second at divisor 1"), \
     PROP_BOOL("wakeup", S, f.wakeup, false, "input wakes the machine from sleep")
 
-#define TYPE_ISA_SERIAL "isa-serial"
-#define ISA_SERIAL_MAX 4
-/* COM1..COM4 by index 0..3. chr may be NULL: a port that nothing is plugged into. */
-Device *isa_serial_new(IsaBus *bus, unsigned index, Chardev *chr, GError **error);
-
 #endif
