@@ -126,7 +126,8 @@ static void add_candidates(GPtrArray *candidates, const char *option)
     }
 }
 
-/* Does another accelerator have this property? Then one that lacks it may skip it in a shared list. */
+/* Does another accelerator have this property? Then one that lacks it may skip it in a shared
+   list. */
 static bool property_exists_elsewhere(const char *name)
 {
     g_autoptr(GPtrArray) types = type_list(TYPE_ACCEL, false);

@@ -2,9 +2,9 @@
 /*
  * The interface between the machine and what runs its CPUs: `kvm`, `emu` (alias tcg), `qtest`.
  *
- * One accelerator per process, chosen by -accel from a list (first that works). The machine asks it for
- * vCPUs; each runs on its own thread (accel/vcpu.c owns the thread's loop: stop, kick, queued work), or, for
- * qtest, on none.
+ * One accelerator per process, chosen by -accel from a list (first that works). The machine asks it
+ * for vCPUs; each runs on its own thread (accel/vcpu.c owns the thread's loop: stop, kick, queued
+ * work), or, for qtest, on none.
  */
 #ifndef VIREO_ACCEL_ACCEL_H
 #define VIREO_ACCEL_ACCEL_H
@@ -20,8 +20,8 @@
 #include "util/event-notifier.h"
 
 /*
- * Four guest pages that KVM uses itself on Intel hosts (real-mode TSS and page table). The board reports
- * them to the guest as reserved and puts nothing there.
+ * Four guest pages that KVM uses itself on Intel hosts (real-mode TSS and page table). The board
+ * reports them to the guest as reserved and puts nothing there.
  */
 #define ACCEL_RESERVED_BASE 0xfeffc000u
 #define ACCEL_RESERVED_SIZE 0x4000u
@@ -67,14 +67,15 @@ struct AccelOps {
     bool (*vcpu_create)(VCpu *cpu, GError **error);
     void (*vcpu_destroy)(VCpu *cpu);
     /*
-     * Run until something wants this thread: returns 0 to be called again (after a kick or exit), or -errno after
-     * vm_report_internal_error(). Called without the VM lock; device accesses go through
-     * memory/, which takes it.
+     * Run until something wants this thread: returns 0 to be called again (after a kick or exit),
+     * or -errno after vm_report_internal_error(). Called without the VM lock; device accesses go
+     * through memory/, which takes it.
      */
     int (*vcpu_run)(VCpu *cpu);
     /* Make vcpu_run return soon. Any thread. NULL: a signal to the thread is enough. */
     void (*vcpu_kick)(VCpu *cpu);
-    /* Has a halted vCPU a reason to run again (an accepted interrupt, NMI, INIT, SIPI)? VM lock held. */
+    /* Has a halted vCPU a reason to run again (an accepted interrupt, NMI, INIT, SIPI)? VM lock
+       held. */
     bool (*has_work)(VCpu *cpu);
     /* Copy to / from cpu->state. On the vCPU's thread, VM lock held. */
     bool (*get_state)(VCpu *cpu, GError **error);
@@ -83,7 +84,8 @@ struct AccelOps {
 
     /* Interrupts. gsi lines exist with ON (0..23). NULL when the irqchip is OFF. */
     void (*set_gsi)(Accel *accel, unsigned gsi, bool level);
-    /* Deliver an MSI; < 0: -errno. NULL: written to the memory space, where the APIC model sees it. */
+    /* Deliver an MSI; < 0: -errno. NULL: written to the memory space, where the APIC model sees
+       it. */
     int (*msi_send)(Accel *accel, uint64_t address, uint32_t data);
     /* MSI routes for irqfd; virq >= 0 or -errno. commit makes the table active. */
     int (*route_add_msi)(Accel *accel, uint64_t address, uint32_t data);
@@ -95,7 +97,8 @@ struct AccelOps {
     /* SPLIT: the IOAPIC model tells which entries route where, so that EOIs exit (MSI form). */
     void (*ioapic_routes)(Accel *accel, const uint64_t *msi_address, const uint32_t *msi_data,
                           const bool *valid, unsigned count);
-    /* Chip state in the kernel's layout, for reset and saved state (struct kvm_irqchip/pit_state2). */
+    /* Chip state in the kernel's layout, for reset and saved state (struct
+       kvm_irqchip/pit_state2). */
     bool (*irqchip_get)(Accel *accel, unsigned chip, void *data, size_t size, GError **error);
     bool (*irqchip_set)(Accel *accel, unsigned chip, const void *data, size_t size, GError **error);
     bool (*pit_get)(Accel *accel, void *data, size_t size, GError **error);
@@ -126,10 +129,10 @@ static inline bool accel_is(const char *name)
 AccelIrqchip accel_irqchip(void);
 
 /*
- * Choose and initialise the first of `list` ("kvm:emu", or several "kvm,prop=v" strings; NULL or empty:
- * ACCEL_DEFAULT_LIST) that works.
- * allow_firmware_only: a KVM that runs only bare guests counts as usable (no -kernel Linux given).
- * An unusable one's reason is said in one line. -accel help: accel_help(). VM lock held.
+ * Choose and initialise the first of `list` ("kvm:emu", or several "kvm,prop=v" strings; NULL or
+ * empty: ACCEL_DEFAULT_LIST) that works. allow_firmware_only: a KVM that runs only bare guests
+ * counts as usable (no -kernel Linux given). An unusable one's reason is said in one line. -accel
+ * help: accel_help(). VM lock held.
  */
 #define ACCEL_DEFAULT_LIST "kvm:emu"
 bool accel_select(const char *const *list, const AccelConfig *config, bool allow_firmware_only,
@@ -144,7 +147,8 @@ bool accel_is_built(const char *name);
 
 /* ---- vCPUs (accel/vcpu.c) ---- */
 
-/* Lines from an APIC/PIC model to its CPU; with in-kernel APICs only NMI and (SPLIT) EXTINT matter. */
+/* Lines from an APIC/PIC model to its CPU; with in-kernel APICs only NMI and (SPLIT) EXTINT
+   matter. */
 typedef enum VCpuIrq {
     VCPU_IRQ_HARD = 1u << 0,   /* the APIC model has a deliverable vector */
     VCPU_IRQ_EXTINT = 1u << 1, /* the PIC's INTR reaches this CPU */
@@ -155,9 +159,9 @@ typedef enum VCpuIrq {
 } VCpuIrq;
 
 /*
- * How the CPU asks its interrupt controller models back. VM lock held. With ACCEL_IRQCHIP_SPLIT only ack and
- * has_pending (for the PIC's EXTINT, on the boot CPU) and eoi_broadcast (for the IOAPIC) are used; the
- * other slots may then be NULL.
+ * How the CPU asks its interrupt controller models back. VM lock held. With ACCEL_IRQCHIP_SPLIT
+ * only ack and has_pending (for the PIC's EXTINT, on the boot CPU) and eoi_broadcast (for the
+ * IOAPIC) are used; the other slots may then be NULL.
  */
 typedef struct VCpuApicOps {
     /* The vector to deliver now, acknowledged; -1: none (spurious is a vector). */
@@ -202,11 +206,11 @@ struct VCpu {
     Object *device;           /* the CPU's device in the object tree; borrowed */
     X86CpuConfig *config;
     X86Topology topology;
-    X86CpuState state;        /* valid while state_valid: the accelerator's copy is then older or same */
+    X86CpuState state;        /* valid while state_valid: the accelerator's is not newer then */
     bool state_valid;
     bool state_dirty;         /* must be pushed by set_state before the next run */
 
-    const VCpuApicOps *apic_ops; /* set by the board before the CPU runs; NULL with ACCEL_IRQCHIP_ON */
+    const VCpuApicOps *apic_ops; /* set before the CPU runs; NULL with ACCEL_IRQCHIP_ON */
     void *apic;
     uint32_t irq_lines;       /* VCpuIrq bits, atomic */
     VCpuDebug debug;
@@ -234,7 +238,8 @@ VCpu *vcpu_current(void);       /* of this thread, or NULL */
 /* VM lock held (released while waiting). pause returns when no vCPU runs guest code. */
 void vcpus_pause_all(void);
 void vcpus_resume_all(void);
-/* On the vCPU's own thread: run no more guest code until vcpus_resume_all(). With or without the lock. */
+/* On the vCPU's own thread: run no more guest code until vcpus_resume_all(). With or without the
+   lock. */
 void vcpu_stop_self(VCpu *cpu);
 /* Leave guest code and look at irq_lines, work and requests. Any thread. */
 void vcpu_kick(VCpu *cpu);
@@ -247,8 +252,8 @@ void vcpu_state_changed(VCpu *cpu);
 /* RESET# on one CPU: state, APIC base, mp_state (AP waits). VM stopped or on its thread. */
 void vcpu_reset(VCpu *cpu);
 /*
- * Raise or lower lines of VCpuIrq and kick. VM lock held. HARD and EXTINT are levels that their models
- * lower; NMI, SMI, INIT and SIPI are edges, which the CPU clears when it takes them.
+ * Raise or lower lines of VCpuIrq and kick. VM lock held. HARD and EXTINT are levels that their
+ * models lower; NMI, SMI, INIT and SIPI are edges, which the CPU clears when it takes them.
  */
 void vcpu_set_irq(VCpu *cpu, uint32_t lines, bool level);
 /* CPL0 linear address -> physical through the CPU's current page tables; false if not mapped. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Linear to physical translation by walking a CPU's page tables as SDM vol. 3, chapter 4 lays them
- * out, for debuggers and the monitor. Nothing is checked but presence, and no accessed bits are set.
+ * out, for debuggers and the monitor. Nothing is checked but presence, and no accessed bits are
+ * set.
  */
 #include "accel/accel.h"
 #include "memory/memory.h"
@@ -27,8 +28,10 @@ static bool read_entry(uint64_t addr, unsigned size, uint64_t *entry)
            (*entry & PTE_P);
 }
 
-/* The physical address that a leaf entry gives; 4 MiB pages of 32-bit paging carry bits 32..39 low. */
-static uint64_t leaf_address(const PagingMode *mode, uint64_t entry, uint64_t linear, unsigned shift)
+/* The physical address that a leaf entry gives; 4 MiB pages of 32-bit paging carry bits 32..39
+   low. */
+static uint64_t leaf_address(const PagingMode *mode, uint64_t entry, uint64_t linear,
+                             unsigned shift)
 {
     uint64_t offset = linear & (BIT_ULL(shift) - 1);
 

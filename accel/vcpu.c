@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vCPU threads. Each thread is a loop: run queued work, stop if asked, sleep while halted, else let the
- * accelerator run guest code until something wants the thread. Everything here but vcpu_kick() is under the VM
- * lock, which is the mutex of all condition variables of this file; vcpu_run alone runs
- * without it.
+ * vCPU threads. Each thread is a loop: run queued work, stop if asked, sleep while halted, else let
+ * the accelerator run guest code until something wants the thread. Everything here but vcpu_kick()
+ * is under the VM lock, which is the mutex of all condition variables of this file; vcpu_run alone
+ * runs without it.
  *
  * exit_request is the word that crosses threads: whoever wants the CPU's attention sets it and then
  * makes the accelerator leave guest code; the loop clears it before it looks at what was asked.
@@ -27,7 +27,8 @@ typedef struct WorkItem {
     bool done;
 } WorkItem;
 
-/* All vCPUs by index (holes are NULL): a registry, since machine, monitor and devices ask for them. */
+/* All vCPUs by index (holes are NULL): a registry, since machine, monitor and devices ask for
+   them. */
 static GPtrArray *vcpus;
 /* A vCPU stopped, finished work, or was created; waited for by the other threads. */
 static pthread_cond_t vcpu_progress = PTHREAD_COND_INITIALIZER;
@@ -300,7 +301,8 @@ void vcpus_pause_all(void)
             vcpu_kick(cpu);
         }
     }
-    /* A CPU that pauses the machine from its own device access stops when it returns to its loop. */
+    /* A CPU that pauses the machine from its own device access stops when it returns to its
+       loop. */
     while (!all_others_stopped()) {
         vm_lock_cond_wait(&vcpu_progress);
     }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The qtest protocol: lines of words in, lines "OK ..." or "FAIL ..." out, one for each, in order. A test
- * drives ports, memory, interrupt lines and the clock of a machine whose CPUs stand still. Between
- * the replies come "IRQ raise N" and "IRQ lower N" for lines that the test intercepts.
+ * The qtest protocol: lines of words in, lines "OK ..." or "FAIL ..." out, one for each, in order.
+ * A test drives ports, memory, interrupt lines and the clock of a machine whose CPUs stand still.
+ * Between the replies come "IRQ raise N" and "IRQ lower N" for lines that the test intercepts.
  *
- * Numbers are decimal, 0x hex or 0 octal; data is hex with 0x, or base64. The peer is a test program, but no line
- * of its may end this process.
+ * Numbers are decimal, 0x hex or 0 octal; data is hex with 0x, or base64. The peer is a test
+ * program, but no line of its may end this process.
  */
 #include "system/qtest.h"
 

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 /*
- * Serve the protocol on what -qtest names (chardev's short forms). log_path: where to keep the conversation, or
- * NULL. Call it when the machine is built; a second call is refused.
+ * Serve the protocol on what -qtest names (chardev's short forms). log_path: where to keep the
+ * conversation, or NULL. Call it when the machine is built; a second call is refused.
  */
 bool qtest_server_init(const char *chardev, const char *log_path, GError **error);
 void qtest_server_cleanup(void);

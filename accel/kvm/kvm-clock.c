@@ -68,8 +68,8 @@ bool kvm_set_tsc_khz(VCpu *cpu, GError **error)
         return true;
     }
     if (now <= 0 || llabs((long long)wanted - now) * 1000000 > (long long)now * TSC_TOLERANCE_PPM) {
-        error_setf(error, "tsc-frequency: this host cannot scale the TSC: it runs at %d kHz, not %u",
-                   now, wanted);
+        error_setf(error, "tsc-frequency: this host cannot scale the TSC: it runs at %d kHz, "
+                   "not %u", now, wanted);
         return false;
     }
     return true;

@@ -152,7 +152,8 @@ void kvm_dirty_ring_collect(KvmAccel *kvm)
     }
 }
 
-/* Keeps rings from filling up, which would stop their vCPUs, while nobody asks for the dirty pages. */
+/* Keeps rings from filling up, which would stop their vCPUs, while nobody asks for the dirty
+   pages. */
 static void *reaper_thread(void *opaque)
 {
     KvmAccel *kvm = opaque;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hyper-V enlightenments (Microsoft's Hypervisor Top-Level Functional Specification): what KVM must be told
- * besides CPUID, its exits, and the crash registers by which Windows says why it died.
+ * Hyper-V enlightenments (Microsoft's Hypervisor Top-Level Functional Specification): what KVM must
+ * be told besides CPUID, its exits, and the crash registers by which Windows says why it died.
  */
 #include "accel/kvm/kvm-internal.h"
 
@@ -101,7 +101,8 @@ int kvm_handle_hyperv(VCpu *cpu, struct kvm_run *run)
     if (run->hyperv.type == KVM_EXIT_HYPERV_HCALL) {
         run->hyperv.u.hcall.result = HV_STATUS_INVALID_HYPERCALL_CODE;
     }
-    /* SynIC: the message pages changed; nothing here posts messages. Debug hypercalls: no debugger. */
+    /* SynIC: the message pages changed; nothing here posts messages. Debug hypercalls: no
+       debugger. */
     return 0;
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interrupts that userspace delivers: all of them when the APIC is a model (kernel-irqchip=off), only
- * the PIC's with the split irqchip.
+ * Interrupts that userspace delivers: all of them when the APIC is a model (kernel-irqchip=off),
+ * only the PIC's with the split irqchip.
  *
  * KVM takes an external interrupt when the guest can accept one (ready_for_interrupt_injection); if
- * one waits and it cannot, the next entry asks to leave as soon as it can (request_interrupt_window).
+ * one waits and it cannot, the next entry asks to leave as soon as it can
+ * (request_interrupt_window).
  */
 #include "accel/kvm/kvm-internal.h"
 

@@ -3,9 +3,9 @@
  * In-kernel interrupt controllers: lines, MSIs, the routing table, irqfds, chip state.
  *
  * GSI 0..23 are lines. With the whole irqchip in the kernel each leads to the pins of both PIC and
- * IOAPIC, as a PC wires them (the PIT's IRQ 0 arrives at IOAPIC pin 2). With the split irqchip they are
- * what the IOAPIC model has programmed, as MSIs, so that the kernel knows whose EOI must exit. MSI
- * routes for irqfds take numbers from 24 up.
+ * IOAPIC, as a PC wires them (the PIT's IRQ 0 arrives at IOAPIC pin 2). With the split irqchip they
+ * are what the IOAPIC model has programmed, as MSIs, so that the kernel knows whose EOI must exit.
+ * MSI routes for irqfds take numbers from 24 up.
  */
 #include "accel/kvm/kvm-internal.h"
 
@@ -276,7 +276,8 @@ void kvm_ioapic_routes(Accel *accel, const uint64_t *msi_address, const uint32_t
     kvm_route_commit(accel);
 }
 
-/* Copy between the caller's chip state and an ioctl's struct; the sizes must agree: struct kvm_irqchip, struct kvm_pit_state2. */
+/* Copy between the caller's chip state and an ioctl's struct; the sizes must agree: struct
+   kvm_irqchip, struct kvm_pit_state2. */
 static bool check_chip(const Accel *accel, size_t size, size_t limit, GError **error)
 {
     if (accel->config.irqchip != ACCEL_IRQCHIP_ON || size != limit) {
@@ -360,7 +361,8 @@ static void inject_nmi_here(VCpu *cpu, void *opaque)
     struct kvm_lapic_state lapic;
     uint32_t lint1;
 
-    /* A PC's NMI button is wired to LINT1, which the guest may have masked or given another meaning. */
+    /* A PC's NMI button is wired to LINT1, which the guest may have masked or given another
+       meaning. */
     if (kvm_has_lapic()) {
         if (kvm_ioctl(kvm_vcpu(cpu)->fd, KVM_GET_LAPIC, &lapic) < 0) {
             return;

@@ -3,12 +3,12 @@
  * Guest RAM as KVM memory slots.
  *
  * The memory layer tells which ranges go and come; both are collected until commit, where ranges
- * that only seemed to change keep their slot, the others are deleted first and added after, because slots must
- * not overlap. While a range that stays RAM is replaced, no vCPU may run: it would see a hole and its
- * access would be taken for MMIO. kvm_gate_close() sees to that.
+ * that only seemed to change keep their slot, the others are deleted first and added after, because
+ * slots must not overlap. While a range that stays RAM is replaced, no vCPU may run: it would see a
+ * hole and its access would be taken for MMIO. kvm_gate_close() sees to that.
  *
- * KVM maps whole pages. The unaligned edges of a range stay unmapped: accesses there exit and are served by the
- * memory layer like any device's.
+ * KVM maps whole pages. The unaligned edges of a range stay unmapped: accesses there exit and are
+ * served by the memory layer like any device's.
  */
 #include "accel/kvm/kvm-internal.h"
 
@@ -112,7 +112,8 @@ static void install_slot(KvmAccel *kvm, KvmSlot *slot)
     if (ret < 0) {
         g_autofree char *size = format_size(slot->size);
 
-        error_report("KVM refuses %s of guest memory at 0x%" PRIx64 " (%s): %s", size, slot->gpa, memory_region_name(slot->region),
+        error_report("KVM refuses %s of guest memory at 0x%" PRIx64 " (%s): %s", size, slot->gpa,
+                     memory_region_name(slot->region),
                      g_strerror(-ret));
         return;
     }
@@ -354,7 +355,8 @@ static void change_ioeventfd(const MemorySection *section, bool match_data, uint
     };
     int ret = kvm_ioctl(kvm->vm_fd, KVM_IOEVENTFD, &ioeventfd);
 
-    /* A notifier that cannot be installed still works: its writes exit and the memory layer sets it. */
+    /* A notifier that cannot be installed still works: its writes exit and the memory layer sets
+       it. */
     if (ret < 0 && !(flags & KVM_IOEVENTFD_FLAG_DEASSIGN)) {
         log_unimplemented("kvm: ioeventfd at 0x%" PRIx64 ": %s", section->addr, g_strerror(-ret));
     }

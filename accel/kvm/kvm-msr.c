@@ -3,8 +3,8 @@
  * Model-specific registers: which ones this kernel can read and write, reading and writing them,
  * and those that come to userspace because the APIC lives there.
  *
- * KVM's own list lacks the MTRRs and the machine-check banks; they are tried. What a vCPU cannot read back
- * and write unchanged after its CPUID is set is left out of its list.
+ * KVM's own list lacks the MTRRs and the machine-check banks; they are tried. What a vCPU cannot
+ * read back and write unchanged after its CPUID is set is left out of its list.
  */
 #include "accel/kvm/kvm-internal.h"
 
@@ -93,8 +93,8 @@ static void add_candidates(X86CpuState *state)
 }
 
 /*
- * KVM stops at the first entry that it refuses and answers how many went well: go on after it. refused[i]
- * tells which; NULL: any refusal is -EIO.
+ * KVM stops at the first entry that it refuses and answers how many went well: go on after it.
+ * refused[i] tells which; NULL: any refusal is -EIO.
  */
 static int transfer(int fd, unsigned long request, MsrBatch *batch, uint32_t count, bool *refused)
 {
@@ -107,7 +107,8 @@ static int transfer(int fd, unsigned long request, MsrBatch *batch, uint32_t cou
 
         if (done) {
             rest = g_new0(MsrBatch, 1);
-            memcpy(rest->entries, batch->entries + done, (count - done) * sizeof(batch->entries[0]));
+            memcpy(rest->entries, batch->entries + done,
+                   (count - done) * sizeof(batch->entries[0]));
             part = rest;
         }
         part->header.nmsrs = count - done;
@@ -263,7 +264,7 @@ bool kvm_set_msrs(VCpu *cpu, GError **error)
 
 bool kvm_msr_filter_init(KvmAccel *kvm, GError **error)
 {
-    static uint8_t deny_all[8]; /* a clear bit denies; the kernel only reads it */
+    uint8_t deny_all[8] = { 0 }; /* a clear bit denies */
     struct kvm_msr_filter filter = {
         .flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
         .ranges[0] = {

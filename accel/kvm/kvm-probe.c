@@ -3,9 +3,9 @@
  * Can this host's KVM run an ordinary guest?
  *
  * Where the processor shows VMX or SVM, yes. Without them, /dev/kvm may still be there and be of a
- * kind that shares the processor by other means. The PVM kind says so in a MSR of its own; any other
- * is put to the test: a VM of one page of code that does in 64-bit mode at CPL 0 what every kernel does first (XGETBV,
- * EFER, SYSCALL), under a time limit.
+ * kind that shares the processor by other means. The PVM kind says so in a MSR of its own; any
+ * other is put to the test: a VM of one page of code that does in 64-bit mode at CPL 0 what every
+ * kernel does first (XGETBV, EFER, SYSCALL), under a time limit.
  */
 #include "accel/kvm/kvm-internal.h"
 

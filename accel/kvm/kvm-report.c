@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Why a vCPU stopped for good, told once and whole: the exit by name, what KVM adds to it, the registers, and the
- * instruction bytes.
+ * Why a vCPU stopped for good, told once and whole: the exit by name, what KVM adds to it, the
+ * registers, and the instruction bytes.
  */
 #include "accel/kvm/kvm-internal.h"
 

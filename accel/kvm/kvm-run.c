@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The run loop: enter guest code, look at why it left, serve it, enter again, until another thread wants
- * this vCPU.
+ * The run loop: enter guest code, look at why it left, serve it, enter again, until another thread
+ * wants this vCPU.
  *
- * KVM finishes a port or memory access only at the next KVM_RUN. The loop therefore never
- * returns between an access and that call: with exit_request set it enters once more with immediate_exit,
+ * KVM finishes a port or memory access only at the next KVM_RUN. The loop therefore never returns
+ * between an access and that call: with exit_request set it enters once more with immediate_exit,
  * which completes the access and runs no guest code. State read after vcpu_run() is whole.
  */
 #include "accel/kvm/kvm-internal.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A vCPU's state, to and from cpu->state. The order of writing matters to KVM: control registers before
- * MSRs (EFER decides what they mean), the APIC base before the APIC page, events last, because setting
- * the others may clear them.
+ * A vCPU's state, to and from cpu->state. The order of writing matters to KVM: control registers
+ * before MSRs (EFER decides what they mean), the APIC base before the APIC page, events last,
+ * because setting the others may clear them.
  */
 #include "accel/kvm/kvm-internal.h"
 
@@ -250,7 +250,8 @@ static bool set_events(VCpu *cpu, GError **error)
     const X86Events *in = &cpu->state.events;
     struct kvm_vcpu_events out = {
         .exception.pending = in->exception_pending && kvm->has_payload,
-        .exception.injected = in->exception_injected || (in->exception_pending && !kvm->has_payload),
+        .exception.injected = in->exception_injected ||
+                              (in->exception_pending && !kvm->has_payload),
         .exception.has_error_code = in->exception_has_error,
         .exception.nr = in->exception_vector,
         .exception.error_code = in->exception_error,
@@ -364,7 +365,8 @@ static bool set_local_apic(VCpu *cpu, GError **error)
     int ret;
 
     /* Writing the page restarts its timer, so it is left alone if nothing changed. */
-    if (!kvm_has_lapic() || !memcmp(vcpu->known_lapic, cpu->state.lapic, sizeof(cpu->state.lapic))) {
+    if (!kvm_has_lapic() ||
+        memcmp(vcpu->known_lapic, cpu->state.lapic, sizeof(cpu->state.lapic)) == 0) {
         return true;
     }
     ret = kvm_ioctl(vcpu->fd, KVM_SET_LAPIC, cpu->state.lapic);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The qtest accelerator: CPUs that never run. Devices are driven by the qtest protocol (system/qtest.c),
- * interrupt controllers are the userspace models, and the virtual clock moves only when told to.
+ * The qtest accelerator: CPUs that never run. Devices are driven by the qtest protocol
+ * (system/qtest.c), interrupt controllers are the userspace models, and the virtual clock moves
+ * only when told to.
  */
 #include "accel/accel.h"
 #include "util/timer.h"

@@ -95,7 +95,8 @@ static void test_vcpus(void)
     accel_cleanup();
 }
 
-/* Four-level tables at 0x1000.. map linear 0x400000 to 0x200000 by a 2 MiB page and 0x1000 by a 4 KiB page. */
+/* Four-level tables at 0x1000.. map linear 0x400000 to 0x200000 by a 2 MiB page and 0x1000 by a
+   4 KiB page. */
 static void test_translate(void)
 {
     const char *const list[] = { "qtest", NULL };

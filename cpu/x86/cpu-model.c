@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The models that need no table of generations: host and max (all that the accelerator offers) and qemu64 (the
- * least that a 64-bit guest needs, the same on every host).
+ * The models that need no table of generations: host and max (all that the accelerator offers) and
+ * qemu64 (the least that a 64-bit guest needs, the same on every host).
  */
 #include "cpu/x86/cpu-model.h"
 
@@ -169,12 +169,15 @@ X86CpuConfig *x86_cpu_config_new(const char *cpu_option, const X86AccelCaps *cap
         leaf = find_leaf(config->supported, config->supported_count, word_places[i].function,
                          word_places[i].index);
         offered = leaf ? leaf_register(leaf, word_places[i].reg) : 0;
-        config->words[word_places[i].word] =
-            config->model->everything ? offered : offered & config->model->words[word_places[i].word];
+        if (!config->model->everything) {
+            offered &= config->model->words[word_places[i].word];
+        }
+        config->words[word_places[i].word] = offered;
     }
     config->words[X86_FEAT_1_ECX] |= BIT(CPUID_1_ECX_HYPERVISOR);
     config->arch_capabilities = config->model->everything ? caps->arch_capabilities : 0;
-    config->phys_bits = config->model->everything && caps->host_phys_bits ? caps->host_phys_bits : 40;
+    config->phys_bits =
+        config->model->everything && caps->host_phys_bits ? caps->host_phys_bits : 40;
     return g_steal_pointer(&config);
 }
 
@@ -233,7 +236,7 @@ static void fill_identity(const X86CpuConfig *config, X86CpuidEntry *entry)
         return;
     }
     if (entry->function == 0 || entry->function == 0x80000000) {
-        entry->eax = entry->function ? MIN(entry->eax, model->xlevel) : MIN(entry->eax, model->level);
+        entry->eax = MIN(entry->eax, entry->function ? model->xlevel : model->level);
         memcpy(&entry->ebx, model->vendor, 4);
         memcpy(&entry->edx, model->vendor + 4, 4);
         memcpy(&entry->ecx, model->vendor + 8, 4);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CPU models: which CPUID leaves and feature MSRs a guest sees. A model is a row of a const table
- * (family, model, stepping, vendor, feature words); -cpu MODEL,+feat,-feat,feat=on|off,key=value edits a
- * copy; the accelerator says what it can support; the result is an X86CpuConfig.
+ * (family, model, stepping, vendor, feature words); -cpu MODEL,+feat,-feat,feat=on|off,key=value
+ * edits a copy; the accelerator says what it can support; the result is an X86CpuConfig.
  */
 #ifndef VIREO_CPU_X86_CPU_MODEL_H
 #define VIREO_CPU_X86_CPU_MODEL_H
@@ -30,7 +30,8 @@ typedef enum X86FeatureWord {
     X86_FEATURE_WORD__MAX
 } X86FeatureWord;
 
-/* Bits of X86_FEAT_HYPERV: the hv-* enlightenments of Microsoft's top-level functional specification. */
+/* Bits of X86_FEAT_HYPERV: the hv-* enlightenments of Microsoft's top-level functional
+   specification. */
 typedef enum X86HypervBit {
     X86_HV_RELAXED, X86_HV_VAPIC, X86_HV_TIME, X86_HV_CRASH, X86_HV_RESET, X86_HV_VPINDEX,
     X86_HV_RUNTIME, X86_HV_SYNIC, X86_HV_STIMER, X86_HV_FREQUENCIES, X86_HV_REENLIGHTENMENT,
@@ -61,8 +62,8 @@ typedef struct X86Topology {
 typedef struct X86CpuConfig X86CpuConfig;
 
 /*
- * Parse the argument of -cpu and resolve it. Without enforce, features that the accelerator lacks are
- * dropped (with check: warned about); with enforce they are an error naming each one. Unknown
+ * Parse the argument of -cpu and resolve it. Without enforce, features that the accelerator lacks
+ * are dropped (with check: warned about); with enforce they are an error naming each one. Unknown
  * model or feature: an error with the nearest name.
  */
 X86CpuConfig *x86_cpu_config_new(const char *cpu_option, const X86AccelCaps *caps, GError **error);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reset and INIT values of the architectural state, and the MSR list. The values are those of Intel SDM
- * vol. 3, table 10-1 ("IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT").
+ * Reset and INIT values of the architectural state, and the MSR list. The values are those of Intel
+ * SDM vol. 3, table 10-1 ("IA-32 and Intel 64 Processor States Following Power-up, Reset, or
+ * INIT").
  */
 #include "cpu/x86/cpu-state.h"
 
@@ -129,7 +130,8 @@ static void reset_lapic(X86CpuState *state, bool bsp, uint32_t apic_id)
     }
     stl_le(state->lapic + LAPIC_LVT_CMCI, LAPIC_LVT_MASKED);
     if (bsp) {
-        /* Virtual wire mode: a PC's firmware takes the PIC's interrupts before it sets up the APIC. */
+        /* Virtual wire mode: a PC's firmware takes the PIC's interrupts before it sets up the
+           APIC. */
         stl_le(state->lapic + LAPIC_LINT0, LAPIC_MODE_EXTINT);
     }
 }
@@ -183,7 +185,9 @@ bool x86_cpu_state_set_msr(X86CpuState *state, uint32_t index, uint64_t value)
 
 static void describe_segments(GString *text, const X86CpuState *state)
 {
-    static const char *const names[X86_SEG__MAX] = { "ES", "CS", "SS", "DS", "FS", "GS", "LDT", "TR" };
+    static const char *const names[X86_SEG__MAX] = {
+        "ES", "CS", "SS", "DS", "FS", "GS", "LDT", "TR",
+    };
 
     for (unsigned i = 0; i < X86_SEG__MAX; i++) {
         const X86Segment *seg = &state->segs[i];

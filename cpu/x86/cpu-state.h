@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The architectural state of one x86-64 CPU, as Intel SDM vol. 1 and 3 define it, in host byte
- * order. Accelerators load it before running and store it when asked (accel.h: get_state, set_state); reset,
- * saved state, debuggers and `info registers` use nothing else.
+ * order. Accelerators load it before running and store it when asked (accel.h: get_state,
+ * set_state); reset, saved state, debuggers and `info registers` use nothing else.
  */
 #ifndef VIREO_CPU_X86_CPU_STATE_H
 #define VIREO_CPU_X86_CPU_STATE_H
@@ -36,7 +36,8 @@ typedef struct X86Table {
     uint16_t limit;
 } X86Table;
 
-/* What an interruption left pending (SDM vol. 3, 6.9); mirrors what KVM_GET_VCPU_EVENTS can tell. */
+/* What an interruption left pending (SDM vol. 3, 6.9); mirrors what KVM_GET_VCPU_EVENTS can
+   tell. */
 typedef struct X86Events {
     bool exception_pending, exception_injected, exception_has_error;
     uint8_t exception_vector;
@@ -84,7 +85,7 @@ typedef struct X86CpuState {
     uint32_t msr_count;
     X86Events events;
     X86MpState mp_state;
-    uint8_t lapic[1024]; /* APIC register page (16-byte strided) where the accelerator holds the APIC */
+    uint8_t lapic[1024]; /* APIC register page, 16-byte strided, if the accelerator holds it */
 } X86CpuState;
 
 /* Power-up / RESET# state (SDM vol. 3, table 10-1): real mode at F000:FFF0. bsp: runs at once; else

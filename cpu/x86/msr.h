@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers of the model-specific registers that this program names: Intel SDM vol. 4, AMD APM vol. 2 appendix A,
- * the Hyper-V top-level functional specification, and KVM's paravirtual interface.
+ * Numbers of the model-specific registers that this program names: Intel SDM vol. 4, AMD APM vol. 2
+ * appendix A, the Hyper-V top-level functional specification, and KVM's paravirtual interface.
  */
 #ifndef VIREO_CPU_X86_MSR_H
 #define VIREO_CPU_X86_MSR_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The test's end of the qtest protocol and of QMP: both are stream sockets on which the child connects to us.
- * Everything is blocking with a time limit, so that a hung device fails a test instead of stalling it.
+ * The test's end of the qtest protocol and of QMP: both are stream sockets on which the child
+ * connects to us. Everything is blocking with a time limit, so that a hung device fails a test
+ * instead of stalling it.
  */
 #include "tests/qtest/libqtest.h"
 

@@ -3,8 +3,8 @@
  * Device tests: start a vireo whose CPUs stand still (-accel qtest), and drive its ports, memory,
  * interrupt lines and clock over the qtest protocol; commands go over QMP.
  *
- * A broken conversation (the process died, a reply is FAIL) fails the test at once. Only the child that
- * qtest_start() made is ever signalled.
+ * A broken conversation (the process died, a reply is FAIL) fails the test at once. Only the child
+ * that qtest_start() made is ever signalled.
  *
  *   QTest *qts = qtest_start("-M pc -device foo");
  *   qtest_outb(qts, 0x70, 0x0a);
@@ -22,9 +22,9 @@
 typedef struct QTest QTest;
 
 /*
- * Run the program that the environment variable VIREO names (meson sets it) with these arguments, split as a shell
- * would, after "-accel qtest -display none -nodefaults" and the connections. A fmt of "" gives the
- * default machine.
+ * Run the program that the environment variable VIREO names (meson sets it) with these arguments,
+ * split as a shell would, after "-accel qtest -display none -nodefaults" and the connections. A fmt
+ * of "" gives the default machine.
  */
 QTest *qtest_start(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 /* End it by SIGTERM and wait; anything but a clean exit fails the test. NULL is ignored. */
@@ -83,9 +83,10 @@ void qtest_pci_write(QTest *qts, uint8_t bus, uint8_t devfn, uint8_t offset, uns
 char *qtest_raw(QTest *qts, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
 /*
- * QMP: the command as JSON text (printf'd). qtest_qmp returns "return" and fails the test on an error;
- * qtest_qmp_error returns the error's description and fails the test on success; qtest_qmp_response gives the whole
- * reply. Events that come meanwhile are kept for qtest_qmp_event().
+ * QMP: the command as JSON text (printf'd). qtest_qmp returns "return" and fails the test on an
+ * error; qtest_qmp_error returns the error's description and fails the test on success;
+ * qtest_qmp_response gives the whole reply. Events that come meanwhile are kept for
+ * qtest_qmp_event().
  */
 json_object *qtest_qmp(QTest *qts, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 char *qtest_qmp_error(QTest *qts, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
