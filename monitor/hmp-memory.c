@@ -42,7 +42,7 @@ static int64_t sign_extend(uint64_t value, unsigned size)
 /* A column of a memory dump. */
 static void print_item(Hmp *hmp, char format, unsigned size, uint64_t value)
 {
-    static const uint8_t decimal_width[] = { [1] = 4, [2] = 6, [4] = 11, [8] = 20 };
+    static const uint8_t decimal_width[] = { [1] = 3, [2] = 5, [4] = 10, [8] = 20 };
     static const uint8_t octal_width[] = { [1] = 3, [2] = 6, [4] = 11, [8] = 22 };
 
     switch (format) {

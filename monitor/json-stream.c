@@ -11,7 +11,6 @@
 void json_stream_init(JsonStream *stream)
 {
     stream->tokener = json_tokener_new_ex(JSON_STREAM_MAX_DEPTH);
-    json_tokener_set_flags(stream->tokener, JSON_TOKENER_VALIDATE_UTF8);
     stream->text = g_byte_array_new();
 }
 
@@ -21,9 +20,15 @@ void json_stream_clear(JsonStream *stream)
     g_clear_pointer(&stream->text, g_byte_array_unref);
 }
 
-void json_stream_reset(JsonStream *stream)
+static void forget_value(JsonStream *stream)
 {
     json_tokener_reset(stream->tokener);
+    stream->lexer = (JsonLexer){ 0 };
+}
+
+void json_stream_reset(JsonStream *stream)
+{
+    forget_value(stream);
     g_byte_array_set_size(stream->text, 0);
     stream->skipping = false;
 }
@@ -41,7 +46,7 @@ static void forget_text(JsonStream *stream)
 
 static JsonStreamResult fail(JsonStream *stream, GError **error, const char *what)
 {
-    json_tokener_reset(stream->tokener);
+    forget_value(stream);
     forget_text(stream);
     stream->skipping = true;
     error_setf(error, "JSON parse error: %s", what);
@@ -84,6 +89,7 @@ static JsonStreamResult parse(JsonStream *stream, const uint8_t *buf, size_t len
         return fail(stream, error, json_tokener_error_desc(status));
     }
     g_byte_array_append(stream->text, buf, (guint)*used);
+    /* json-c's own check fails when a character is split between two reads. */
     if (!g_utf8_validate_len((const char *)stream->text->data, stream->text->len, NULL)) {
         json_object_put(*value);
         *value = NULL;
@@ -92,37 +98,72 @@ static JsonStreamResult parse(JsonStream *stream, const uint8_t *buf, size_t len
         return JSON_STREAM_ERROR;
     }
     forget_text(stream);
-    json_tokener_reset(stream->tokener);
+    forget_value(stream);
     return JSON_STREAM_VALUE;
+}
+
+static bool is_stop(const JsonLexer *lexer, uint8_t byte)
+{
+    return byte == '\0' || byte == RESET_BYTE || (lexer->quote && byte < ' ');
+}
+
+/*
+ * How many bytes may be parsed: up to a byte that may not be there, and no further than the end of
+ * the object or array, so that what follows it is not looked at twice.
+ */
+static size_t scan(JsonLexer *lexer, const uint8_t *buf, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len && !is_stop(lexer, buf[i]); i++) {
+        uint8_t byte = buf[i];
+
+        if (lexer->escaped) {
+            lexer->escaped = false;
+        } else if (lexer->quote) {
+            lexer->escaped = byte == '\\';
+            lexer->quote = byte == lexer->quote ? 0 : lexer->quote;
+        } else if (byte == '"' || byte == '\'') {
+            lexer->quote = byte;
+        } else if (byte == '{' || byte == '[') {
+            lexer->depth++;
+        } else if ((byte == '}' || byte == ']') && --lexer->depth <= 0) {
+            return i + 1;
+        }
+    }
+    return i;
+}
+
+/* The byte is one that no JSON has here. */
+static JsonStreamResult stop(JsonStream *stream, uint8_t byte, GError **error)
+{
+    if (byte == RESET_BYTE && stream->text->len == 0) {
+        return JSON_STREAM_MORE;
+    }
+    fail(stream, error, byte == RESET_BYTE ? "reset by byte 0xff"
+                        : byte             ? "control character in a string"
+                                           : "NUL byte");
+    stream->skipping = byte != RESET_BYTE && byte != '\n';
+    return JSON_STREAM_ERROR;
 }
 
 JsonStreamResult json_stream_feed(JsonStream *stream, const uint8_t *buf, size_t len, size_t *used,
                                   json_object **value, GError **error)
 {
     size_t start = skip(stream, buf, len);
-    size_t n = 0;
     JsonStreamResult result;
+    size_t n;
 
     *value = NULL;
     *used = len;
     if (start == len) {
         return JSON_STREAM_MORE;
     }
-    while (start + n < len && buf[start + n] != '\0' && buf[start + n] != RESET_BYTE) {
-        n++;
-    }
     /* No more at once than may follow, so that the limit is not passed by much. */
-    n = MIN(n, JSON_STREAM_MAX_BYTES);
+    n = scan(&stream->lexer, buf + start, MIN(len - start, JSON_STREAM_MAX_BYTES));
     if (n == 0) {
-        bool reset = buf[start] == RESET_BYTE;
-
         *used = start + 1;
-        if (reset && stream->text->len == 0) {
-            return JSON_STREAM_MORE;
-        }
-        result = fail(stream, error, reset ? "reset by byte 0xff" : "NUL byte");
-        stream->skipping = !reset;
-        return result;
+        return stop(stream, buf[start], error);
     }
     result = parse(stream, buf + start, n, used, value, error);
     *used += start;

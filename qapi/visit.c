@@ -287,7 +287,7 @@ bool qapi_enum_parse(const QapiType *type, const char *name, int *value, GError 
 
         error_setf(error, "'%.64s' is not one of '%s'", name, all);
     } else {
-        error_setf(error, "'%.64s' is not a %s", name, type->name);
+        error_setf(error, "'%.64s' is not a valid %s", name, type->name);
         error_append_nearest(error, name, type->values);
     }
     return false;

@@ -171,6 +171,8 @@ static void test_errors(void)
         { "{\"execute\": \"\xc3\x28\"}\n", "*invalid*" },
         { "{\"execute\": \"\xed\xa0\x80\"}\n", "*invalid UTF-8*" },
         { "{\"execute\": \"x\xff\n", "*0xff*" },
+        { "{\"forgotten\n", "*control character*" },
+        { "{'a\\\n", "*control character*" },
     };
     Client *client = client_new(MONITOR_QMP);
 
