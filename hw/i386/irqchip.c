@@ -49,6 +49,9 @@ static bool create_models(PcIrqChip *chip, IsaBus *bus, unsigned parts, GError *
         if (!chip->pic) {
             return false;
         }
+        if (parts & PC_IRQCHIP_MASKED) {
+            i8259_start_masked(chip->pic);
+        }
     }
     chip->ioapic = ioapic_new(chip->pic ? pic_ack : NULL, chip->pic, error);
     if (!chip->ioapic) {
@@ -62,12 +65,23 @@ static bool create_models(PcIrqChip *chip, IsaBus *bus, unsigned parts, GError *
     return true;
 }
 
+/* The kernel has the pair whether the board wants it or not; unwanted, it stays masked. */
+static bool create_kernel_pic(IsaBus *bus, unsigned parts, GError **error)
+{
+    Device *pic = kernel_i8259_new(bus, error);
+
+    if (pic && (!(parts & PC_IRQCHIP_PIC) || (parts & PC_IRQCHIP_MASKED))) {
+        kernel_i8259_start_masked(pic);
+    }
+    return pic != NULL;
+}
+
 static bool create_chips(PcIrqChip *chip, IsaBus *bus, unsigned parts, GError **error)
 {
     if (accel_irqchip() != ACCEL_IRQCHIP_ON) {
         return create_models(chip, bus, parts, error);
     }
-    return (!(parts & PC_IRQCHIP_PIC) || kernel_i8259_new(bus, error)) && kernel_ioapic_new(error);
+    return create_kernel_pic(bus, parts, error) && kernel_ioapic_new(error);
 }
 
 static bool attach_apics(PcIrqChip *chip, GError **error)

@@ -23,6 +23,7 @@ typedef struct PcIrqChip {
 
 typedef enum PcIrqChipParts {
     PC_IRQCHIP_PIC = 1, /* else there is only the I/O APIC (microvm's pic=off) */
+    PC_IRQCHIP_MASKED = 2, /* no firmware will program the PIC: its lines start masked */
 } PcIrqChipParts;
 
 /*

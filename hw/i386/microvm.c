@@ -76,10 +76,12 @@ static bool microvm_init(Machine *machine, GError **error)
     Microvm *microvm = (Microvm *)machine;
     X86Machine *x86 = &microvm->parent_obj;
     bool split = machine->ram_size >= MICROVM_MAX_LOW_RAM;
+    unsigned irqchip_parts = (x86_option(x86->pic, true) ? PC_IRQCHIP_PIC : 0) |
+                             (machine->firmware ? 0 : PC_IRQCHIP_MASKED);
 
     x86_map_ram(x86, split ? MICROVM_SPLIT_LOW_RAM : MICROVM_MAX_LOW_RAM);
     microvm->isa = isa_bus_new(NULL, memory_system(), memory_io());
-    if (!x86_create_cpus(x86, microvm->isa, x86_option(x86->pic, true), error)) {
+    if (!x86_create_cpus(x86, microvm->isa, irqchip_parts, error)) {
         return false;
     }
     x86->fw_cfg = fw_cfg_new_io(memory_io(), FW_CFG_IO_BASE, address_space_memory(),

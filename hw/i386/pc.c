@@ -120,7 +120,7 @@ static bool pc_init(Machine *machine, GError **error)
 
     x86_map_ram(x86, split ? PC_SPLIT_LOW_RAM : PC_MAX_LOW_RAM);
     if (!create_pci(pc, error) ||
-        !x86_create_cpus(x86, pc->isa, x86_option(x86->pic, true), error)) {
+        !x86_create_cpus(x86, pc->isa, x86_option(x86->pic, true) ? PC_IRQCHIP_PIC : 0, error)) {
         return false;
     }
     piix3_connect_irqs(pc->isa, x86->irqchip->gsi);

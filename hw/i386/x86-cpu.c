@@ -22,7 +22,7 @@ static bool cpu_create(X86Machine *machine, X86CpuDevice *dev, unsigned index, G
     return dev->cpu != NULL;
 }
 
-bool x86_create_cpus(X86Machine *machine, IsaBus *isa, bool with_pic, GError **error)
+bool x86_create_cpus(X86Machine *machine, IsaBus *isa, unsigned irqchip_parts, GError **error)
 {
     for (unsigned i = 0; i < machine->parent_obj.smp.cpus; i++) {
         X86CpuDevice *dev = (X86CpuDevice *)device_create(TYPE_X86_CPU, NULL, error);
@@ -31,7 +31,7 @@ bool x86_create_cpus(X86Machine *machine, IsaBus *isa, bool with_pic, GError **e
             return false;
         }
     }
-    machine->irqchip = pc_irqchip_new(OBJECT(machine), isa, with_pic ? PC_IRQCHIP_PIC : 0, error);
+    machine->irqchip = pc_irqchip_new(OBJECT(machine), isa, irqchip_parts, error);
     return machine->irqchip != NULL;
 }
 

@@ -37,9 +37,9 @@ typedef struct X86Machine {
 void x86_map_ram(X86Machine *machine, uint64_t max_low);
 /*
  * All of smp.cpus, then the interrupt controllers as the accelerator decided (sets irqchip) with the
- * CPUs' local APICs. Also connects the ISA bus's lines. with_pic: there is an 8259 pair.
+ * CPUs' local APICs. Also connects the ISA bus's lines. irqchip_parts: PcIrqChipParts.
  */
-bool x86_create_cpus(X86Machine *machine, IsaBus *isa, bool with_pic, GError **error);
+bool x86_create_cpus(X86Machine *machine, IsaBus *isa, unsigned irqchip_parts, GError **error);
 typedef struct X86Timers {
     bool pit, rtc, hpet;
 } X86Timers;

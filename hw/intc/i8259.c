@@ -45,7 +45,7 @@ struct I8259 {
     IsaDevice parent_obj;
     uint32_t iobase, elcr_addr;
     uint8_t elcr_mask;
-    bool master;
+    bool master, start_masked;
     I8259 *slave; /* of the master; borrowed */
     Irq out;
     MemoryRegion *ports, *elcr_port;
@@ -326,7 +326,15 @@ static void i8259_reset(Device *dev)
     pic->elcr = 0;
     pic->level_mode = false;
     initialise(pic);
+    if (pic->start_masked) {
+        pic->imr = 0xff;
+    }
     update_output(pic);
+}
+
+void i8259_start_masked(I8259 *master)
+{
+    master->start_masked = master->slave->start_masked = true;
 }
 
 static void i8259_finalize(Object *obj)

@@ -22,6 +22,11 @@ typedef struct I8259 I8259;
 I8259 *i8259_new(IsaBus *bus, Irq intr, Irq irqs[ISA_IRQS], GError **error);
 /* INTA cycle on the master: the vector. A request that went away meanwhile gives IR7 (spurious). */
 int i8259_ack(I8259 *master);
+/*
+ * Reset leaves all lines masked from now on, as firmware would: for machines without firmware, whose
+ * guests never look at these chips. The chips themselves come up unmasked, at vector 0.
+ */
+void i8259_start_masked(I8259 *master);
 /* The level of the INTR output. */
 bool i8259_intr(const I8259 *master);
 
@@ -30,6 +35,7 @@ bool i8259_intr(const I8259 *master);
  * ports here, only reset and saved state.
  */
 #define TYPE_KERNEL_I8259 "kvm-i8259"
-bool kernel_i8259_new(IsaBus *bus, GError **error);
+Device *kernel_i8259_new(IsaBus *bus, GError **error);
+void kernel_i8259_start_masked(Device *dev);
 
 #endif

@@ -17,6 +17,7 @@
 typedef struct KernelI8259 {
     IsaDevice parent_obj;
     struct kvm_pic_state chips[CHIPS];
+    bool start_masked;
 } KernelI8259;
 
 static const unsigned chip_ids[CHIPS] = { KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE };
@@ -60,6 +61,9 @@ static void kernel_i8259_reset(Device *dev)
 
     pic->chips[0] = (struct kvm_pic_state) { .elcr_mask = I8259_MASTER_ELCR_MASK };
     pic->chips[1] = (struct kvm_pic_state) { .elcr_mask = I8259_SLAVE_ELCR_MASK };
+    for (int i = 0; pic->start_masked && i < CHIPS; i++) {
+        pic->chips[i].imr = 0xff;
+    }
     if (!push(pic, &error)) {
         error_report("kvm-i8259: %s", error->message);
     }
@@ -92,7 +96,12 @@ static const TypeInfo kernel_i8259_type = {
 };
 QOM_TYPE(kernel_i8259_type);
 
-bool kernel_i8259_new(IsaBus *bus, GError **error)
+Device *kernel_i8259_new(IsaBus *bus, GError **error)
 {
     return device_create(TYPE_KERNEL_I8259, (Bus *)bus, error);
+}
+
+void kernel_i8259_start_masked(Device *dev)
+{
+    ((KernelI8259 *)dev)->start_masked = true;
 }
