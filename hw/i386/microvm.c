@@ -138,6 +138,7 @@ static void fill_acpi(Microvm *microvm, AcpiConfig *config)
     config->irq0_override = true;
     config->hw_reduced = true;
     config->pm.s5_type = GED_S5_TYPE;
+    config->pm.s5_type = GED_S5_TYPE;
     config->ged = (AcpiGed){
         .event_addr = GED_EVENT_ADDRESS,
         .regs_addr = GED_REGS_ADDRESS,
