@@ -8,6 +8,7 @@
  */
 #include "hw/acpi/piix4-pm.h"
 #include "hw/core/machine.h"
+#include "hw/dma/i8257.h"
 #include "hw/i386/fw-items.h"
 #include "hw/i386/x86.h"
 #include "hw/isa/piix3.h"
@@ -73,6 +74,10 @@ static bool create_isa_devices(PcMachine *pc, GError **error)
 {
     static const uint16_t lpt_ports[] = { 0x378, 0x278, 0x3bc };
     X86Machine *x86 = &pc->parent_obj;
+
+    if (!i8257_new(pc->isa, error)) {
+        return false;
+    }
 
     for (unsigned i = 0; i < G_N_ELEMENTS(isa_parts); i++) {
         if (type_find(isa_parts[i]) && !device_create(isa_parts[i], (Bus *)pc->isa, error)) {
