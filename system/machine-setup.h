@@ -13,6 +13,8 @@
 const TypeInfo *machine_type_find(const char *name, GError **error);
 bool machine_supports_wakeup(void);
 
+/* -add-fd. Before anything opens files. */
+bool setup_fds(VmOptions *options, GError **error);
 /* The machine object with -machine, -smp, -m, -boot, -name, -uuid, -rtc set. */
 bool setup_machine_object(VmOptions *options, GError **error);
 /* Choose and start the accelerator; resolve -cpu by what it offers. */

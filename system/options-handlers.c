@@ -123,11 +123,17 @@ OptionResult opt_values(VmOptions *options, const Option *option, const char *ar
 
 static bool parameter_known(const Option *option, const char *name, GError **error)
 {
-    if (!option->parameters || g_strv_contains(option->parameters, name)) {
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+    for (unsigned i = 0; option->parameters && option->parameters[i]; i++) {
+        g_ptr_array_add(names, (void *)OPTION_PARAMETER_NAME(option->parameters[i]));
+    }
+    g_ptr_array_add(names, NULL);
+    if (names->len == 1 || g_strv_contains((const char *const *)names->pdata, name)) {
         return true;
     }
     error_setf(error, "Invalid parameter '%s'", name);
-    error_append_nearest(error, name, option->parameters);
+    error_append_nearest(error, name, (const char *const *)names->pdata);
     return false;
 }
 

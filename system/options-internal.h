@@ -25,12 +25,18 @@ struct Option {
     OptionHandler *handle;
     size_t field;         /* in VmOptions, for the generic handlers */
     const char *key;      /* machine property, or implied first key */
-    const char *const *parameters; /* names for query-command-line-options, NULL-terminated */
+    /*
+     * For query-command-line-options and for checks: "T:name", NULL-terminated; T is the type: s string, b
+     * boolean, n number, z size.
+     */
+    const char *const *parameters;
 };
 
 extern const Option option_table[];
 /* NULL if there is none. */
 const Option *option_find(const char *name);
+
+#define OPTION_PARAMETER_NAME(parameter) ((parameter) + 2)
 
 /* Generic handlers (options-handlers.c). */
 OptionHandler opt_flag, opt_string, opt_string_list, opt_values, opt_merge, opt_machine_property,

@@ -45,9 +45,6 @@ bool options_apply(VmOptions *options, const char *name, const char *argument, b
                    GError **error);
 /* -readconfig FILE: sections of an INI-like file become options. */
 bool options_read_config(VmOptions *options, const char *path, GError **error);
-/* query-command-line-options */
-json_object *options_describe(const char *only, GError **error);
-
 /*
  * Key=value text of an option: as keyval_parse, and a part without '=' is a flag ("server", "nowait").
  */

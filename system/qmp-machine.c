@@ -4,6 +4,7 @@
 #include "cpu/x86/cpu-model.h"
 #include "hw/core/machine.h"
 #include "hw/misc/vmgenid.h"
+#include "hw/rtc/mc146818rtc.h"
 #include "qapi/qapi-commands-cpu.h"
 #include "qapi/qapi-commands-machine.h"
 #include "qapi/qapi-commands-misc.h"
@@ -124,6 +125,37 @@ KvmInfo *qmp_query_kvm(GError **error)
     info->enabled = accel_is("kvm");
     info->present = accel_is_built("kvm");
     return info;
+}
+
+/* Accelerators by their QAPI names; the software CPU is called tcg there. */
+static const struct {
+    Accelerator accelerator;
+    const char *name;
+} accelerators[] = {
+    { ACCELERATOR_KVM, "kvm" },
+    { ACCELERATOR_QTEST, "qtest" },
+    { ACCELERATOR_TCG, "emu" },
+};
+
+AcceleratorInfo *qmp_query_accelerators(GError **error)
+{
+    AcceleratorInfo *info = g_new0(AcceleratorInfo, 1);
+
+    info->present = g_array_new(FALSE, FALSE, sizeof(Accelerator));
+    for (unsigned i = 0; i < G_N_ELEMENTS(accelerators); i++) {
+        if (accel_is_built(accelerators[i].name)) {
+            g_array_append_val(info->present, accelerators[i].accelerator);
+        }
+        if (accel_is(accelerators[i].name)) {
+            info->enabled = accelerators[i].accelerator;
+        }
+    }
+    return info;
+}
+
+bool qmp_rtc_reset_reinjection(GError **error)
+{
+    return rtc_reset_reinjection(error);
 }
 
 GuidInfo *qmp_query_vm_generation_id(GError **error)

@@ -67,7 +67,7 @@ static bool create_timers(PcMachine *pc, GError **error)
     return x86_create_timers(x86, pc->isa, &timers, error);
 }
 
-/* ISA devices that every PC has, where this build includes them. */
+/* ISA devices that every PC has. */
 static const char *const isa_parts[] = { "i8042", "port92" };
 
 static bool create_isa_devices(PcMachine *pc, GError **error)
@@ -80,7 +80,7 @@ static bool create_isa_devices(PcMachine *pc, GError **error)
     }
 
     for (unsigned i = 0; i < G_N_ELEMENTS(isa_parts); i++) {
-        if (type_find(isa_parts[i]) && !device_create(isa_parts[i], (Bus *)pc->isa, error)) {
+        if (!device_create(isa_parts[i], (Bus *)pc->isa, error)) {
             return false;
         }
     }

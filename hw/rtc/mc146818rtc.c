@@ -624,6 +624,27 @@ static const Property rtc_properties[] = {
     PROP_END
 };
 
+static bool forget_lost_ticks(Device *dev, void *opaque)
+{
+    if (!object_is_a(dev, TYPE_MC146818RTC)) {
+        return true;
+    }
+    ((Rtc *)dev)->lost_ticks = 0;
+    *(bool *)opaque = true;
+    return false;
+}
+
+bool rtc_reset_reinjection(GError **error)
+{
+    bool found = false;
+
+    device_foreach(forget_lost_ticks, &found);
+    if (!found) {
+        error_setf(error, "this machine has no MC146818 clock");
+    }
+    return found;
+}
+
 static const DeviceHooks rtc_hooks = {
     .realize = rtc_realize,
     .unrealize = rtc_unrealize,
