@@ -106,16 +106,45 @@ int qmp_session_take_fd(GError **error)
 
 /* Writing. */
 
+/*
+ * json-c's plain form with a blank after each ',' and ':' between values, as QMP has always been
+ * written: scripts look for `"return": {}`. json-c's own spaced form differs.
+ */
+static GString *spaced_json(const char *plain, size_t len)
+{
+    GString *out = g_string_sized_new(len + len / 4);
+    bool in_string = false;
+
+    for (size_t i = 0; i < len; i++) {
+        char c = plain[i];
+
+        g_string_append_c(out, c);
+        if (in_string && c == '\\' && i + 1 < len) {
+            g_string_append_c(out, plain[++i]);
+        } else if (c == '"') {
+            in_string = !in_string;
+        } else if (!in_string && (c == ',' || c == ':')) {
+            g_string_append_c(out, ' ');
+        }
+    }
+    return out;
+}
+
 static void send_json(QmpSession *session, json_object *json)
 {
-    int flags = JSON_C_TO_STRING_NOSLASHESCAPE;
+    bool pretty = session->mon.kind == MONITOR_QMP_PRETTY;
+    int flags = JSON_C_TO_STRING_NOSLASHESCAPE |
+                (pretty ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : 0);
+    g_autoptr(GString) spaced = NULL;
     const char *text;
     size_t len;
 
-    if (session->mon.kind == MONITOR_QMP_PRETTY) {
-        flags |= JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED;
-    }
     text = json_object_to_json_string_length(json, flags, &len);
+    if (!pretty) {
+        spaced = spaced_json(text, len);
+        text = spaced->str;
+        len = spaced->len;
+    }
     monitor_write(&session->mon, text, len, "\r\n");
 }
 
