@@ -4,15 +4,31 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "chardev/fd.h"
+#include "chardev/stream.h"
+#include "io/channel-file.h"
 #include "util/error.h"
+#include "util/fd-store.h"
 
 typedef struct FileChardev {
-    FdChardev fd;
+    StreamChardev stream;
     char *path;
     char *input_path;
     bool append;
 } FileChardev;
+
+static int open_path(const char *path, int flags, GError **error)
+{
+    int fd;
+
+    if (fdset_is_path(path)) {
+        return fdset_open(path, flags, error);
+    }
+    fd = open(path, flags | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        error_set_errno(error, errno, "cannot open '%s'", path);
+    }
+    return fd;
+}
 
 static bool file_open(Chardev *chr, GError **error)
 {
@@ -23,33 +39,33 @@ static bool file_open(Chardev *chr, GError **error)
         error_setf(error, "backend 'file' needs path=FILE");
         return false;
     }
-    out_fd = open(file->path, O_WRONLY | O_CREAT | O_CLOEXEC |
-                  (file->append ? O_APPEND : O_TRUNC), 0666);
+    out_fd = open_path(file->path, O_WRONLY | O_CREAT | (file->append ? O_APPEND : O_TRUNC),
+                       error);
     if (out_fd < 0) {
-        error_set_errno(error, errno, "cannot open '%s'", file->path);
         return false;
     }
     if (file->input_path) {
-        in_fd = open(file->input_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        in_fd = open_path(file->input_path, O_RDONLY | O_NONBLOCK, error);
         if (in_fd < 0) {
-            error_set_errno(error, errno, "cannot open '%s'", file->input_path);
             close(out_fd);
             return false;
         }
     }
-    fd_chardev_set_fds(&file->fd, in_fd, out_fd);
+    file->stream.no_input = in_fd < 0;
+    file->stream.wait_fd = out_fd;
+    stream_chardev_set_channel(&file->stream, channel_file_new(in_fd, out_fd));
     chardev_send_event(chr, CHAR_EVENT_OPENED);
     return true;
 }
 
 static void file_init(Object *obj)
 {
-    fd_chardev_init((FdChardev *)obj);
+    stream_chardev_init((StreamChardev *)obj);
 }
 
 static void file_finalize(Object *obj)
 {
-    fd_chardev_close((FdChardev *)obj);
+    stream_chardev_close((StreamChardev *)obj);
 }
 
 static const Property file_properties[] = {
@@ -63,7 +79,7 @@ static const ChardevOps file_ops = {
     .backend = "file",
     .flags = CHARDEV_CAN_BLOCK | CHARDEV_PATIENT,
     .open = file_open,
-    FD_CHARDEV_OPS,
+    STREAM_CHARDEV_OPS,
 };
 
 static const TypeInfo file_type = {

@@ -8,11 +8,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "chardev/fd.h"
+#include "chardev/stream.h"
+#include "io/channel-file.h"
 #include "util/error.h"
 
 typedef struct PipeChardev {
-    FdChardev fd;
+    StreamChardev stream;
     char *path;
 } PipeChardev;
 
@@ -44,19 +45,19 @@ static bool pipe_open(Chardev *chr, GError **error)
             return false;
         }
     }
-    fd_chardev_set_fds(&pipe->fd, in_fd, out_fd);
+    stream_chardev_set_channel(&pipe->stream, channel_file_new(in_fd, out_fd));
     chardev_send_event(chr, CHAR_EVENT_OPENED);
     return true;
 }
 
 static void pipe_init(Object *obj)
 {
-    fd_chardev_init((FdChardev *)obj);
+    stream_chardev_init((StreamChardev *)obj);
 }
 
 static void pipe_finalize(Object *obj)
 {
-    fd_chardev_close((FdChardev *)obj);
+    stream_chardev_close((StreamChardev *)obj);
 }
 
 static const Property pipe_properties[] = {
@@ -69,7 +70,7 @@ static const ChardevOps pipe_ops = {
     .backend = "pipe",
     .flags = CHARDEV_CAN_BLOCK,
     .open = pipe_open,
-    FD_CHARDEV_OPS,
+    STREAM_CHARDEV_OPS,
 };
 
 static const TypeInfo pipe_type = {

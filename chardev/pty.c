@@ -14,13 +14,14 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "chardev/fd.h"
+#include "chardev/stream.h"
+#include "io/channel-file.h"
 #include "util/error.h"
 #include "util/timer.h"
 
 typedef struct PtyChardev {
-    FdChardev fd;
-    int master;     /* fd.in_fd while somebody is there; owned by this field */
+    StreamChardev stream;
+    int master;     /* the channel's, which stays while nobody is there; or -1 */
     char name[64];
     int notify_fd;  /* inotify, or -1 */
     bool watching;
@@ -41,13 +42,13 @@ static void on_notify(void *opaque)
 
     while (read(pty->notify_fd, events, sizeof(events)) > 0) {
     }
-    pty->fd.parent.ops->update(&pty->fd.parent);
+    pty->stream.parent.ops->update(&pty->stream.parent);
 }
 
 static void watch_arrival(PtyChardev *pty, bool on)
 {
     if (pty->notify_fd >= 0 && pty->watching != on) {
-        loop_set_fd(pty->fd.parent.loop, pty->notify_fd, on ? on_notify : NULL, NULL, pty);
+        loop_set_fd(pty->stream.parent.loop, pty->notify_fd, on ? on_notify : NULL, NULL, pty);
         pty->watching = on;
     }
     if (pty->timer && on) {
@@ -65,21 +66,24 @@ static void pty_update(Chardev *chr)
             return;
         }
         watch_arrival(pty, false);
-        fd_chardev_set_fds(&pty->fd, pty->master, pty->master);
         chardev_send_event(chr, CHAR_EVENT_OPENED);
     }
-    fd_chardev_update(chr);
+    stream_chardev_update(chr);
 }
 
-static void pty_hangup(FdChardev *fd)
+/* The channel stays for the next one who comes. */
+static void pty_hangup(StreamChardev *stream)
 {
-    fd_chardev_close(fd); /* borrowed: the master stays open */
-    chardev_send_event(&fd->parent, CHAR_EVENT_CLOSED);
+    stream_chardev_detach_loop(&stream->parent);
+    g_mutex_lock(&stream->parent.lock);
+    stream->hung_up = false;
+    g_mutex_unlock(&stream->parent.lock);
+    chardev_send_event(&stream->parent, CHAR_EVENT_CLOSED);
 }
 
 static void pty_detach_loop(Chardev *chr)
 {
-    fd_chardev_detach_loop(chr);
+    stream_chardev_detach_loop(chr);
     watch_arrival((PtyChardev *)chr, false);
 }
 
@@ -111,6 +115,9 @@ static bool pty_open(Chardev *chr, GError **error)
     PtyChardev *pty = (PtyChardev *)chr;
 
     pty->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (pty->master >= 0) {
+        stream_chardev_set_channel(&pty->stream, channel_file_new(pty->master, pty->master));
+    }
     if (pty->master < 0 || grantpt(pty->master) < 0 || unlockpt(pty->master) < 0 ||
         ptsname_r(pty->master, pty->name, sizeof(pty->name)) != 0) {
         error_set_errno(error, errno, "cannot make a pseudo-terminal");
@@ -143,9 +150,8 @@ static void pty_init(Object *obj)
 {
     PtyChardev *pty = (PtyChardev *)obj;
 
-    fd_chardev_init(&pty->fd);
-    pty->fd.borrowed = true;
-    pty->fd.hangup = pty_hangup;
+    stream_chardev_init(&pty->stream);
+    pty->stream.hangup = pty_hangup;
     pty->master = pty->notify_fd = -1;
 }
 
@@ -153,21 +159,19 @@ static void pty_finalize(Object *obj)
 {
     PtyChardev *pty = (PtyChardev *)obj;
 
-    pty_detach_loop(&pty->fd.parent);
+    pty_detach_loop(&pty->stream.parent);
     timer_free(pty->timer);
     if (pty->notify_fd >= 0) {
         close(pty->notify_fd);
     }
-    if (pty->master >= 0) {
-        close(pty->master);
-    }
+    stream_chardev_close(&pty->stream);
 }
 
 static const ChardevOps pty_ops = {
     .backend = "pty",
     .flags = CHARDEV_CAN_BLOCK,
     .open = pty_open,
-    .write = fd_chardev_write,
+    .write = stream_chardev_write,
     .update = pty_update,
     .detach_loop = pty_detach_loop,
     .filename = pty_filename,

@@ -10,12 +10,14 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "chardev/fd.h"
+#include "chardev/stream.h"
+#include "io/channel-file.h"
 #include "util/error.h"
 
 typedef struct SerialChardev {
-    FdChardev fd;
+    StreamChardev stream;
     char *path;
+    int port_fd; /* the channel's, or -1 */
 } SerialChardev;
 
 static const struct {
@@ -77,7 +79,7 @@ static int set_modem_lines(int fd, int wanted)
 
 static int serial_ioctl(Chardev *chr, CharIoctl cmd, void *arg)
 {
-    int fd = ((FdChardev *)chr)->in_fd;
+    int fd = ((SerialChardev *)chr)->port_fd;
 
     if (fd < 0) {
         return -ENOTSUP;
@@ -118,30 +120,33 @@ static bool serial_open(Chardev *chr, GError **error)
         return false;
     }
     set_params(fd, &initial);
-    fd_chardev_set_fds(&serial->fd, fd, fd);
+    serial->port_fd = fd;
+    stream_chardev_set_channel(&serial->stream, channel_file_new(fd, fd));
     chardev_send_event(chr, CHAR_EVENT_OPENED);
     return true;
 }
 
 /* The port is gone (unplugged adapter). */
-static void serial_hangup(FdChardev *fd)
+static void serial_hangup(StreamChardev *stream)
 {
-    warn_report("chardev '%s': the serial port is gone", chardev_id(&fd->parent));
-    fd_chardev_close(fd);
-    chardev_send_event(&fd->parent, CHAR_EVENT_CLOSED);
+    warn_report("chardev '%s': the serial port is gone", chardev_id(&stream->parent));
+    ((SerialChardev *)stream)->port_fd = -1;
+    stream_chardev_close(stream);
+    chardev_send_event(&stream->parent, CHAR_EVENT_CLOSED);
 }
 
 static void serial_init(Object *obj)
 {
-    FdChardev *fd = (FdChardev *)obj;
+    SerialChardev *serial = (SerialChardev *)obj;
 
-    fd_chardev_init(fd);
-    fd->hangup = serial_hangup;
+    stream_chardev_init(&serial->stream);
+    serial->stream.hangup = serial_hangup;
+    serial->port_fd = -1;
 }
 
 static void serial_finalize(Object *obj)
 {
-    fd_chardev_close((FdChardev *)obj);
+    stream_chardev_close((StreamChardev *)obj);
 }
 
 static const Property serial_properties[] = {
@@ -155,7 +160,7 @@ static const ChardevOps serial_ops = {
     .flags = CHARDEV_CAN_BLOCK,
     .open = serial_open,
     .ioctl = serial_ioctl,
-    FD_CHARDEV_OPS,
+    STREAM_CHARDEV_OPS,
 };
 
 static const TypeInfo serial_type = {

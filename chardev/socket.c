@@ -9,28 +9,20 @@
  * does not read is disconnected once CHARDEV_MAX_PENDING bytes wait for it.
  */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "chardev/fd.h"
-#include "chardev/sockaddr.h"
+#include "chardev/stream.h"
 #include "chardev/telnet.h"
+#include "io/channel-socket.h"
+#include "io/net-listener.h"
+#include "io/socket.h"
 #include "util/error.h"
 #include "util/parse.h"
-#include "util/thread.h"
 #include "util/timer.h"
 
-#define MAX_FDS 16
-
-typedef struct ConnectTask ConnectTask;
-
 typedef struct SocketChardev {
-    FdChardev fd;
+    StreamChardev stream;
     /* options */
     char *host, *port, *path, *fd_text;
     uint16_t to;
@@ -38,41 +30,59 @@ typedef struct SocketChardev {
     bool is_abstract, tight, is_server, telnet, tn3270, nodelay;
     uint32_t reconnect;
     /* state */
-    int listen_fd;
-    int watched_listen;
-    dev_t unix_dev; /* which socket file is ours, to remove it and no other */
-    ino_t unix_ino;
+    SocketAddress *addr;
+    NetListener *listener;
+    bool listening;         /* the listener is watched */
     char *own_name, *peer_name;
     TelnetFilter filter;
-    uint8_t telnet_half; /* under lock: an IAC whose double is due */
-    int fds[MAX_FDS];
-    int n_fds;
+    bool telnet_half;       /* under lock: an IAC whose double is due */
     Timer *reconnect_timer; /* on the main loop */
-    ConnectTask *task;
+    SocketConnect *attempt; /* on the main loop */
 } SocketChardev;
 
-/*
- * A connection attempt on its own thread. Belongs to the main loop, which may outlive the
- * chardev.
- */
-struct ConnectTask {
-    SocketChardev *sock; /* NULL: nobody waits any more */
-    CharSockAddr addr;
-    char *host, *port, *path;
-    int fd;
-    GError *error;
-};
-
-static CharSockAddr address_of(const SocketChardev *sock)
+/* The options as an address of the schema. */
+static SocketAddress *make_address(const SocketChardev *sock)
 {
-    return (CharSockAddr){
-        .path = sock->path, .is_abstract = sock->is_abstract, .tight = sock->tight,
-        .host = sock->host, .port = sock->port, .to = sock->to, .ipv4 = sock->ipv4,
-        .ipv6 = sock->ipv6,
-    };
+    SocketAddress *addr = g_new0(SocketAddress, 1);
+
+    if (sock->path) {
+        UnixSocketAddress *un = &addr->u.q_unix;
+
+        addr->type = SOCKET_ADDRESS_TYPE_UNIX;
+        un->path = g_strdup(sock->path);
+        un->has_abstract = un->has_tight = true;
+        un->abstract = sock->is_abstract;
+        un->tight = sock->tight;
+    } else if (sock->fd_text) {
+        addr->type = SOCKET_ADDRESS_TYPE_FD;
+        addr->u.fd.str = g_strdup(sock->fd_text);
+    } else {
+        InetSocketAddress *inet = &addr->u.inet;
+        const char *host = sock->host ? sock->host : "";
+
+        addr->type = SOCKET_ADDRESS_TYPE_INET;
+        inet->host = g_strdup(*host || sock->is_server ? host : "localhost");
+        inet->port = g_strdup(sock->port);
+        inet->has_to = sock->to;
+        inet->to = sock->to;
+        inet->has_ipv4 = sock->ipv4 != PROP_AUTO;
+        inet->ipv4 = sock->ipv4 == PROP_ON;
+        inet->has_ipv6 = sock->ipv6 != PROP_AUTO;
+        inet->ipv6 = sock->ipv6 == PROP_ON;
+    }
+    return addr;
 }
 
 /* Description. */
+
+/* NULL for UNIX sockets, which have no name worth showing. Takes addr. */
+static char *name_of(SocketAddress *addr)
+{
+    char *name = addr && addr->type == SOCKET_ADDRESS_TYPE_INET ? socket_address_text(addr) : NULL;
+
+    SocketAddress_free(addr);
+    return name;
+}
 
 static const char *protocol_name(const SocketChardev *sock)
 {
@@ -84,19 +94,21 @@ static char *socket_filename(Chardev *chr)
     SocketChardev *sock = (SocketChardev *)chr;
     const char *prefix = chr->be_open ? "" : "disconnected:";
     const char *suffix = sock->is_server ? ",server=on" : "";
+    g_autofree char *listening = NULL;
 
     if (sock->path) {
         return g_strdup_printf("%sunix:%s%s", prefix, sock->path, suffix);
-    }
-    if (!sock->host && !sock->port) {
-        return g_strdup_printf("%sfd:%s%s", prefix, sock->fd_text, suffix);
     }
     if (chr->be_open && sock->own_name && sock->peer_name) {
         return g_strdup_printf("%s:%s%s <-> %s", protocol_name(sock), sock->own_name, suffix,
                                sock->peer_name);
     }
-    if (sock->is_server && sock->own_name) {
-        return g_strdup_printf("%s%s:%s%s", prefix, protocol_name(sock), sock->own_name, suffix);
+    listening = sock->listener ? name_of(net_listener_address(sock->listener, NULL)) : NULL;
+    if (listening) {
+        return g_strdup_printf("%s%s:%s%s", prefix, protocol_name(sock), listening, suffix);
+    }
+    if (sock->fd_text) {
+        return g_strdup_printf("%sfd:%s%s", prefix, sock->fd_text, suffix);
     }
     return g_strdup_printf("%s%s:%s:%s%s", prefix, protocol_name(sock),
                            sock->host ? sock->host : "", sock->port ? sock->port : "", suffix);
@@ -104,103 +116,26 @@ static char *socket_filename(Chardev *chr)
 
 /* Data. */
 
-static void drop_fds(SocketChardev *sock)
+static void socket_input(StreamChardev *stream, uint8_t *buf, size_t len)
 {
-    for (int i = 0; i < sock->n_fds; i++) {
-        close(sock->fds[i]);
-    }
-    sock->n_fds = 0;
-}
-
-static void keep_fds(SocketChardev *sock, struct msghdr *msg)
-{
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-        int count, *received = (int *)CMSG_DATA(c);
-
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
-            continue;
-        }
-        count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (int i = 0; i < count; i++) {
-            if (sock->n_fds < MAX_FDS) {
-                sock->fds[sock->n_fds++] = received[i];
-            } else {
-                close(received[i]);
-            }
-        }
-    }
-}
-
-static ssize_t socket_read(FdChardev *fd, uint8_t *buf, size_t len)
-{
-    SocketChardev *sock = (SocketChardev *)fd;
-    struct iovec iov = { .iov_base = buf, .iov_len = len };
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int) * MAX_FDS)];
-    } control;
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-                          .msg_controllen = sizeof(control) };
-    ssize_t n = recvmsg(fd->in_fd, &msg, MSG_CMSG_CLOEXEC);
-
-    if (n < 0) {
-        return -errno;
-    }
-    if (msg.msg_controllen) {
-        drop_fds(sock);
-        keep_fds(sock, &msg);
-    }
-    return n;
-}
-
-static int socket_get_fds(Chardev *chr, int *fds, int max)
-{
-    SocketChardev *sock = (SocketChardev *)chr;
-    int count = MIN(max, sock->n_fds);
-
-    memcpy(fds, sock->fds, count * sizeof(int));
-    for (int i = count; i < sock->n_fds; i++) {
-        close(sock->fds[i]);
-    }
-    sock->n_fds = 0;
-    return count;
-}
-
-static void socket_input(FdChardev *fd, uint8_t *buf, size_t len)
-{
-    SocketChardev *sock = (SocketChardev *)fd;
+    SocketChardev *sock = (SocketChardev *)stream;
     unsigned breaks = 0;
 
     if (sock->telnet || sock->tn3270) {
         len = telnet_filter(&sock->filter, buf, len, &breaks);
     }
     if (len) {
-        chardev_deliver(&fd->parent, buf, len);
+        chardev_deliver(&stream->parent, buf, len);
     }
-    while (breaks-- && fd->in_fd >= 0) {
-        chardev_send_event(&fd->parent, CHAR_EVENT_BREAK);
+    while (breaks-- && stream->channel) {
+        chardev_send_event(&stream->parent, CHAR_EVENT_BREAK);
     }
-}
-
-static int send_bytes(FdChardev *fd, const uint8_t *buf, int len)
-{
-    ssize_t n = send(fd->out_fd, buf, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-    if (n >= 0) {
-        return n;
-    }
-    if (errno == EAGAIN || errno == EINTR) {
-        return 0;
-    }
-    n = -errno;
-    fd->hung_up = true;
-    chardev_schedule_update(&fd->parent);
-    return n;
 }
 
 static int telnet_write(SocketChardev *sock, const uint8_t *buf, int len)
 {
     static const uint8_t iac = TELNET_IAC;
+    Chardev *chr = &sock->stream.parent;
     int done = 0;
 
     while (done < len || sock->telnet_half) {
@@ -208,16 +143,16 @@ static int telnet_write(SocketChardev *sock, const uint8_t *buf, int len)
         int part, n;
 
         if (sock->telnet_half) {
-            n = send_bytes(&sock->fd, &iac, 1);
+            n = stream_chardev_write(chr, &iac, 1);
             if (n <= 0) {
                 return done ? done : n;
             }
-            sock->telnet_half = 0;
+            sock->telnet_half = false;
             continue;
         }
         stop = memchr(buf + done, TELNET_IAC, len - done);
         part = stop ? stop - (buf + done) + 1 : len - done;
-        n = send_bytes(&sock->fd, buf + done, part);
+        n = stream_chardev_write(chr, buf + done, part);
         if (n <= 0) {
             return done ? done : n;
         }
@@ -234,186 +169,139 @@ static int socket_write(Chardev *chr, const uint8_t *buf, int len)
 {
     SocketChardev *sock = (SocketChardev *)chr;
 
-    if (sock->fd.out_fd < 0) {
-        return len;
-    }
     return sock->telnet || sock->tn3270 ? telnet_write(sock, buf, len)
-                                        : send_bytes(&sock->fd, buf, len);
+                                        : stream_chardev_write(chr, buf, len);
 }
 
 /* Connections. */
 
-/* A peer is there. On chr's loop. */
-static void socket_connected(SocketChardev *sock, int fd)
+/* A peer is there. On chr's loop. Takes the channel. */
+static void socket_connected(SocketChardev *sock, Channel *channel)
 {
-    Chardev *chr = &sock->fd.parent;
-    int on = 1;
-
-    if (sock->nodelay && !sock->path) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    }
+    channel_socket_set_nodelay(channel, sock->nodelay);
     g_free(sock->peer_name);
-    sock->peer_name = char_sockaddr_peer_name(fd);
-    if (!sock->is_server || !sock->own_name) {
-        g_free(sock->own_name);
-        sock->own_name = char_sockaddr_local_name(fd);
-    }
+    g_free(sock->own_name);
+    sock->peer_name = name_of(channel_socket_remote_address(channel, NULL));
+    sock->own_name = name_of(channel_socket_local_address(channel, NULL));
     sock->filter = (TelnetFilter){ 0 };
-    sock->telnet_half = 0;
-    fd_chardev_set_fds(&sock->fd, fd, fd);
+    sock->telnet_half = false;
+    stream_chardev_set_channel(&sock->stream, channel);
     if (sock->telnet || sock->tn3270) {
         size_t len;
         const uint8_t *offer = telnet_offer(sock->tn3270, &len);
 
         /* The buffer of a new connection has room. */
-        send(fd, offer, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        channel_write(channel, offer, len);
     }
-    chardev_send_event(chr, CHAR_EVENT_OPENED);
+    chardev_send_event(&sock->stream.parent, CHAR_EVENT_OPENED);
 }
 
-static void on_acceptable(void *opaque)
+static void on_client(NetListener *listener, Channel *channel, void *opaque)
 {
     SocketChardev *sock = opaque;
-    int fd = accept4(sock->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    if (fd >= 0) {
-        socket_connected(sock, fd);
-        sock->fd.parent.ops->update(&sock->fd.parent);
+    if (sock->stream.channel) {
+        channel_unref(channel); /* two came at once, on two addresses */
+        return;
+    }
+    socket_connected(sock, channel);
+    /* The next one waits. Not now: the listener is in the middle of its own callback. */
+    chardev_schedule_update(&sock->stream.parent);
+}
+
+static void listen_for_clients(SocketChardev *sock, bool on)
+{
+    if (sock->listener && sock->listening != on) {
+        net_listener_watch(sock->listener, sock->stream.parent.loop, on ? on_client : NULL, sock);
+        sock->listening = on;
     }
 }
 
 static void socket_detach_loop(Chardev *chr)
 {
-    SocketChardev *sock = (SocketChardev *)chr;
-
-    fd_chardev_detach_loop(chr);
-    if (sock->watched_listen >= 0) {
-        loop_set_fd(chr->loop, sock->watched_listen, NULL, NULL, NULL);
-        sock->watched_listen = -1;
-    }
+    stream_chardev_detach_loop(chr);
+    listen_for_clients((SocketChardev *)chr, false);
 }
 
 static void socket_update(Chardev *chr)
 {
     SocketChardev *sock = (SocketChardev *)chr;
-    int want;
 
-    fd_chardev_update(chr);
-    want = sock->fd.in_fd < 0 ? sock->listen_fd : -1;
-    if (want == sock->watched_listen) {
-        return;
-    }
-    if (sock->watched_listen >= 0) {
-        loop_set_fd(chr->loop, sock->watched_listen, NULL, NULL, NULL);
-    }
-    if (want >= 0) {
-        loop_set_fd(chr->loop, want, on_acceptable, NULL, sock);
-    }
-    sock->watched_listen = want;
+    stream_chardev_update(chr);
+    listen_for_clients(sock, !sock->stream.channel);
 }
 
-static void socket_hangup(FdChardev *fd)
+static void try_later(SocketChardev *sock)
 {
-    SocketChardev *sock = (SocketChardev *)fd;
+    timer_mod(sock->reconnect_timer,
+              vm_clock_ns(VM_CLOCK_REALTIME) + sock->reconnect * NS_PER_SEC);
+}
 
-    fd_chardev_close(fd);
-    drop_fds(sock);
-    chardev_send_event(&fd->parent, CHAR_EVENT_CLOSED);
-    if (!sock->is_server && sock->reconnect) {
-        timer_mod(sock->reconnect_timer,
-                  vm_clock_ns(VM_CLOCK_REALTIME) + sock->reconnect * NS_PER_SEC);
+static void socket_hangup(StreamChardev *stream)
+{
+    SocketChardev *sock = (SocketChardev *)stream;
+
+    stream_chardev_close(stream);
+    chardev_send_event(&stream->parent, CHAR_EVENT_CLOSED);
+    if (sock->reconnect_timer) {
+        try_later(sock);
     }
 }
 
 static void socket_disconnect(Chardev *chr)
 {
-    FdChardev *fd = (FdChardev *)chr;
+    StreamChardev *stream = (StreamChardev *)chr;
 
     g_mutex_lock(&chr->lock);
-    fd->hung_up = fd->out_fd >= 0;
+    stream->hung_up = stream->channel != NULL;
     g_mutex_unlock(&chr->lock);
     chardev_schedule_update(chr);
 }
 
-/* Connecting again and again, on a thread. */
+/* Connecting again and again, in the background. */
 
-static void task_free(ConnectTask *task)
-{
-    g_clear_error(&task->error);
-    g_free(task->host);
-    g_free(task->port);
-    g_free(task->path);
-    g_free(task);
-}
+typedef struct Adoption {
+    SocketChardev *sock;
+    Channel *channel;
+} Adoption;
 
 /* On chr's loop. */
-static void adopt_connection(void *opaque)
+static void adopt(void *opaque)
 {
-    ConnectTask *task = opaque;
+    Adoption *adoption = opaque;
 
-    socket_connected(task->sock, task->fd);
-    task_free(task);
+    socket_connected(adoption->sock, adoption->channel);
+    g_free(adoption);
 }
 
-static void connect_done(void *opaque)
-{
-    ConnectTask *task = opaque;
-    SocketChardev *sock = task->sock;
-
-    if (!sock) {
-        if (task->fd >= 0) {
-            close(task->fd);
-        }
-        task_free(task);
-        return;
-    }
-    sock->task = NULL;
-    if (task->fd >= 0) {
-        if (sock->fd.parent.loop == loop_main()) {
-            adopt_connection(task);
-        } else {
-            loop_post(sock->fd.parent.loop, adopt_connection, task);
-        }
-        return;
-    }
-    task_free(task);
-    timer_mod(sock->reconnect_timer,
-              vm_clock_ns(VM_CLOCK_REALTIME) + sock->reconnect * NS_PER_SEC);
-}
-
-static void *connect_thread(void *opaque)
-{
-    ConnectTask *task = opaque;
-
-    task->fd = char_sockaddr_connect(&task->addr, &task->error);
-    loop_post(loop_main(), connect_done, task);
-    return NULL;
-}
-
-static void start_connecting(void *opaque)
+/* On the main loop. The chardev cannot go before its loop did what was posted to it. */
+static void attempt_done(Channel *channel, GError *reason, void *opaque)
 {
     SocketChardev *sock = opaque;
-    g_autoptr(GError) error = NULL;
-    ConnectTask *task;
-    pthread_t thread;
+    Adoption *adoption;
 
-    if (sock->task) {
+    sock->attempt = NULL;
+    if (!channel) {
+        g_error_free(reason);
+        try_later(sock);
         return;
     }
-    task = g_new0(ConnectTask, 1);
-    task->sock = sock;
-    task->addr = address_of(sock);
-    task->addr.host = task->host = g_strdup(sock->host);
-    task->addr.port = task->port = g_strdup(sock->port);
-    task->addr.path = task->path = g_strdup(sock->path);
-    task->fd = -1;
-    if (!thread_create(&thread, "chr-connect", connect_thread, task, &error)) {
-        warn_report("chardev '%s': %s", chardev_id(&sock->fd.parent), error->message);
-        task_free(task);
-        return;
+    adoption = g_new(Adoption, 1);
+    *adoption = (Adoption){ .sock = sock, .channel = channel };
+    if (sock->stream.parent.loop == loop_main()) {
+        adopt(adoption);
+    } else {
+        loop_post(sock->stream.parent.loop, adopt, adoption);
     }
-    pthread_detach(thread);
-    sock->task = task;
+}
+
+static void start_attempt(void *opaque)
+{
+    SocketChardev *sock = opaque;
+
+    if (!sock->attempt) {
+        sock->attempt = socket_connect_start(sock->addr, loop_main(), attempt_done, sock);
+    }
 }
 
 /* Opening. */
@@ -423,7 +311,7 @@ static bool check_options(SocketChardev *sock, GError **error)
     int ways = (sock->path != NULL) + (sock->fd_text != NULL) + (sock->host || sock->port);
 
     if (ways != 1) {
-        error_setf(error, "backend 'socket' needs one of path=PATH, host=HOST,port=PORT or fd=N");
+        error_setf(error, "backend 'socket' needs one of path=PATH, host=HOST,port=PORT or fd=FD");
         return false;
     }
     if (!sock->path && !sock->fd_text && (!sock->port || !*sock->port)) {
@@ -443,94 +331,75 @@ static bool check_options(SocketChardev *sock, GError **error)
         return false;
     }
     if (sock->fd_text && sock->reconnect) {
-        error_setf(error, "option 'reconnect' cannot work with fd=N");
+        error_setf(error, "option 'reconnect' cannot work with fd=FD");
         return false;
     }
     return true;
 }
 
-static int take_fd(SocketChardev *sock, GError **error)
+static bool wait_for_client(SocketChardev *sock, GError **error)
 {
-    int listening = 0;
-    socklen_t len = sizeof(listening);
-    uint64_t fd;
-
-    if (!parse_uint64(sock->fd_text, &fd, error) || fd > INT32_MAX) {
-        g_prefix_error(error, "option 'fd': ");
-        return -1;
-    }
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0) {
-        error_set_errno(error, errno, "option 'fd': descriptor %" PRIu64, fd);
-        return -1;
-    }
-    if (!!listening != sock->is_server) {
-        error_setf(error, "option 'fd': descriptor %" PRIu64 " is %s", fd,
-                   listening ? "a listening socket, and server=on is missing"
-                             : "not a listening socket, as server=on needs");
-        return -1;
-    }
-    return fd;
-}
-
-static void wait_for_peer(SocketChardev *sock)
-{
-    g_autofree char *name = socket_filename(&sock->fd.parent);
-    int fd = -1;
+    g_autofree char *name = socket_filename(&sock->stream.parent);
+    Channel *channel;
 
     info_report("waiting for a connection on %s", name);
-    while (fd < 0) {
-        struct pollfd pfd = { .fd = sock->listen_fd, .events = POLLIN };
-
-        if (poll(&pfd, 1, -1) > 0) {
-            fd = accept4(sock->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        }
+    channel = net_listener_wait(sock->listener, error);
+    if (!channel) {
+        return false;
     }
-    socket_connected(sock, fd);
+    socket_connected(sock, channel);
+    return true;
 }
 
 static bool open_server(SocketChardev *sock, GError **error)
 {
-    CharSockAddr addr = address_of(sock);
-    struct stat st;
-
-    sock->listen_fd = sock->fd_text ? take_fd(sock, error) : char_sockaddr_listen(&addr, error);
-    if (sock->listen_fd < 0) {
+    sock->listener = net_listener_new();
+    if (!net_listener_open(sock->listener, sock->addr, 1, error)) {
         return false;
     }
-    sock->own_name = char_sockaddr_local_name(sock->listen_fd);
-    if (sock->path && !sock->is_abstract && stat(sock->path, &st) == 0) {
-        sock->unix_dev = st.st_dev;
-        sock->unix_ino = st.st_ino;
+    chardev_schedule_update(&sock->stream.parent);
+    return sock->wait == PROP_OFF || wait_for_client(sock, error);
+}
+
+static bool open_client(SocketChardev *sock, GError **error)
+{
+    Channel *channel;
+
+    if (sock->reconnect) {
+        sock->reconnect_timer = timer_new(loop_main(), VM_CLOCK_REALTIME, start_attempt, sock);
+        start_attempt(sock);
+        return true;
     }
-    if (sock->wait != PROP_OFF) {
-        wait_for_peer(sock);
+    channel = socket_connect(sock->addr, error);
+    if (!channel) {
+        return false;
     }
-    chardev_schedule_update(&sock->fd.parent);
+    socket_connected(sock, channel);
     return true;
+}
+
+/* A number that we were given is ours: the channel's copy is to be the only one. */
+static void close_given_fd(const SocketChardev *sock)
+{
+    uint64_t fd;
+
+    if (sock->fd_text && parse_uint64(sock->fd_text, &fd, NULL) && fd <= INT32_MAX) {
+        close(fd);
+    }
 }
 
 static bool socket_open(Chardev *chr, GError **error)
 {
     SocketChardev *sock = (SocketChardev *)chr;
-    CharSockAddr addr = address_of(sock);
-    int fd;
 
     if (!check_options(sock, error)) {
         return false;
     }
-    if (sock->is_server) {
-        return open_server(sock, error);
-    }
-    if (sock->reconnect) {
-        sock->reconnect_timer = timer_new(loop_main(), VM_CLOCK_REALTIME, start_connecting, sock);
-        start_connecting(sock);
-        return true;
-    }
-    fd = sock->fd_text ? take_fd(sock, error) : char_sockaddr_connect(&addr, error);
-    if (fd < 0) {
+    sock->addr = make_address(sock);
+    if (!(sock->is_server ? open_server : open_client)(sock, error)) {
         return false;
     }
-    socket_connected(sock, fd);
+    close_given_fd(sock);
     return true;
 }
 
@@ -538,32 +407,23 @@ static void socket_init(Object *obj)
 {
     SocketChardev *sock = (SocketChardev *)obj;
 
-    fd_chardev_init(&sock->fd);
-    sock->fd.read = socket_read;
-    sock->fd.input = socket_input;
-    sock->fd.hangup = socket_hangup;
-    sock->listen_fd = sock->watched_listen = -1;
+    stream_chardev_init(&sock->stream);
+    sock->stream.input = socket_input;
+    sock->stream.hangup = socket_hangup;
 }
 
 static void socket_finalize(Object *obj)
 {
     SocketChardev *sock = (SocketChardev *)obj;
-    struct stat st;
 
-    socket_detach_loop(&sock->fd.parent);
-    fd_chardev_close(&sock->fd);
-    drop_fds(sock);
+    if (sock->attempt) {
+        socket_connect_cancel(sock->attempt);
+    }
     timer_free(sock->reconnect_timer);
-    if (sock->task) {
-        sock->task->sock = NULL;
-    }
-    if (sock->listen_fd >= 0) {
-        close(sock->listen_fd);
-    }
-    if (sock->unix_ino && stat(sock->path, &st) == 0 && st.st_ino == sock->unix_ino &&
-        st.st_dev == sock->unix_dev) {
-        unlink(sock->path);
-    }
+    socket_detach_loop(&sock->stream.parent);
+    stream_chardev_close(&sock->stream);
+    net_listener_free(sock->listener);
+    SocketAddress_free(sock->addr);
     g_free(sock->own_name);
     g_free(sock->peer_name);
 }
@@ -577,7 +437,7 @@ static const Property socket_properties[] = {
     PROP_UINT16("to", SocketChardev, to, 0, "server: try ports up to this one"),
     PROP_ON_OFF_AUTO("ipv4", SocketChardev, ipv4, PROP_AUTO, "use IPv4"),
     PROP_ON_OFF_AUTO("ipv6", SocketChardev, ipv6, PROP_AUTO, "use IPv6"),
-    PROP_STRING("fd", SocketChardev, fd_text, NULL, "number of an open socket"),
+    PROP_STRING("fd", SocketChardev, fd_text, NULL, "open socket: a number, or a name from getfd"),
     PROP_BOOL("server", SocketChardev, is_server, false, "listen instead of connecting"),
     PROP_ON_OFF_AUTO("wait", SocketChardev, wait, PROP_AUTO,
                      "server: start only when a client is there (default on)"),
@@ -597,7 +457,7 @@ static const ChardevOps socket_ops = {
     .update = socket_update,
     .detach_loop = socket_detach_loop,
     .disconnect = socket_disconnect,
-    .get_fds = socket_get_fds,
+    .get_fds = stream_chardev_get_fds,
     .filename = socket_filename,
 };
 

@@ -11,11 +11,12 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "chardev/fd.h"
+#include "chardev/stream.h"
+#include "io/channel-file.h"
 #include "util/error.h"
 
 typedef struct StdioChardev {
-    FdChardev fd;
+    StreamChardev stream;
     bool signals; /* Ctrl-C and the like are for us, not for the guest */
     bool echo;
     bool is_open; /* this is the one that has the terminal */
@@ -120,7 +121,7 @@ static void stdio_set_echo(Chardev *chr, bool echo)
 static bool stdio_open(Chardev *chr, GError **error)
 {
     StdioChardev *std = (StdioChardev *)chr;
-    int in_flags, out_flags;
+    int in_flags, out_flags, in_fd, out_fd;
 
     if (terminal.in_use) {
         error_setf(error, "standard input and output are used by another chardev already");
@@ -132,6 +133,13 @@ static bool stdio_open(Chardev *chr, GError **error)
         error_set_errno(error, errno, "standard output is closed");
         return false;
     }
+    /* Copies: closing the channel must not close the program's own descriptors. */
+    in_fd = in_flags < 0 ? -1 : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (out_fd < 0) {
+        error_set_errno(error, errno, "cannot use standard output");
+        return false;
+    }
     terminal.in_flags = in_flags < 0 ? 0 : in_flags;
     terminal.out_flags = out_flags;
     terminal.is_tty = tcgetattr(STDIN_FILENO, &terminal.original) == 0;
@@ -139,15 +147,16 @@ static bool stdio_open(Chardev *chr, GError **error)
     terminal.in_use = true;
     std->is_open = true;
     apply_mode(std);
-    fd_chardev_set_fds(&std->fd, in_flags < 0 ? -1 : STDIN_FILENO, STDOUT_FILENO);
+    std->stream.no_input = in_fd < 0;
+    std->stream.wait_fd = out_fd;
+    stream_chardev_set_channel(&std->stream, channel_file_new(in_fd, out_fd));
     chardev_send_event(chr, CHAR_EVENT_OPENED);
     return true;
 }
 
 static void stdio_init(Object *obj)
 {
-    fd_chardev_init((FdChardev *)obj);
-    ((FdChardev *)obj)->borrowed = true;
+    stream_chardev_init((StreamChardev *)obj);
 }
 
 static void stdio_finalize(Object *obj)
@@ -155,7 +164,7 @@ static void stdio_finalize(Object *obj)
     StdioChardev *std = (StdioChardev *)obj;
 
     if (std->is_open) {
-        fd_chardev_detach_loop(&std->fd.parent);
+        stream_chardev_close(&std->stream);
         restore_terminal();
         terminal.in_use = false;
     }
@@ -172,7 +181,7 @@ static const ChardevOps stdio_ops = {
     .flags = CHARDEV_CAN_BLOCK | CHARDEV_PATIENT,
     .open = stdio_open,
     .set_echo = stdio_set_echo,
-    FD_CHARDEV_OPS,
+    STREAM_CHARDEV_OPS,
 };
 
 static const TypeInfo stdio_type = {

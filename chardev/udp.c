@@ -4,117 +4,175 @@
  * stream.
  */
 #include <errno.h>
+#include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "chardev/fd.h"
-#include "chardev/sockaddr.h"
+#include "chardev/backend.h"
 #include "util/error.h"
 
-#define MAX_DATAGRAM 65536
+#define MAX_DATAGRAM 65507 /* of UDP over IPv4 */
 
 typedef struct UdpChardev {
-    FdChardev fd;
+    Chardev parent;
     char *host, *port, *local_host, *local_port;
     int ipv4, ipv6;
+    int fd;
+    bool watching;
     uint8_t packet[MAX_DATAGRAM]; /* the datagram being handed on */
     size_t start, end;
 } UdpChardev;
 
-static size_t take_packet(UdpChardev *udp, uint8_t *buf, size_t len)
+/* A datagram that cannot be sent is lost, as datagrams may be. */
+static int udp_write(Chardev *chr, const uint8_t *buf, int len)
 {
-    size_t count = MIN(len, udp->end - udp->start);
+    int part = MIN(len, MAX_DATAGRAM);
 
-    memcpy(buf, udp->packet + udp->start, count);
-    udp->start += count;
-    return count;
+    send(((UdpChardev *)chr)->fd, buf, part, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return part;
+}
+
+static void hand_on(UdpChardev *udp)
+{
+    int room;
+
+    while (udp->start < udp->end && (room = chardev_can_read(&udp->parent)) > 0) {
+        size_t count = MIN((size_t)room, udp->end - udp->start);
+
+        udp->start += count;
+        chardev_deliver(&udp->parent, udp->packet + udp->start - count, count);
+    }
 }
 
 /* An unreachable peer (ECONNREFUSED) may come back; an empty datagram is not the end. */
-static ssize_t udp_read(FdChardev *fd, uint8_t *buf, size_t len)
+static void on_readable(void *opaque)
 {
-    UdpChardev *udp = (UdpChardev *)fd;
-    ssize_t n = recv(fd->in_fd, udp->packet, sizeof(udp->packet), 0);
+    UdpChardev *udp = opaque;
+    ssize_t n = recv(udp->fd, udp->packet, sizeof(udp->packet), MSG_DONTWAIT);
 
-    if (n <= 0) {
-        return -EAGAIN;
+    object_ref(OBJECT(udp));
+    if (n > 0) {
+        udp->start = 0;
+        udp->end = n;
     }
-    udp->start = 0;
-    udp->end = n;
-    return take_packet(udp, buf, len);
+    udp->parent.ops->update(&udp->parent);
+    object_unref(OBJECT(udp));
 }
 
-static int udp_write(Chardev *chr, const uint8_t *buf, int len)
+static void set_watch(UdpChardev *udp, bool on)
 {
-    /* A datagram that cannot be sent is lost, as datagrams may be. */
-    send(((FdChardev *)chr)->out_fd, buf, MIN(len, 65507), MSG_NOSIGNAL | MSG_DONTWAIT);
-    return MIN(len, 65507);
+    if (udp->watching != on) {
+        loop_set_fd(udp->parent.loop, udp->fd, on ? on_readable : NULL, NULL, udp);
+        udp->watching = on;
+    }
 }
 
 /* The rest of a datagram comes before the next one. */
 static void udp_update(Chardev *chr)
 {
     UdpChardev *udp = (UdpChardev *)chr;
-    uint8_t buf[CHARDEV_READ_CHUNK];
-    int room;
 
-    while (udp->start < udp->end && (room = chardev_can_read(chr)) > 0) {
-        size_t count = take_packet(udp, buf, MIN((size_t)room, sizeof(buf)));
-
-        chardev_deliver(chr, buf, count);
-    }
-    if (udp->start < udp->end) {
-        fd_chardev_detach_loop(chr);
-    } else {
-        fd_chardev_update(chr);
-    }
+    hand_on(udp);
+    set_watch(udp, udp->fd >= 0 && udp->start == udp->end && chardev_can_read(chr) > 0);
 }
 
-/* The core asks for an update after each read; the rest of a datagram is handed on there. */
-static void udp_input(FdChardev *fd, uint8_t *buf, size_t len)
+static void udp_detach_loop(Chardev *chr)
 {
-    UdpChardev *udp = (UdpChardev *)fd;
+    set_watch((UdpChardev *)chr, false);
+}
 
-    chardev_deliver(&fd->parent, buf, len);
-    if (udp->start < udp->end) {
-        chardev_schedule_update(&fd->parent);
+/* Opening. */
+
+static struct addrinfo *look_up(const char *host, const char *port, int family, bool passive,
+                                GError **error)
+{
+    struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_DGRAM,
+                              .ai_flags = passive ? AI_PASSIVE : 0 };
+    struct addrinfo *found = NULL;
+    int ret = getaddrinfo(host, port, &hints, &found);
+
+    if (ret) {
+        error_setf(error, "address '%s:%s': %s", host ? host : "", port, gai_strerror(ret));
+        return NULL;
     }
+    return found;
+}
+
+static int wanted_family(const UdpChardev *udp)
+{
+    bool no_ipv4 = udp->ipv4 == PROP_OFF || (udp->ipv6 == PROP_ON && udp->ipv4 != PROP_ON);
+    bool no_ipv6 = udp->ipv6 == PROP_OFF || (udp->ipv4 == PROP_ON && udp->ipv6 != PROP_ON);
+
+    return no_ipv4 ? AF_INET6 : no_ipv6 ? AF_INET : AF_UNSPEC;
+}
+
+static int open_socket(const struct addrinfo *peer, const struct addrinfo *here)
+{
+    int on = 1, err;
+    int fd = socket(peer->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return -errno;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, here->ai_addr, here->ai_addrlen) < 0 ||
+        connect(fd, peer->ai_addr, peer->ai_addrlen) < 0) {
+        err = -errno;
+        close(fd);
+        return err;
+    }
+    return fd;
 }
 
 static bool udp_open(Chardev *chr, GError **error)
 {
     UdpChardev *udp = (UdpChardev *)chr;
-    CharSockAddr remote = { .host = udp->host, .port = udp->port, .ipv4 = udp->ipv4,
-                            .ipv6 = udp->ipv6 };
-    CharSockAddr local = { .host = udp->local_host, .port = udp->local_port };
-    int fd;
+    const char *host = udp->host && *udp->host ? udp->host : "localhost";
+    const char *local_port = udp->local_port && *udp->local_port ? udp->local_port : "0";
+    const char *local_host = udp->local_host && *udp->local_host ? udp->local_host : NULL;
+    struct addrinfo *peer, *here;
 
     if (!udp->port || !*udp->port) {
         error_setf(error, "backend 'udp' needs port=PORT");
         return false;
     }
-    fd = char_sockaddr_datagram(&remote, &local, error);
-    if (fd < 0) {
+    peer = look_up(host, udp->port, wanted_family(udp), false, error);
+    if (!peer) {
         return false;
     }
-    fd_chardev_set_fds(&udp->fd, fd, fd);
+    here = look_up(local_host, local_port, peer->ai_family, true, error);
+    if (here) {
+        int fd = open_socket(peer, here);
+
+        udp->fd = MAX(fd, -1);
+        if (fd < 0) {
+            error_set_errno(error, -fd, "cannot open a datagram socket to '%s:%s'", host,
+                            udp->port);
+        }
+        freeaddrinfo(here);
+    }
+    freeaddrinfo(peer);
+    if (udp->fd < 0) {
+        return false;
+    }
     chardev_send_event(chr, CHAR_EVENT_OPENED);
     return true;
 }
 
 static void udp_init(Object *obj)
 {
-    UdpChardev *udp = (UdpChardev *)obj;
-
-    fd_chardev_init(&udp->fd);
-    udp->fd.read = udp_read;
-    udp->fd.input = udp_input;
+    ((UdpChardev *)obj)->fd = -1;
 }
 
 static void udp_finalize(Object *obj)
 {
-    fd_chardev_close((FdChardev *)obj);
+    UdpChardev *udp = (UdpChardev *)obj;
+
+    if (udp->fd >= 0) {
+        set_watch(udp, false);
+        close(udp->fd);
+    }
 }
 
 static const Property udp_properties[] = {
@@ -132,7 +190,7 @@ static const ChardevOps udp_ops = {
     .open = udp_open,
     .write = udp_write,
     .update = udp_update,
-    .detach_loop = fd_chardev_detach_loop,
+    .detach_loop = udp_detach_loop,
 };
 
 static const TypeInfo udp_type = {

@@ -47,7 +47,7 @@ static void test_errors(void)
         { "socket,id=a", "*path=PATH*" },
         { "socket,id=a,path=x,host=y,port=1", "*needs one of*" },
         { "socket,id=a,path=x,server=on,reconnect=1", "*reconnect*" },
-        { "socket,id=a,path=/nonexistent/x", "*'/nonexistent/x'*" },
+        { "socket,id=a,path=/nonexistent/x", "*/nonexistent/x'*" },
         { "socket,id=a,fd=9999", "*9999*" },
         { "vc,id=a", "*display*" },
         { "mux,id=a,chardev=b", "*no chardev 'b'*" },
