@@ -73,13 +73,24 @@ static bool start_process(VmOptions *options, GError **error)
            process_handle_signals(error);
 }
 
+/* One memory transaction: the accelerator and other listeners see the finished map, not its growth. */
+static bool build_board(VmOptions *options, GError **error)
+{
+    bool ok;
+
+    memory_transaction_begin();
+    ok = setup_ram(options, error) && setup_board(options, error) &&
+         setup_devices(options, error);
+    memory_transaction_commit();
+    return ok;
+}
+
 static bool build_machine(VmOptions *options, GError **error)
 {
     memory_init();
     return setup_machine_object(options, error) && setup_chardevs(options, error) &&
            setup_objects(options, error) && setup_accelerator(options, error) &&
-           setup_ram(options, error) && setup_board(options, error) &&
-           setup_devices(options, error) && setup_finish(options, error);
+           build_board(options, error) && setup_finish(options, error);
 }
 
 static bool open_consoles(VmOptions *options, GError **error)
