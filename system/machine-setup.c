@@ -119,6 +119,10 @@ static bool set_tables(Machine *machine, VmOptions *options, GError **error)
 
         g_ptr_array_add(machine->fw_cfg_options, json_object_get(value->json));
     }
+    for (unsigned i = 0; i < options->option_rom->len; i++) {
+        g_ptr_array_add(machine->option_roms,
+                        g_strdup(g_ptr_array_index(options->option_rom, i)));
+    }
     for (unsigned i = 0; i < options->acpitable->len; i++) {
         const char *text = g_ptr_array_index(options->acpitable, i);
         GBytes *table = acpi_table_option(text, error);
@@ -142,7 +146,7 @@ static void set_display(Machine *machine, const VmOptions *options)
     if (vga ? g_str_equal(vga, "std") : !options->no_defaults) {
         machine->vga = g_strdup(machine->ops->default_display);
     }
-    machine->graphics = !options->nographic;
+    machine->graphics &= !options->nographic;
 }
 
 static bool for_each_text(Machine *machine, const GPtrArray *texts,

@@ -66,6 +66,8 @@ const Option option_table[] = {
       FIELD(fw_cfg), .key = "name", NAMES("s:name", "s:file", "s:string") },
     { "no-acpi", NULL, "no ACPI", opt_global_flag_machine, .key = "acpi" },
     { "no-hpet", NULL, "no HPET", opt_global_flag_machine, .key = "hpet" },
+    { "option-rom", "FILE", "an option ROM for the firmware to run", opt_string_list,
+      FIELD(option_rom) },
     { "kernel", "FILE", "boot this kernel: bzImage, PVH ELF or multiboot", opt_machine_property,
       .key = "kernel" },
     { "initrd", "FILE", "initial ramdisk, or multiboot modules", opt_machine_property,
@@ -214,7 +216,7 @@ static const size_t string_array_fields[] = {
     offsetof(VmOptions, accels), offsetof(VmOptions, serial), offsetof(VmOptions, parallel),
     offsetof(VmOptions, monitor), offsetof(VmOptions, qmp), offsetof(VmOptions, qmp_pretty),
     offsetof(VmOptions, debugcon), offsetof(VmOptions, acpitable), offsetof(VmOptions, trace),
-    offsetof(VmOptions, memory), offsetof(VmOptions, numa),
+    offsetof(VmOptions, memory), offsetof(VmOptions, numa), offsetof(VmOptions, option_rom),
 };
 static const size_t value_array_fields[] = {
     offsetof(VmOptions, mon), offsetof(VmOptions, chardev), offsetof(VmOptions, device),

@@ -24,7 +24,7 @@ typedef struct VmOptions {
     GPtrArray *serial, *parallel, *monitor, *qmp, *qmp_pretty, *debugcon; /* char* */
     GPtrArray *mon, *chardev, *device, *object, *global; /* OptionValue* */
     GPtrArray *smbios, *fw_cfg;       /* OptionValue* */
-    GPtrArray *acpitable, *trace, *memory, *numa; /* char* */
+    GPtrArray *acpitable, *trace, *memory, *numa, *option_rom; /* char* */
     GPtrArray *add_fd;                /* OptionValue* */
     char *uuid, *vga, *display, *pidfile, *log_file, *log_items, *qtest, *qtest_log;
     char *mem_path;

@@ -65,6 +65,7 @@ static void machine_init(Object *obj)
     machine->acpi_tables = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     machine->smbios_options = g_ptr_array_new_with_free_func(put_json);
     machine->fw_cfg_options = g_ptr_array_new_with_free_func(put_json);
+    machine->option_roms = g_ptr_array_new_with_free_func(g_free);
 }
 
 static void machine_finalize(Object *obj)
@@ -91,6 +92,7 @@ static void machine_finalize(Object *obj)
     g_ptr_array_unref(machine->acpi_tables);
     g_ptr_array_unref(machine->smbios_options);
     g_ptr_array_unref(machine->fw_cfg_options);
+    g_ptr_array_unref(machine->option_roms);
     if (current == machine) {
         current = NULL;
     }

@@ -85,6 +85,7 @@ struct Machine {
     GPtrArray *acpi_tables;      /* GBytes*, from -acpitable */
     GPtrArray *smbios_options;   /* json_object*, from -smbios */
     GPtrArray *fw_cfg_options;   /* json_object*, from -fw_cfg */
+    GPtrArray *option_roms;      /* char*: file names, from -option-rom */
     char *vm_name;
     uint8_t uuid[16];
     bool uuid_set;

@@ -4,12 +4,14 @@
 
 #include "hw/misc/vmcoreinfo.h"
 #include "util/bits.h"
+#include "util/datadir.h"
 #include "util/error.h"
 
 #define SPLASH_MAX (16 * MiB)
 #define BOOT_ENTRY_HALT INT32_MAX
 #define STATE_ENABLED 0x80 /* in "etc/system-states" */
 #define S3_TYPE 1
+#define FIRST_SERIAL_PORT 0x3f8
 
 static void fw_items_add_numbers(FwCfg *fw, const Machine *machine, const FwItemsConfig *config)
 {
@@ -114,6 +116,30 @@ static bool fw_items_add_states(FwCfg *fw, const FwItemsConfig *config, GError *
     return fw_cfg_add_file_copy(fw, "etc/system-states", states, sizeof(states), error);
 }
 
+/*
+ * SeaBIOS shows its text screen on this serial port too (its docs/Runtime_config.md).
+ */
+static bool fw_items_add_serial_console(FwCfg *fw, const Machine *machine, GError **error)
+{
+    const uint64_t port = htole64(FIRST_SERIAL_PORT);
+
+    return machine->graphics || !machine->serial[0] ||
+           fw_cfg_add_file_copy(fw, "etc/sercon-port", &port, sizeof(port), error);
+}
+
+static bool fw_items_add_option_roms(FwCfg *fw, const Machine *machine, GError **error)
+{
+    for (unsigned i = 0; machine->option_roms && i < machine->option_roms->len; i++) {
+        const char *name = g_ptr_array_index(machine->option_roms, i);
+        g_autofree char *path = datadir_find(name, error);
+
+        if (!path || !fw_items_add_option_rom(fw, path, -1, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool fw_items_add(FwCfg *fw, const Machine *machine, const FwItemsConfig *config, GError **error)
 {
     g_autoptr(GBytes) e820 = e820_to_bytes(config->e820);
@@ -122,7 +148,9 @@ bool fw_items_add(FwCfg *fw, const Machine *machine, const FwItemsConfig *config
     fw_items_add_numa(fw, machine, config);
     if (!fw_cfg_add_file(fw, "etc/e820", e820, error) ||
         !fw_items_add_states(fw, config, error) ||
-        !fw_items_add_boot(fw, &machine->boot, error) || !fw_items_add_vmcoreinfo(fw, error)) {
+        !fw_items_add_boot(fw, &machine->boot, error) || !fw_items_add_vmcoreinfo(fw, error) ||
+        !fw_items_add_serial_console(fw, machine, error) ||
+        !fw_items_add_option_roms(fw, machine, error)) {
         return false;
     }
     for (unsigned i = 0; machine->fw_cfg_options && i < machine->fw_cfg_options->len; i++) {
