@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* -object iothread: a thread with a loop of its own, for devices that serve their queues off the main thread. */
+/* iothread objects: a thread with an event loop, for devices that link to it. */
 #ifndef VIREO_BACKENDS_IOTHREAD_H
 #define VIREO_BACKENDS_IOTHREAD_H
 
@@ -7,11 +7,11 @@
 #include "util/loop.h"
 
 #define TYPE_IOTHREAD "iothread"
-
 typedef struct IoThread IoThread;
 
-/* Borrowed; lives as long as the object. */
-Loop *iothread_loop(IoThread *iothread);
+/* Borrowed, as long as the iothread is referenced. */
+Loop *iothread_loop(const IoThread *iothread);
+/* The host's thread id. */
 int iothread_tid(const IoThread *iothread);
 
 #endif

@@ -28,6 +28,8 @@
 #include "util/vm-lock.h"
 
 #define MAX_EVENTS 64
+/* Where adaptive polling starts. */
+#define POLL_FIRST_NS 4000
 
 typedef struct LoopWatch {
     int fd;
@@ -59,7 +61,11 @@ struct Loop {
     GPtrArray *always_ready;
     GSList *dead_watches;
     unsigned dispatch_depth;
-    GMutex lock; /* guards bhs */
+    int64_t poll_max_ns; /* atomic, as the next two; 0: no polling */
+    int64_t poll_grow;
+    int64_t poll_shrink;
+    int64_t poll_ns; /* how long to poll now */
+    GMutex lock;     /* guards bhs */
     GQueue bhs;
     TimerQueue timers;
 };
@@ -373,6 +379,69 @@ static bool dispatch_events(Loop *loop, const struct epoll_event *events, int n)
     return ran;
 }
 
+/* Polling. */
+
+void loop_set_polling(Loop *loop, int64_t max_ns, int64_t grow, int64_t shrink)
+{
+    g_assert(!loop->is_main);
+    __atomic_store_n(&loop->poll_grow, grow, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->poll_shrink, shrink, __ATOMIC_RELAXED);
+    __atomic_store_n(&loop->poll_max_ns, max_ns, __ATOMIC_RELAXED);
+    loop_wake(loop);
+}
+
+/* Look for work until the time is over or there is some. */
+static void poll_busily(Loop *loop)
+{
+    int64_t max = __atomic_load_n(&loop->poll_max_ns, __ATOMIC_RELAXED);
+    int64_t until;
+    struct epoll_event event;
+
+    loop->poll_ns = MIN(loop->poll_ns, max);
+    if (loop->poll_ns <= 0) {
+        return;
+    }
+    until = vm_clock_ns(VM_CLOCK_REALTIME) + loop->poll_ns;
+    while (!bhs_pending(loop) && !__atomic_load_n(&loop->quit, __ATOMIC_ACQUIRE) &&
+           timer_queue_wait_ns(&loop->timers) != 0 &&
+           epoll_wait(loop->epoll_fd, &event, 1, 0) <= 0) {
+        if (vm_clock_ns(VM_CLOCK_REALTIME) >= until) {
+            break;
+        }
+    }
+}
+
+/* Learn from how long the loop slept. */
+static void adapt_polling(Loop *loop, int64_t slept_ns)
+{
+    int64_t max = __atomic_load_n(&loop->poll_max_ns, __ATOMIC_RELAXED);
+    int64_t grow = __atomic_load_n(&loop->poll_grow, __ATOMIC_RELAXED);
+    int64_t shrink = __atomic_load_n(&loop->poll_shrink, __ATOMIC_RELAXED);
+
+    if (slept_ns > max) {
+        loop->poll_ns = shrink > 0 ? loop->poll_ns / shrink : 0;
+    } else if (loop->poll_ns == 0) {
+        loop->poll_ns = MIN(POLL_FIRST_NS, max);
+    } else if (__builtin_mul_overflow(loop->poll_ns, grow > 0 ? grow : 2, &loop->poll_ns) ||
+               loop->poll_ns > max) {
+        loop->poll_ns = max;
+    }
+}
+
+static int wait_and_learn(Loop *loop, struct epoll_event *events, int64_t ns)
+{
+    int64_t start;
+    int n;
+
+    if (ns == 0 || __atomic_load_n(&loop->poll_max_ns, __ATOMIC_RELAXED) == 0) {
+        return wait_events(loop, events, ns);
+    }
+    start = vm_clock_ns(VM_CLOCK_REALTIME);
+    n = wait_events(loop, events, ns);
+    adapt_polling(loop, vm_clock_ns(VM_CLOCK_REALTIME) - start);
+    return n;
+}
+
 /* Run everything that is ready, after waiting up to ns for it. */
 static bool dispatch(Loop *loop, int64_t ns)
 {
@@ -381,7 +450,7 @@ static bool dispatch(Loop *loop, int64_t ns)
     int n;
 
     loop->dispatch_depth++;
-    n = wait_events(loop, events, ns);
+    n = wait_and_learn(loop, events, ns);
     __atomic_store_n(&loop->sleeping, false, __ATOMIC_RELAXED);
     ran = timer_queue_run(&loop->timers);
     ran |= dispatch_events(loop, events, n);
@@ -579,6 +648,9 @@ bool loop_iterate(Loop *loop, bool may_block)
         return g_main_context_iteration(NULL, may_block);
     }
     thread_loop = loop;
+    if (may_block) {
+        poll_busily(loop);
+    }
     ran = dispatch(loop, may_block ? prepare_sleep(loop) : 0);
     thread_loop = outer;
     return ran;

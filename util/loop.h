@@ -27,6 +27,14 @@ Loop *loop_main(void);
 Loop *loop_current(void);
 bool loop_in_main_thread(void);
 
+/*
+ * Let an iothread's loop look for work for up to max_ns before it sleeps; 0: never, as at first.
+ * The time adapts: it grows by a factor while that would have avoided sleeping, and shrinks by a
+ * divisor when not even max_ns would have; grow 0 means 2, shrink 0 means down to nothing. Any
+ * thread.
+ */
+void loop_set_polling(Loop *loop, int64_t max_ns, int64_t grow, int64_t shrink);
+
 /* Dispatch until loop_quit(). For the main loop this runs glib's context. */
 void loop_run(Loop *loop);
 /* Any thread. */
