@@ -51,7 +51,7 @@ static bool set_number(Object *obj, const Property *prop, json_object *value, GE
 #define NUMBER(name_, field, initial, desc)                                                        \
     {                                                                                              \
         .name = (name_), .kind = &prop_kind_int64, .description = (desc),                          \
-        .offset = offsetof(IoThread, field), .def.i = (initial), .flags = PROP_LIVE,              \
+        .offset = offsetof(IoThread, field), .def.i = (initial), .flags = PROP_LIVE,               \
         .set = set_number,                                                                         \
     }
 
@@ -59,7 +59,7 @@ static const Property iothread_properties[] = {
     NUMBER("poll-max-ns", poll_max_ns, 0, "how long to look for work before sleeping"),
     NUMBER("poll-grow", poll_grow, 0, "factor by which that time grows, 0 for 2"),
     NUMBER("poll-shrink", poll_shrink, 0, "divisor by which it shrinks, 0 for down to nothing"),
-    NUMBER("aio-max-batch", aio_max_batch, 0, "most disk requests handed over at once, 0: automatic"),
+    NUMBER("aio-max-batch", aio_max_batch, 0, "most disk requests handed over together"),
     NUMBER("thread-pool-min", thread_pool_min, 0, "accepted; the process has one pool"),
     NUMBER("thread-pool-max", thread_pool_max, POOL_MAX_DEFAULT, "accepted, as thread-pool-min"),
     PROP_END,
