@@ -10,8 +10,10 @@
 
 void json_stream_init(JsonStream *stream)
 {
-    stream->tokener = json_tokener_new_ex(JSON_STREAM_MAX_DEPTH);
-    stream->text = g_byte_array_new();
+    *stream = (JsonStream){
+        .tokener = json_tokener_new_ex(JSON_STREAM_MAX_DEPTH),
+        .text = g_byte_array_new(),
+    };
 }
 
 void json_stream_clear(JsonStream *stream)

@@ -129,7 +129,6 @@ static void not_found(const QapiCommandTable *table, const char *name, GError **
 static json_object *run(const QapiCommandTable *table, json_object *request, bool oob,
                         bool *silent, GError **error)
 {
-    g_autoptr(GError) inner = NULL;
     json_object *args = NULL, *empty = NULL, *ret = NULL;
     const char *name = request_command(request, &args, error);
     const QapiCommand *command;
