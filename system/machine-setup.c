@@ -63,7 +63,7 @@ static bool set_machine_properties(Machine *machine, json_object *json, GError *
     json_object_object_foreach(json, key, value) {
         if (!g_str_equal(key, "type") &&
             !object_property_parse(OBJECT(machine), key, json_object_get_string(value), error)) {
-            g_prefix_error(error, "-machine: ");
+            g_prefix_error(error, "-machine %s=%s: ", key, json_object_get_string(value));
             return false;
         }
     }

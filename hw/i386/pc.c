@@ -30,13 +30,16 @@
 
 typedef struct PcMachine {
     X86Machine parent_obj;
-    MemoryRegion *pci_memory, *pci_low_overlay;
+    MemoryRegion *pci_memory, *pci_low_overlay, *pci_low_nothing;
     PciBus *pci;
     IsaBus *isa;
     PciDevice *pm;
     bool hpet;
     uint16_t serial_ports[4], parallel_ports[3];
 } PcMachine;
+
+/* What PCI answers below 1 MiB where no device does: nothing. RAM must not show through. */
+static const MemoryRegionOps nothing_ops = { .read = NULL, .write = NULL };
 
 static bool create_pci(PcMachine *pc, GError **error)
 {
@@ -49,6 +52,9 @@ static bool create_pci(PcMachine *pc, GError **error)
     pc->pci_low_overlay = memory_region_new_alias(OBJECT(pc), "pci-low", pc->pci_memory,
                                                   LOW_OVERLAY_BASE, LOW_OVERLAY_SIZE);
     memory_region_add_overlap(system, LOW_OVERLAY_BASE, pc->pci_low_overlay, 1);
+    pc->pci_low_nothing = memory_region_new_io(OBJECT(pc), &nothing_ops, NULL, "pci-low-nothing",
+                                               LOW_OVERLAY_SIZE);
+    memory_region_add_overlap(pc->pci_memory, LOW_OVERLAY_BASE, pc->pci_low_nothing, -1);
     config.pci_memory = pc->pci_memory;
     config.ram = pc->parent_obj.parent_obj.ram;
     pc->pci = i440fx_new(&config, error);

@@ -328,5 +328,10 @@ Ioapic *ioapic_new(IoapicExtIntFn *ext_int, void *opaque, GError **error)
 
     ioapic->ext_int = ext_int;
     ioapic->ext_int_opaque = opaque;
+    /* A name of its own: tests and people look at its pins. */
+    if (!object_add_child(object_container("/machine"), "ioapic", obj, error)) {
+        object_unref(obj);
+        return NULL;
+    }
     return device_realize_and_unref((Device *)obj, bus_system(), error) ? ioapic : NULL;
 }
