@@ -593,7 +593,11 @@ static gint main_poll(GPollFD *fds, guint count, gint timeout_ms)
     }
     ts = (struct timespec) { .tv_sec = ns / NS_PER_SEC, .tv_nsec = ns % NS_PER_SEC };
     if (locked) {
-        vm_unlock();
+        if (ns == 0) {
+            vm_unlock_to_others();
+        } else {
+            vm_unlock();
+        }
     }
     result = ppoll((struct pollfd *)fds, count, ns < 0 ? NULL : &ts, NULL);
     __atomic_store_n(&main_loop->sleeping, false, __ATOMIC_RELAXED);

@@ -418,27 +418,40 @@ static void test_async(void)
 typedef struct Server {
     NetListener *listener;
     int clients;
+    int ended;
     bool done;
 } Server;
+
+typedef struct Client {
+    Server *server;
+    Channel *channel;
+} Client;
 
 /* An echo server that serves each client in a coroutine. */
 static void echo(void *opaque)
 {
-    g_autoptr(Channel) channel = opaque;
+    Client *self = opaque;
     char byte;
     bool eof = false;
 
-    while (channel_read_all_or_eof(channel, &byte, 1, &eof, NULL) && !eof) {
-        if (!channel_write_all(channel, &byte, 1, NULL)) {
+    while (channel_read_all_or_eof(self->channel, &byte, 1, &eof, NULL) && !eof) {
+        if (!channel_write_all(self->channel, &byte, 1, NULL)) {
             break;
         }
     }
+    self->server->ended++;
+    channel_unref(self->channel);
+    g_free(self);
 }
 
 static void on_client(NetListener *listener, Channel *channel, void *opaque)
 {
-    ((Server *)opaque)->clients++;
-    coroutine_start(echo, channel);
+    Client *self = g_new0(Client, 1);
+
+    self->server = opaque;
+    self->channel = channel;
+    self->server->clients++;
+    coroutine_start(echo, self);
 }
 
 static void client(void *opaque)
@@ -470,9 +483,8 @@ static void test_server(void)
     coroutine_start(client, &server);
     run_until(&server.done);
     g_assert_cmpint(server.clients, ==, 5);
-    for (int i = 0; i < 20; i++) {
-        loop_iterate(loop_main(), false); /* let the last echo see its end */
-        g_usleep(1000);
+    while (server.ended < 5) {
+        loop_iterate(loop_main(), true);
     }
     net_listener_free(server.listener);
 }
