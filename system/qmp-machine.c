@@ -79,11 +79,9 @@ CurrentMachineParams *qmp_query_current_machine(GError **error)
 }
 
 /* Socket, die, core and thread of a CPU, counted from its index. */
-static CpuInstanceProperties *cpu_place(const VCpu *cpu)
+static CpuInstanceProperties *cpu_place(const X86Topology *topology, unsigned index)
 {
-    const X86Topology *topology = &cpu->topology;
     CpuInstanceProperties *props = g_new0(CpuInstanceProperties, 1);
-    unsigned index = cpu->index;
 
     props->has_thread_id = props->has_core_id = props->has_socket_id = true;
     props->thread_id = index % topology->threads;
@@ -111,11 +109,37 @@ GPtrArray *qmp_query_cpus_fast(GError **error)
         info->cpu_index = i;
         info->qom_path = object_path(cpu->device);
         info->thread_id = cpu->tid;
-        info->props = cpu_place(cpu);
+        info->props = cpu_place(&cpu->topology, i);
         info->target = SYS_EMU_TARGET_X86_64;
         g_ptr_array_add(list, info);
     }
     return list;
+}
+
+/* Highest first, as QEMU lists them. All places are known; those beyond -smp cpus= are free. */
+GPtrArray *qmp_query_hotpluggable_cpus(GError **error)
+{
+    const VCpu *first = vcpu_get(0);
+    const Machine *machine = machine_current();
+    const char *model = machine->cpu_option ? machine->cpu_option
+                                            : machine_ops(machine)->default_cpu;
+    g_autoptr(GPtrArray) list = HotpluggableCPU_list_new();
+
+    if (!first || !model) {
+        error_setf(error, "This machine has no CPUs");
+        return NULL;
+    }
+    for (unsigned i = machine->smp.max_cpus; i-- > 0;) {
+        const VCpu *cpu = vcpu_get(i);
+        HotpluggableCPU *place = g_new0(HotpluggableCPU, 1);
+
+        place->type = g_strdup_printf("%.*s-x86_64-cpu", (int)strcspn(model, ","), model);
+        place->vcpus_count = 1;
+        place->props = cpu_place(&first->topology, i);
+        place->qom_path = cpu ? object_path(cpu->device) : NULL;
+        g_ptr_array_add(list, place);
+    }
+    return g_steal_pointer(&list);
 }
 
 KvmInfo *qmp_query_kvm(GError **error)
