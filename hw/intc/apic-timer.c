@@ -32,9 +32,9 @@ static uint64_t elapsed_ticks(const Apic *apic, int64_t now)
     return now < apic->timer_start ? 0 : (uint64_t)(now - apic->timer_start) >> divide_shift(apic);
 }
 
-uint32_t apic_timer_count(const Apic *apic)
+static uint32_t count_at(const Apic *apic, int64_t now)
 {
-    uint64_t ticks = elapsed_ticks(apic, vm_clock_ns(VM_CLOCK_VIRTUAL));
+    uint64_t ticks = elapsed_ticks(apic, now);
 
     if (!apic->timer_initial || timer_mode(apic) == TIMER_TSC_DEADLINE) {
         return 0;
@@ -43,6 +43,11 @@ uint32_t apic_timer_count(const Apic *apic)
         return apic->timer_initial - ticks % apic->timer_initial;
     }
     return ticks < apic->timer_initial ? apic->timer_initial - ticks : 0;
+}
+
+uint32_t apic_timer_count(const Apic *apic)
+{
+    return count_at(apic, vm_clock_ns(VM_CLOCK_VIRTUAL));
 }
 
 static uint32_t tsc_khz(const Apic *apic)
@@ -66,9 +71,12 @@ static void arm_deadline(Apic *apic, int64_t now)
     timer_mod(apic->timer, wait < (uint64_t)(INT64_MAX - now) ? now + (int64_t)wait : INT64_MAX);
 }
 
-void apic_timer_arm(Apic *apic)
+/*
+ * A one-shot count that is over is left alone: either it has fired, or its host timer is just about
+ * to, and taking that away would lose the interrupt.
+ */
+static void arm(Apic *apic, int64_t now)
 {
-    int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL);
     unsigned shift = divide_shift(apic);
     uint64_t ticks = elapsed_ticks(apic, now);
 
@@ -87,9 +95,12 @@ void apic_timer_arm(Apic *apic)
         timer_mod(apic->timer, MAX(expire, now + MIN_PERIOD_NS));
     } else if (ticks < apic->timer_initial) {
         timer_mod(apic->timer, apic->timer_start + ((int64_t)apic->timer_initial << shift));
-    } else {
-        timer_del(apic->timer);
     }
+}
+
+void apic_timer_arm(Apic *apic)
+{
+    arm(apic, vm_clock_ns(VM_CLOCK_VIRTUAL));
 }
 
 void apic_timer_fired(void *opaque)
@@ -110,18 +121,19 @@ void apic_timer_set_initial(Apic *apic, uint32_t count)
     }
     apic->timer_initial = count;
     apic->timer_start = vm_clock_ns(VM_CLOCK_VIRTUAL);
-    apic_timer_arm(apic);
+    /* By the same time: a short count may be over when the clock is read again. */
+    arm(apic, apic->timer_start);
 }
 
 void apic_timer_set_divide(Apic *apic, uint32_t divide)
 {
-    uint32_t remaining = apic_timer_count(apic);
+    int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL);
+    uint32_t remaining = count_at(apic, now);
 
     apic->timer_divide = divide & 0xb;
     /* What is left to count goes on at the new rate. */
-    apic->timer_start = vm_clock_ns(VM_CLOCK_VIRTUAL) -
-                        ((int64_t)(apic->timer_initial - remaining) << divide_shift(apic));
-    apic_timer_arm(apic);
+    apic->timer_start = now - ((int64_t)(apic->timer_initial - remaining) << divide_shift(apic));
+    arm(apic, now);
 }
 
 void apic_timer_lvt_changed(Apic *apic, uint32_t old)

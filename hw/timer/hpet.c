@@ -265,18 +265,23 @@ static void write_timer_config(HpetTimer *t, uint64_t value)
     uint64_t writable = TN_WRITABLE & ~(t->config & TN_FSB_CAP ? 0 : TN_FSB_ENABLE);
     uint64_t config = (t->config & ~writable) | (value & writable);
     bool was_raised = t->hpet->status & BIT_ULL(t->n);
+    uint64_t changed;
 
     /* Leave the old line before the route or the mode changes. */
     if (was_raised && (!(config & TN_INT_ENABLE) || !(config & TN_LEVEL) ||
                        TN_ROUTE(config) != TN_ROUTE(t->config))) {
         set_timer_irq(t, false);
     }
+    changed = config ^ t->config;
     t->config = config;
     if (config & TN_32BIT) {
         t->cmp = (uint32_t)t->cmp;
         t->period = (uint32_t)t->period;
     }
-    rearm(t);
+    /* Else a match that the host timer is just about to report stays as it is. */
+    if (changed & (TN_INT_ENABLE | TN_PERIODIC | TN_32BIT)) {
+        rearm(t);
+    }
 }
 
 static void write_comparator(HpetTimer *t, uint64_t value)
