@@ -4,7 +4,9 @@
 
 #include <sched.h>
 
-/* How often to look whether a waiter got in: longer than a wake-up takes, shorter than anyone sees. */
+/*
+ * How often to look whether a waiter got in: longer than a wake-up takes, shorter than anyone sees.
+ */
 #define HAND_OVER_YIELDS 1000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

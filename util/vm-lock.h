@@ -14,8 +14,8 @@
 void vm_lock(void);
 void vm_unlock(void);
 /*
- * Unlock, and if threads wait, let one of them in before returning. A mutex is not fair: who unlocks
- * and locks again at once, as a busy main loop does, would keep a sleeper out for long.
+ * Unlock, and if threads wait, let one of them in before returning. A mutex is not fair: who
+ * unlocks and locks again at once, as a busy main loop does, would keep a sleeper out for long.
  */
 void vm_unlock_to_others(void);
 /* Does this thread hold it? */
