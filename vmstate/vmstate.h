@@ -119,6 +119,11 @@ void vmstate_save(const VmState *state, void *opaque, GByteArray *out);
 bool vmstate_load(const VmState *state, void *opaque, int version, const uint8_t *data, size_t len,
                   size_t *used, GError **error);
 /*
+ * What is wrong with a table (ours, not the stream's) in one line, or NULL; the caller's. For
+ * tests.
+ */
+char *vmstate_check(const VmState *state);
+/*
  * The table as the stream's JSON description has it: "vmsd_name", "version", "fields" with name,
  * type and size in bytes, "subsections". Sizes are those that vmstate_save() would write now.
  */

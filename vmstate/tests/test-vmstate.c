@@ -357,6 +357,39 @@ static void test_describe(void)
     json_object_put(description);
 }
 
+static const VmStateField wrong_width[] = {
+    { .name = "u16", .kind = VMS_U32, .offset = offsetof(Thing, u16), .size = 2 },
+    VMSTATE_END,
+};
+static const VmStateField twice[] = { VMSTATE_U8(Thing, u8), VMSTATE_U8(Thing, u8), VMSTATE_END };
+static const VmStateField too_new[] = { VMSTATE_U8_SINCE(Thing, u8, 2), VMSTATE_END };
+static const VmState *const strangers[] = { &inner_state, NULL };
+
+static void test_check(void)
+{
+    static const struct {
+        VmState state;
+        const char *message;
+    } rows[] = {
+        { { "w", 1, 1, wrong_width, NULL }, "w: field 'u16' has another size*" },
+        { { "t", 1, 1, twice, NULL }, "t: field 'u8' stands there twice" },
+        { { "n", 1, 1, too_new, NULL }, "n: field 'u8' is newer*" },
+        { { "v", 1, 2, inner_fields, NULL }, "v: *minimum version*" },
+        { { "s", 1, 1, inner_fields, strangers }, "s: subsection 'inner' must be called 's/...'" },
+    };
+    g_autofree char *good = vmstate_check(&thing_state);
+
+    g_assert_cmpstr(good, ==, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *flaw = vmstate_check(&rows[i].state);
+
+        g_assert_nonnull(flaw);
+        if (!g_pattern_match_simple(rows[i].message, flaw)) {
+            g_error("'%s' is not like '%s'", flaw, rows[i].message);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -368,5 +401,6 @@ int main(int argc, char **argv)
     g_test_add_func("/vmstate/subsections", test_subsections);
     g_test_add_func("/vmstate/bit-flips", test_bit_flips);
     g_test_add_func("/vmstate/describe", test_describe);
+    g_test_add_func("/vmstate/check", test_check);
     return g_test_run();
 }
