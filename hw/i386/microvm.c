@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * microvm: the least hardware that boots Linux. Local APICs, one I/O APIC, virtio over MMIO, a serial port, and
- * ACPI with reduced hardware; the legacy chips (8259, 8254, RTC) can be left out. No PCI, and no
- * firmware unless asked for: the kernel starts by PVH or by the 64-bit boot protocol.
+ * microvm: the least hardware that boots Linux. Local APICs, one I/O APIC, virtio over MMIO, a
+ * serial port, and ACPI with reduced hardware; the legacy chips (8259, 8254, RTC) can be left out.
+ * No PCI, and no firmware unless asked for: the kernel starts by PVH or by the 64-bit boot
+ * protocol.
  */
 #include "hw/acpi/ged.h"
 #include "hw/core/machine.h"

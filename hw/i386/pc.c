@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PC of 1996: i440FX host bridge, PIIX3 south bridge, PIIX4 power management, ISA devices, SeaBIOS.
+ * The PC of 1996: i440FX host bridge, PIIX3 south bridge, PIIX4 power management, ISA devices,
+ * SeaBIOS.
  *
- * Guest-physical layout: RAM from 0 (with the VGA window and the option ROM area overlaid by PCI as PAM says), PCI's 32-bit window from
- * the end of low RAM to the I/O APIC at 0xFEC00000, firmware below 4 GiB, the rest of RAM above, and then PCI's
- * 64-bit window.
+ * Guest-physical layout: RAM from 0 (with the VGA window and the option ROM area overlaid by PCI
+ * as PAM says), PCI's 32-bit window from the end of low RAM to the I/O APIC at 0xFEC00000,
+ * firmware below 4 GiB, the rest of RAM above, and then PCI's 64-bit window.
  */
 #include "hw/acpi/piix4-pm.h"
 #include "hw/core/machine.h"

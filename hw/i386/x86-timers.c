@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The timers of an x86 board and how they are wired: the PIT on GSI 0, the RTC on ISA line 8, and between both and the interrupt
- * controllers the HPET, which can take their lines over (legacy replacement).
+ * The timers of an x86 board and how they are wired: the PIT on GSI 0, the RTC on ISA line 8, and
+ * between both and the interrupt controllers the HPET, which can take their lines over (legacy
+ * replacement).
  */
 #include "hw/i386/x86.h"
 #include "hw/timer/hpet.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What all x86 boards share: CPUs, the split of RAM around the 32-bit hole, interrupt controllers in
- * the kernel or in this program, and starting a kernel with no firmware.
+ * What all x86 boards share: CPUs, the split of RAM around the 32-bit hole, interrupt controllers
+ * in the kernel or in this program, and starting a kernel with no firmware.
  */
 #ifndef VIREO_HW_I386_X86_H
 #define VIREO_HW_I386_X86_H
@@ -36,8 +36,8 @@ typedef struct X86Machine {
 /* Which side of the hole RAM goes: at most `max_low` bytes below, rounded to a GiB when split. */
 void x86_map_ram(X86Machine *machine, uint64_t max_low);
 /*
- * All of smp.cpus, then the interrupt controllers as the accelerator decided (sets irqchip) with the
- * CPUs' local APICs. Also connects the ISA bus's lines. irqchip_parts: PcIrqChipParts.
+ * All of smp.cpus, then the interrupt controllers as the accelerator decided (sets irqchip) with
+ * the CPUs' local APICs. Also connects the ISA bus's lines. irqchip_parts: PcIrqChipParts.
  */
 bool x86_create_cpus(X86Machine *machine, IsaBus *isa, unsigned irqchip_parts, GError **error);
 typedef struct X86Timers {

@@ -94,7 +94,10 @@ rom_protected:
 1:  hlt
     jmp 1b
 
-/* rom_start(entry in EAX, magic in EDX, info in ECX): to the kernel, with EAX = magic and EBX = info. */
+/*
+ * rom_start(entry in EAX, magic in EDX, info in ECX): to the kernel, with EAX = magic and EBX =
+ * info.
+ */
     .globl rom_start
 rom_start:
     pushl $0x18

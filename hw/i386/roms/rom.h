@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the boot ROMs share: ports and reading fw_cfg by DMA. Compiled for 16 and for 32 bits. */
-#ifndef VIREO_ROMS_ROM_H
-#define VIREO_ROMS_ROM_H
+#ifndef VIREO_HW_I386_ROMS_ROM_H
+#define VIREO_HW_I386_ROMS_ROM_H
 
 #include <stdint.h>
 

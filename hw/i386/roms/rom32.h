@@ -4,8 +4,8 @@
  * "setup" piece the boot protocol's information structure; rom_main adds what only the firmware
  * knows.
  */
-#ifndef VIREO_ROMS_ROM32_H
-#define VIREO_ROMS_ROM32_H
+#ifndef VIREO_HW_I386_ROMS_ROM32_H
+#define VIREO_HW_I386_ROMS_ROM32_H
 
 #include "rom.h"
 

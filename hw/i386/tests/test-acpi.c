@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ACPI tables of every kind of machine: structure and checksums here, and iasl must disassemble each
- * table and compile it again without a warning.
+ * ACPI tables of every kind of machine: structure and checksums here, and iasl must disassemble
+ * each table and compile it again without a warning.
  */
 #include <glib/gstdio.h>
 

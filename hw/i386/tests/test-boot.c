@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kernel loaders: made-up kernels of each kind, with right and wrong headers, cut short and scrambled;
- * and Debian's own kernel where it has been fetched.
+ * Kernel loaders: made-up kernels of each kind, with right and wrong headers, cut short and
+ * scrambled; and Debian's own kernel where it has been fetched.
  */
 #include <elf.h>
 #include <glib/gstdio.h>
@@ -66,7 +66,9 @@ static void boot_fails(const KernelConfig *config, const char *part)
     }
 }
 
-/* Every prefix of a sample of lengths, and scrambled bytes in the headers: no harm (ASan watches). */
+/*
+ * Every prefix of a sample of lengths, and scrambled bytes in the headers: no harm (ASan watches).
+ */
 static void torment(const Fixture *f, const uint8_t *image, size_t size, size_t header)
 {
     KernelConfig config = config_of(f);
