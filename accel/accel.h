@@ -176,7 +176,11 @@ typedef struct VCpuApicOps {
     bool (*msr_read)(void *apic, uint32_t index, uint64_t *value);
     bool (*msr_write)(void *apic, uint32_t index, uint64_t value);
     void (*eoi_broadcast)(void *apic, uint8_t vector);
-    void (*set_deadline)(void *apic, uint64_t tsc);
+    /*
+     * IA32_TSC_DEADLINE was written: the time of the virtual clock at which the CPU's TSC will have
+     * reached it (a past one fires at once); 0: disarmed.
+     */
+    void (*set_deadline)(void *apic, int64_t virtual_ns);
     void (*init_reset)(void *apic);
 } VCpuApicOps;
 

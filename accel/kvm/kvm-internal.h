@@ -155,6 +155,8 @@ int kvm_irqfd_add(Accel *accel, EventNotifier *trigger, EventNotifier *resample,
 int kvm_irqfd_del(Accel *accel, EventNotifier *trigger, int virq);
 void kvm_ioapic_routes(Accel *accel, const uint64_t *msi_address, const uint32_t *msi_data,
                        const bool *valid, unsigned count);
+/* One MSR of a vCPU (fd), or a feature MSR of KVM itself; 0 if there is none. */
+uint64_t kvm_get_one_msr(int fd, uint32_t index);
 bool kvm_irqchip_get(Accel *accel, unsigned chip, void *data, size_t size, GError **error);
 bool kvm_irqchip_set(Accel *accel, unsigned chip, const void *data, size_t size, GError **error);
 bool kvm_pit_get(Accel *accel, void *data, size_t size, GError **error);

@@ -16,6 +16,7 @@
 #include "cpu/x86/msr.h"
 #include "util/bits.h"
 #include "util/error.h"
+#include "util/timer.h"
 #include "util/log.h"
 #include "util/vm-lock.h"
 
@@ -292,6 +293,29 @@ static bool is_x2apic(uint32_t index)
     return index >= MSR_X2APIC_FIRST && index <= MSR_X2APIC_LAST;
 }
 
+/* The APIC model counts virtual time; only KVM knows how far the guest's TSC has come. */
+static void set_tsc_deadline(VCpu *cpu, uint64_t deadline)
+{
+    KvmVCpu *vcpu = kvm_vcpu(cpu);
+    int khz = ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
+    int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL);
+    uint64_t tsc, wait = 0;
+
+    vcpu->tsc_deadline = deadline;
+    if (!cpu->apic_ops || !cpu->apic_ops->set_deadline) {
+        return;
+    }
+    if (!deadline) {
+        cpu->apic_ops->set_deadline(cpu->apic, 0);
+        return;
+    }
+    tsc = kvm_get_one_msr(vcpu->fd, MSR_IA32_TSC);
+    if (deadline > tsc && khz > 0) {
+        wait = muldiv64(deadline - tsc, NS_PER_MS, khz);
+    }
+    cpu->apic_ops->set_deadline(cpu->apic, now + MIN(wait, (uint64_t)(INT64_MAX - now)));
+}
+
 int kvm_handle_rdmsr(VCpu *cpu, struct kvm_run *run)
 {
     uint64_t value = 0;
@@ -319,10 +343,7 @@ int kvm_handle_wrmsr(VCpu *cpu, struct kvm_run *run)
         ok = cpu->apic_ops && cpu->apic_ops->msr_write &&
              cpu->apic_ops->msr_write(cpu->apic, run->msr.index, run->msr.data);
     } else if (run->msr.index == MSR_TSC_DEADLINE) {
-        kvm_vcpu(cpu)->tsc_deadline = run->msr.data;
-        if (cpu->apic_ops && cpu->apic_ops->set_deadline) {
-            cpu->apic_ops->set_deadline(cpu->apic, run->msr.data);
-        }
+        set_tsc_deadline(cpu, run->msr.data);
         ok = true;
     }
     run->msr.error = !ok;

@@ -2,6 +2,7 @@
 /* The life of a KVM vCPU: its file descriptor and mapping, CPUID, machine-check banks, SMM. */
 #include "accel/kvm/kvm-internal.h"
 
+#include <asm/kvm_para.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -176,7 +177,7 @@ static unsigned get_cpuid(int fd, unsigned long request, X86CpuidEntry *out, uns
     return cpuid->nent;
 }
 
-static uint64_t get_feature_msr(int fd, uint32_t index)
+uint64_t kvm_get_one_msr(int fd, uint32_t index)
 {
     struct {
         struct kvm_msrs header;
@@ -191,6 +192,21 @@ static void add_bits(X86AccelCaps *caps, uint32_t function, uint32_t set_ecx, ui
     for (unsigned i = 0; i < caps->supported_count; i++) {
         if (caps->supported[i].function == function) {
             caps->supported[i].ecx = (caps->supported[i].ecx | set_ecx) & ~clear_ecx;
+        }
+    }
+}
+
+/* Paravirtual features that need the local APIC in the kernel. */
+static void drop_apic_features(X86AccelCaps *caps)
+{
+    const uint32_t features = BIT(KVM_FEATURE_ASYNC_PF) | BIT(KVM_FEATURE_PV_EOI) |
+                              BIT(KVM_FEATURE_PV_UNHALT) | BIT(KVM_FEATURE_ASYNC_PF_VMEXIT) |
+                              BIT(KVM_FEATURE_PV_SEND_IPI) | BIT(KVM_FEATURE_PV_SCHED_YIELD) |
+                              BIT(KVM_FEATURE_ASYNC_PF_INT);
+
+    for (unsigned i = 0; i < caps->supported_count; i++) {
+        if (caps->supported[i].function == KVM_CPUID_FEATURES) {
+            caps->supported[i].eax &= ~features;
         }
     }
 }
@@ -211,7 +227,7 @@ bool kvm_cpu_caps(Accel *accel, X86AccelCaps *caps, GError **error)
         caps->hyperv_count = get_cpuid(kvm->kvm_fd, KVM_GET_SUPPORTED_HV_CPUID, caps->hyperv,
                                        G_N_ELEMENTS(caps->hyperv));
     }
-    caps->arch_capabilities = get_feature_msr(kvm->kvm_fd, MSR_ARCH_CAPABILITIES);
+    caps->arch_capabilities = kvm_get_one_msr(kvm->kvm_fd, MSR_ARCH_CAPABILITIES);
     caps->has_tsc_scaling = kvm_check_extension(kvm->kvm_fd, KVM_CAP_TSC_CONTROL) > 0;
     caps->has_x2apic_api = kvm_check_extension(kvm->kvm_fd, KVM_CAP_X2APIC_API) > 0;
     caps->has_tsc_deadline =
@@ -222,6 +238,9 @@ bool kvm_cpu_caps(Accel *accel, X86AccelCaps *caps, GError **error)
         if (caps->supported[i].function == 0x80000008) {
             caps->host_phys_bits = caps->supported[i].eax & 0xff;
         }
+    }
+    if (!kvm_has_lapic()) {
+        drop_apic_features(caps);
     }
     /* KVM leaves these two to whoever provides the APIC. */
     add_bits(caps, 1, BIT(21) | (caps->has_tsc_deadline ? BIT(24) : 0),

@@ -67,7 +67,7 @@ typedef struct Apic {
     uint32_t lvt[LVT__MAX];
     uint32_t timer_initial, timer_divide;
     int64_t timer_start; /* ns: when timer_initial was loaded */
-    uint64_t tsc_deadline;
+    int64_t deadline_ns; /* of the virtual clock, in TSC-deadline mode; 0: none */
     Timer *timer;
     bool ext_int_message; /* an ExtINT message waits for the CPU's INTA */
     uint64_t lowest_turn; /* when it last took a lowest-priority message; ties go to the smallest */
@@ -110,7 +110,7 @@ uint32_t apic_timer_count(const Apic *apic);
 void apic_timer_set_initial(Apic *apic, uint32_t count);
 void apic_timer_set_divide(Apic *apic, uint32_t divide);
 void apic_timer_lvt_changed(Apic *apic, uint32_t old);
-void apic_timer_set_deadline(Apic *apic, uint64_t tsc);
+void apic_timer_set_deadline(Apic *apic, int64_t virtual_ns);
 void apic_timer_fired(void *opaque);
 /* Stop and forget what it counted. */
 void apic_timer_reset(Apic *apic);

@@ -4,15 +4,12 @@
  * of virtual time, divided by TDCR. Nothing is stepped: the current count is computed from the time
  * that TMICT was written, and a host timer is armed only while the LVT entry is unmasked.
  *
- * TSC-deadline mode takes the guest's TSC to be the virtual clock at the CPU's TSC frequency (1 GHz
- * if that is not fixed); accelerators whose TSC runs otherwise keep the deadline themselves.
+ * In TSC-deadline mode the accelerator, which knows the CPU's TSC, says when the deadline comes.
  */
 #include "hw/intc/apic-internal.h"
 
 /* A periodic timer does not fire more often, whatever the guest asks for. */
 #define MIN_PERIOD_NS (50 * NS_PER_US)
-#define DEFAULT_TSC_KHZ 1000000u
-#define KHZ_NS 1000000u /* ns in a tick of 1 kHz */
 
 static enum ApicTimerMode timer_mode(const Apic *apic)
 {
@@ -50,27 +47,6 @@ uint32_t apic_timer_count(const Apic *apic)
     return count_at(apic, vm_clock_ns(VM_CLOCK_VIRTUAL));
 }
 
-static uint32_t tsc_khz(const Apic *apic)
-{
-    uint32_t khz = apic->cpu->config ? x86_cpu_config_tsc_khz(apic->cpu->config) : 0;
-
-    return khz ? khz : DEFAULT_TSC_KHZ;
-}
-
-static void arm_deadline(Apic *apic, int64_t now)
-{
-    uint32_t khz = tsc_khz(apic);
-    uint64_t tsc = muldiv64(now, khz, KHZ_NS);
-    uint64_t wait;
-
-    if (!apic->tsc_deadline) {
-        timer_del(apic->timer);
-        return;
-    }
-    wait = apic->tsc_deadline > tsc ? muldiv64(apic->tsc_deadline - tsc, KHZ_NS, khz) : 0;
-    timer_mod(apic->timer, wait < (uint64_t)(INT64_MAX - now) ? now + (int64_t)wait : INT64_MAX);
-}
-
 /*
  * A one-shot count that is over is left alone: either it has fired, or its host timer is just about
  * to, and taking that away would lose the interrupt.
@@ -81,7 +57,11 @@ static void arm(Apic *apic, int64_t now)
     uint64_t ticks = elapsed_ticks(apic, now);
 
     if (timer_mode(apic) == TIMER_TSC_DEADLINE) {
-        arm_deadline(apic, now);
+        if (apic->deadline_ns) {
+            timer_mod(apic->timer, apic->deadline_ns);
+        } else {
+            timer_del(apic->timer);
+        }
         return;
     }
     if (!apic->timer_initial || (apic->lvt[LVT_TIMER] & LVT_MASKED)) {
@@ -107,7 +87,7 @@ void apic_timer_fired(void *opaque)
 {
     Apic *apic = opaque;
 
-    apic->tsc_deadline = 0;
+    apic->deadline_ns = 0;
     apic_local(apic, LVT_TIMER);
     if (timer_mode(apic) == TIMER_PERIODIC) {
         apic_timer_arm(apic);
@@ -142,15 +122,15 @@ void apic_timer_lvt_changed(Apic *apic, uint32_t old)
 
     if (was_deadline != (timer_mode(apic) == TIMER_TSC_DEADLINE)) {
         apic->timer_initial = 0;
-        apic->tsc_deadline = 0;
+        apic->deadline_ns = 0;
     }
     apic_timer_arm(apic);
 }
 
-void apic_timer_set_deadline(Apic *apic, uint64_t tsc)
+void apic_timer_set_deadline(Apic *apic, int64_t virtual_ns)
 {
     if (timer_mode(apic) == TIMER_TSC_DEADLINE) {
-        apic->tsc_deadline = tsc;
+        apic->deadline_ns = virtual_ns;
         apic_timer_arm(apic);
     }
 }
@@ -160,6 +140,6 @@ void apic_timer_reset(Apic *apic)
     apic->timer_initial = 0;
     apic->timer_divide = 0;
     apic->timer_start = 0;
-    apic->tsc_deadline = 0;
+    apic->deadline_ns = 0;
     timer_del(apic->timer);
 }

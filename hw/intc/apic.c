@@ -653,9 +653,9 @@ static void cpu_eoi_broadcast(void *opaque, uint8_t vector)
     }
 }
 
-static void cpu_set_deadline(void *opaque, uint64_t tsc)
+static void cpu_set_deadline(void *opaque, int64_t virtual_ns)
 {
-    apic_timer_set_deadline(opaque, tsc);
+    apic_timer_set_deadline(opaque, virtual_ns);
 }
 
 static void cpu_init_reset(void *opaque)
@@ -754,7 +754,7 @@ static const VmState apic_vmstate = {
         VMSTATE_U32(Apic, timer_initial),
         VMSTATE_U32(Apic, timer_divide),
         VMSTATE_I64(Apic, timer_start),
-        VMSTATE_U64(Apic, tsc_deadline),
+        VMSTATE_I64(Apic, deadline_ns),
         VMSTATE_BOOL(Apic, ext_int_message),
         VMSTATE_U64(Apic, lowest_turn),
         VMSTATE_END
