@@ -72,6 +72,7 @@ static void on_signal(int sig)
         raise(sig);
         pthread_sigmask(SIG_UNBLOCK, &mask, NULL); /* stops here */
         sigaction(sig, &ours, NULL);
+        enter_raw(); /* where the kernel would not stop us, no SIGCONT comes */
     }
     errno = saved_errno;
 }
