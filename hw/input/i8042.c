@@ -311,7 +311,7 @@ static void i8042_reset(Device *dev)
 
     ctl->mode = MODE_RESET;
     ctl->status = STATUS_COMMAND | STATUS_UNLOCKED;
-    ctl->out_port = OUT_NOT_RESET | OUT_A20;
+    ctl->out_port = OUT_WRITABLE; /* not reset, A20 on, the unused pins high */
     ctl->data = ctl->command = 0;
     ctl->answer_full = ctl->saw_break = false;
     timer_del(ctl->timer);

@@ -87,10 +87,10 @@ static void test_controller(void)
     controller(qts, 0xc0, -1);
     g_assert_cmphex(get(qts, false), ==, 0x80);
     controller(qts, 0xd0, -1);
-    g_assert_cmphex(get(qts, false), ==, 0x03);
+    g_assert_cmphex(get(qts, false), ==, 0xcf);
     controller(qts, 0xdd, -1);
     controller(qts, 0xd0, -1);
-    g_assert_cmphex(get(qts, false), ==, 0x01);
+    g_assert_cmphex(get(qts, false), ==, 0xcd);
     controller(qts, 0xd1, 0x03);
     controller(qts, 0x01, -1); /* undefined */
     assert_empty(qts);
