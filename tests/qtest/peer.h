@@ -83,23 +83,7 @@ static inline void wait_port(QTest *qts, uint16_t port, uint8_t mask, uint8_t wa
 /* Watch the lines that go into the I/O APIC; ISA interrupts have their own numbers there. */
 static inline void watch_irqs(QTest *qts)
 {
-    json_object *list = qtest_qmp(qts, "{\"execute\": \"qom-list\", \"arguments\": {\"path\":"
-                                  " \"/machine/unattached\"}}");
-
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        json_object *item = json_object_array_get_idx(list, i);
-
-        if (g_str_equal(json_object_get_string(json_object_object_get(item, "type")),
-                        "child<ioapic>")) {
-            const char *name = json_object_get_string(json_object_object_get(item, "name"));
-            g_autofree char *path = g_strdup_printf("/machine/unattached/%s", name);
-
-            qtest_irq_intercept_in(qts, path);
-            json_object_put(list);
-            return;
-        }
-    }
-    g_error("there is no I/O APIC");
+    qtest_irq_intercept_in(qts, "ioapic");
 }
 
 #endif
