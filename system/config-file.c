@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * -readconfig: an INI-like file. `[device "net0"]` opens a section named after an option, with the id in quotes; each `key = "value"` below
- * it is a parameter. Sections become options as if typed on the command line.
+ * -readconfig: an INI-like file. `[device "net0"]` opens a section named after an option, with
+ * the id in quotes; each `key = "value"` below it is a parameter. Sections become options as if
+ * typed on the command line.
  */
 #include <stdio.h>
 #include <string.h>

@@ -53,7 +53,9 @@ static bool create_ports(const char *option, const GPtrArray *texts, char **ids,
     return true;
 }
 
-/* With -nographic the terminal serves the serial port and the monitor; without, nothing is shown. */
+/*
+ * With -nographic the terminal serves the serial port and the monitor; without, nothing is shown.
+ */
 static void add_defaults(VmOptions *options, const MachineOps *ops)
 {
     if (options->no_defaults) {

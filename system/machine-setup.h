@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From options to a machine: the steps that main() lists, in that order. Each either succeeds or sets an error
- * that names the option. Main thread, VM lock held.
+ * From options to a machine: the steps that main() lists, in that order. Each either succeeds or
+ * sets an error that names the option. Main thread, VM lock held.
  */
 #ifndef VIREO_SYSTEM_MACHINE_SETUP_H
 #define VIREO_SYSTEM_MACHINE_SETUP_H

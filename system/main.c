@@ -67,13 +67,17 @@ static bool open_log(const VmOptions *options, GError **error)
 
 static bool start_process(VmOptions *options, GError **error)
 {
-    return setup_fds(options, error) && process_apply_settings(options, error) && open_log(options, error) &&
+    return setup_fds(options, error) && process_apply_settings(options, error) &&
+           open_log(options, error) &&
            (!options->daemonize || process_daemonize(error)) &&
            (!options->pidfile || process_write_pidfile(options->pidfile, error)) &&
            process_handle_signals(error);
 }
 
-/* One memory transaction: the accelerator and other listeners see the finished map, not its growth. */
+/*
+ * One memory transaction: the accelerator and other listeners see the finished map, not its
+ * growth.
+ */
 static bool build_board(VmOptions *options, GError **error)
 {
     bool ok;

@@ -26,8 +26,8 @@ struct Option {
     size_t field;         /* in VmOptions, for the generic handlers */
     const char *key;      /* machine property, or implied first key */
     /*
-     * For query-command-line-options and for checks: "T:name", NULL-terminated; T is the type: s string, b
-     * boolean, n number, z size.
+     * For query-command-line-options and for checks: "T:name", NULL-terminated; T is the type: s
+     * string, b boolean, n number, z size.
      */
     const char *const *parameters;
 };

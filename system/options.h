@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line. One table (options.c) lists every option: name, argument, help, handler. Handlers only
- * collect into VmOptions; setup.c acts on it.
+ * The command line. One table (options.c) lists every option: name, argument, help, handler.
+ * Handlers only collect into VmOptions; setup.c acts on it.
  */
 #ifndef VIREO_SYSTEM_OPTIONS_H
 #define VIREO_SYSTEM_OPTIONS_H
@@ -33,8 +33,8 @@ typedef struct VmOptions {
 } VmOptions;
 
 /*
- * Parse argv. true: *options is filled (the caller's). false without error: help or version was asked for and
- * printed.
+ * Parse argv. true: *options is filled (the caller's). false without error: help or version was
+ * asked for and printed.
  */
 bool options_parse(int argc, char **argv, VmOptions **options, GError **error);
 void options_free(VmOptions *options);
@@ -46,7 +46,8 @@ bool options_apply(VmOptions *options, const char *name, const char *argument, b
 /* -readconfig FILE: sections of an INI-like file become options. */
 bool options_read_config(VmOptions *options, const char *path, GError **error);
 /*
- * Key=value text of an option: as keyval_parse, and a part without '=' is a flag ("server", "nowait").
+ * Key=value text of an option: as keyval_parse, and a part without '=' is a flag ("server",
+ * "nowait").
  */
 json_object *options_parse_text(const char *text, const char *implied_key, bool *help,
                                 GError **error);

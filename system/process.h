@@ -6,8 +6,8 @@
 #include "system/options.h"
 
 /*
- * -daemonize: fork; the parent waits and exits with 0 once the child calls process_ready(), or 1 if it
- * dies before. Returns in the child only.
+ * -daemonize: fork; the parent waits and exits with 0 once the child calls process_ready(), or 1
+ * if it dies before. Returns in the child only.
  */
 bool process_daemonize(GError **error);
 /* The machine is ready: let the waiting parent go, detach from the terminal. */

@@ -2,9 +2,10 @@
 /*
  * The run state machine.
  *
- * A request sets a flag and schedules one deferred callback on the main loop, which serves all flags in
- * a fixed order: stop for debugging or error, suspend, shutdown, reset, wake-up, power button. A vCPU that asks for a reset or a
- * shutdown stops at once, so that it runs no guest code between the request and its service.
+ * A request sets a flag and schedules one deferred callback on the main loop, which serves all
+ * flags in a fixed order: stop for debugging or error, suspend, shutdown, reset, wake-up, power
+ * button. A vCPU that asks for a reset or a shutdown stops at once, so that it runs no guest code
+ * between the request and its service.
  */
 #include "system/runstate.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The run state of the machine: running, paused, shut down, and how it gets from one to another. Requests by
- * devices, vCPUs, signals and commands are noted from any thread and carried out by the main loop.
- * Everything else here: main thread, VM lock held.
+ * The run state of the machine: running, paused, shut down, and how it gets from one to another.
+ * Requests by devices, vCPUs, signals and commands are noted from any thread and carried out by
+ * the main loop. Everything else here: main thread, VM lock held.
  */
 #ifndef VIREO_SYSTEM_RUNSTATE_H
 #define VIREO_SYSTEM_RUNSTATE_H

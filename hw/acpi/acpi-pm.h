@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ACPI fixed hardware (ACPI 6.4, section 4.8): PM1 event and control, the PM timer, one general-purpose event
- * block. A chipset embeds this, says where the regions are mapped, and gets its SCI driven.
+ * ACPI fixed hardware (ACPI 6.4, section 4.8): PM1 event and control, the PM timer, one
+ * general-purpose event block. A chipset embeds this, says where the regions are mapped, and gets
+ * its SCI driven.
  */
 #ifndef VIREO_HW_ACPI_ACPI_PM_H
 #define VIREO_HW_ACPI_ACPI_PM_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Generic event device. Event register (32 bits, at event_address): pending events, cleared by reading. Sleep
- * control (byte +0): SLP_TYP in bits 4:2, SLP_EN bit 5. Sleep status (+1): WAK_STS bit 7, write 1 to
- * clear. Reset (+2): GED_RESET_VALUE resets the machine.
+ * Generic event device. Event register (32 bits, at event_address): pending events, cleared by
+ * reading. Sleep control (byte +0): SLP_TYP in bits 4:2, SLP_EN bit 5. Sleep status (+1): WAK_STS
+ * bit 7, write 1 to clear. Reset (+2): GED_RESET_VALUE resets the machine.
  */
 #include "hw/acpi/ged.h"
 

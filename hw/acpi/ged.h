@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The generic event device's hardware (ACPI 6.4, 5.6.9; HID ACPI0013) of a hardware-reduced machine, with its sleep and reset
- * registers (4.8.3.7).
+ * The generic event device's hardware (ACPI 6.4, 5.6.9; HID ACPI0013) of a hardware-reduced
+ * machine, with its sleep and reset registers (4.8.3.7).
  */
 #ifndef VIREO_HW_ACPI_GED_H
 #define VIREO_HW_ACPI_GED_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PIIX4 (Intel 82371AB) function 3: power management. Firmware places the PM registers; the general-purpose
- * event block and the APM ports are where the ACPI tables say.
+ * PIIX4 (Intel 82371AB) function 3: power management. Firmware places the PM registers; the
+ * general-purpose event block and the APM ports are where the ACPI tables say.
  */
 #ifndef VIREO_HW_ACPI_PIIX4_PM_H
 #define VIREO_HW_ACPI_PIIX4_PM_H

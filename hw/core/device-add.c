@@ -10,7 +10,10 @@ static const char *option_str(json_object *options, const char *key)
     return json_object_object_get_ex(options, key, &value) ? json_object_get_string(value) : NULL;
 }
 
-/* Device types that a person may name, for "did you mean". NULL-terminated; the array is the caller's. */
+/*
+ * Device types that a person may name, for "did you mean". NULL-terminated; the array is the
+ * caller's.
+ */
 static const char **pluggable_names(void)
 {
     g_autoptr(GPtrArray) types = type_list(TYPE_DEVICE, false);
@@ -45,7 +48,10 @@ static const TypeInfo *find_pluggable(const char *driver, GError **error)
     return type;
 }
 
-/* Ids name objects in paths and on the command line: a letter, then letters, digits, '-', '.', '_'. */
+/*
+ * Ids name objects in paths and on the command line: a letter, then letters, digits, '-', '.',
+ * '_'.
+ */
 static bool id_ok(const char *id, GError **error)
 {
     bool ok = g_ascii_isalpha(id[0]);

@@ -2,9 +2,10 @@
 /*
  * Devices and buses.
  *
- * A device is an object of a type below "device". Its life: object_new, properties set, placed on a bus,
- * realized (each level of the type chain from root to leaf, then the bus's plug step), reset any number of
- * times, unrealized in reverse. A failed realize undoes the levels that had succeeded.
+ * A device is an object of a type below "device". Its life: object_new, properties set, placed on
+ * a bus, realized (each level of the type chain from root to leaf, then the bus's plug step),
+ * reset any number of times, unrealized in reverse. A failed realize undoes the levels that had
+ * succeeded.
  *
  * Named IRQ inputs and outputs are how boards, other devices and qtest (irq_intercept) wire lines.
  * VM lock held throughout.
@@ -31,7 +32,10 @@ typedef enum DeviceCategory {
 
 /* One per type level (TypeInfo.hooks). Every slot may be NULL. */
 typedef struct DeviceHooks {
-    /* Claim resources, register memory and IRQs. Guest-visible state is set by reset, which follows. */
+    /*
+     * Claim resources, register memory and IRQs. Guest-visible state is set by reset, which
+     * follows.
+     */
     bool (*realize)(Device *dev, GError **error);
     /* Undo realize. Must not fail; requests in flight are drained first. */
     void (*unrealize)(Device *dev);
@@ -86,11 +90,13 @@ Bus *bus_find_by_type(const char *type);
 Bus *bus_system(void);
 
 /*
- * Place on a bus (NULL: none) and realize. Takes over the caller's reference in either case. name is
- * its name under /machine/unattached or, for user devices, /machine/peripheral[-anon].
+ * Place on a bus (NULL: none) and realize. Takes over the caller's reference in either case. name
+ * is its name under /machine/unattached or, for user devices, /machine/peripheral[-anon].
  */
 bool device_realize_and_unref(Device *dev, Bus *bus, GError **error);
-/* Board's one-liner: new, realize on bus; own errors are fatal to machine creation, so passed up. */
+/*
+ * Board's one-liner: new, realize on bus; own errors are fatal to machine creation, so passed up.
+ */
 Device *device_create(const char *type, Bus *bus, GError **error);
 /*
  * device_add and -device: {"driver": ..., "id": ..., "bus": ..., props}. text: keyval scalars.
@@ -111,8 +117,9 @@ char *device_type_help(const char *type, GError **error);
 char *device_tree_describe(void);
 
 /*
- * IRQ lines by group (name NULL: the unnamed group). Inputs are made in instance_init or realize; outputs are fields in the
- * device's struct that the wiring side fills through device_connect_irq_out.
+ * IRQ lines by group (name NULL: the unnamed group). Inputs are made in instance_init or realize;
+ * outputs are fields in the device's struct that the wiring side fills through
+ * device_connect_irq_out.
  */
 void device_init_irq_in(Device *dev, const char *name, IrqFn *fn, int count);
 void device_init_irq_out(Device *dev, const char *name, Irq *outs, int count);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Named groups of interrupt lines of a device. Every input goes through its group, so that a test can take the
- * place of the device's own handler; an output is intercepted by putting a relay into the device's field.
+ * Named groups of interrupt lines of a device. Every input goes through its group, so that a test
+ * can take the place of the device's own handler; an output is intercepted by putting a relay
+ * into the device's field.
  */
 #include "hw/core/irq.h"
 

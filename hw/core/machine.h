@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Machines (boards). A board is a type below "machine"; -machine properties are its properties. system/ fills the
- * MachineConfig part from the command line, selects the accelerator, and calls the board's init, which
- * creates CPUs and devices. There is one: machine_current().
+ * Machines (boards). A board is a type below "machine"; -machine properties are its properties.
+ * system/ fills the MachineConfig part from the command line, selects the accelerator, and calls
+ * the board's init, which creates CPUs and devices. There is one: machine_current().
  */
 #ifndef VIREO_HW_CORE_MACHINE_H
 #define VIREO_HW_CORE_MACHINE_H

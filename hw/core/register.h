@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Registers as data: a device with eight registers or more lists them in a const table; read-only bits,
- * write-1-clear bits, reset values and hooks are columns. Storage is an array of uint32_t in the device, indexed
- * by offset / 4.
+ * Registers as data: a device with eight registers or more lists them in a const table; read-only
+ * bits, write-1-clear bits, reset values and hooks are columns. Storage is an array of uint32_t
+ * in the device, indexed by offset / 4.
  */
 #ifndef VIREO_HW_CORE_REGISTER_H
 #define VIREO_HW_CORE_REGISTER_H
@@ -32,7 +32,8 @@ typedef struct RegisterBlock {
 } RegisterBlock;
 
 /* 32-bit accesses; smaller ones must be widened by the region's impl limits. */
-uint64_t register_read(const RegisterBlock *block, uint32_t *storage, void *opaque, uint64_t offset);
+uint64_t register_read(const RegisterBlock *block, uint32_t *storage, void *opaque,
+                       uint64_t offset);
 void register_write(const RegisterBlock *block, uint32_t *storage, void *opaque, uint64_t offset,
                     uint64_t value);
 void register_reset(const RegisterBlock *block, uint32_t *storage);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Machine reset and the notifier lists of machine-wide events. These lists are one per process, as the machine is.
+ * Machine reset and the notifier lists of machine-wide events. These lists are one per process,
+ * as the machine is.
  */
 #include "hw/core/device-internal.h"
 

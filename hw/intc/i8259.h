@@ -23,8 +23,8 @@ I8259 *i8259_new(IsaBus *bus, Irq intr, Irq irqs[ISA_IRQS], GError **error);
 /* INTA cycle on the master: the vector. A request that went away meanwhile gives IR7 (spurious). */
 int i8259_ack(I8259 *master);
 /*
- * Reset leaves all lines masked from now on, as firmware would: for machines without firmware, whose
- * guests never look at these chips. The chips themselves come up unmasked, at vector 0.
+ * Reset leaves all lines masked from now on, as firmware would: for machines without firmware,
+ * whose guests never look at these chips. The chips themselves come up unmasked, at vector 0.
  */
 void i8259_start_masked(I8259 *master);
 /* The level of the INTR output. */

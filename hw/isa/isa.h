@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ISA bus: port windows, 16 interrupt lines, 8 DMA channels. Drivers register fixed ports; the board
- * provides the IRQ handles.
+ * The ISA bus: port windows, 16 interrupt lines, 8 DMA channels. Drivers register fixed ports;
+ * the board provides the IRQ handles.
  */
 #ifndef VIREO_HW_ISA_ISA_H
 #define VIREO_HW_ISA_ISA_H
@@ -20,12 +20,16 @@ typedef struct IsaDevice {
     GPtrArray *port_regions; /* mapped ones, unmapped at unrealize */
 } IsaDevice;
 
-/* owner NULL: a bridge of its own (no PCI). io and memory: containers the bus's windows live in (the PC's whole I/O and memory space). */
+/*
+ * owner NULL: a bridge of its own (no PCI). io and memory: containers the bus's windows live in
+ * (the PC's whole I/O and memory space).
+ */
 IsaBus *isa_bus_new(Device *owner, MemoryRegion *memory, MemoryRegion *io);
 /* irqs[16]: copied. */
 void isa_bus_connect_irqs(IsaBus *bus, const Irq irqs[ISA_IRQS]);
 IsaBus *isa_device_bus(IsaDevice *dev);
-Irq isa_irq(IsaDevice *dev, unsigned n); /* n < 16, else a dead handle and a guest-visible nothing */
+/* n < 16; else a handle that leads nowhere. */
+Irq isa_irq(IsaDevice *dev, unsigned n);
 /* Map region at an I/O port; fails if the ports are taken by another ISA device (names it). */
 bool isa_map_ports(IsaDevice *dev, MemoryRegion *region, uint16_t port, GError **error);
 MemoryRegion *isa_memory(IsaBus *bus);

@@ -2,7 +2,8 @@
 /*
  * Intel 82371SB (PIIX3), function 0. Registers (data sheet, section 2.2):
  *   0x60..0x63 PIRQRCA..D: bit 7 disables, bits 3:0 the ISA interrupt
- *   port 0xCF9 reset control: bit 2 resets the CPU on its 0 to 1 change, bit 1 makes it a hard reset
+ *   port 0xCF9 reset control: bit 2 resets the CPU on its 0 to 1 change, bit 1 makes it a
+ *              hard reset
  * The other registers hold what firmware writes.
  */
 #include "hw/isa/piix3.h"

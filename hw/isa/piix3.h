@@ -12,7 +12,10 @@
 #define TYPE_PIIX3 "PIIX3"
 #define PIIX_PIRQS 4
 
-/* Makes the bridge at devfn with its ISA bus (found by isa_bus()) and takes over the PCI bus's INTx. */
+/*
+ * Makes the bridge at devfn with its ISA bus (found by isa_bus()) and takes over the PCI bus's
+ * INTx.
+ */
 IsaBus *piix3_new(PciBus *bus, int devfn, MemoryRegion *memory, MemoryRegion *io, GError **error);
 /* Where PIRQs end: the 16 ISA lines of the interrupt controllers. */
 void piix3_connect_irqs(IsaBus *bus, const Irq irqs[ISA_IRQS]);

@@ -9,8 +9,8 @@
  *   0x72       SMRAM: bit 6 D_OPEN, bit 3 G_SMRAME; without SMM the VGA window stays PCI's
  *
  * A piece is one of two overlays, of which at most one is enabled: RAM (read-only if writes go to
- * PCI), or nothing, so that PCI behind it answers. Reads from PCI with writes to RAM, which shadowing used on
- * machines without a copy buffer, are treated as PCI.
+ * PCI), or nothing, so that PCI behind it answers. Reads from PCI with writes to RAM, which
+ * shadowing used on machines without a copy buffer, are treated as PCI.
  */
 #include "hw/pci-host/i440fx.h"
 

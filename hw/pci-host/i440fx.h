@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The i440FX host bridge (Intel 82441FX): PCI configuration mechanism 1 at ports 0xCF8/0xCFC, and the PMC function
- * at 00:00.0 whose PAM registers decide, for each piece of 0xC0000..0xFFFFF, whether RAM or PCI answers.
+ * The i440FX host bridge (Intel 82441FX): PCI configuration mechanism 1 at ports 0xCF8/0xCFC, and
+ * the PMC function at 00:00.0 whose PAM registers decide, for each piece of 0xC0000..0xFFFFF,
+ * whether RAM or PCI answers.
  */
 #ifndef VIREO_HW_PCI_HOST_I440FX_H
 #define VIREO_HW_PCI_HOST_I440FX_H
@@ -13,7 +14,7 @@
 
 typedef struct I440fxConfig {
     MemoryRegion *system_memory; /* the CPU's address space */
-    MemoryRegion *pci_memory;    /* what PCI decodes, already below system_memory with low priority */
+    MemoryRegion *pci_memory;    /* what PCI decodes; in system_memory with low priority */
     MemoryRegion *io;
     MemoryRegion *ram;           /* at address 0: at least 1 MiB */
 } I440fxConfig;

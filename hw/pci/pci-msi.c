@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MSI (PCI 3.0, 6.8.1). The capability: +2 control, +4 address, then (64-bit) +8 upper address, then data, then
- * (maskable) mask and pending words.
+ * MSI (PCI 3.0, 6.8.1). The capability: +2 control, +4 address, then (64-bit) +8 upper address,
+ * then data, then (maskable) mask and pending words.
  */
 #include "accel/accel.h"
 #include "hw/pci/pci-internal.h"

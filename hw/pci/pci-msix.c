@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MSI-X (PCI 3.0, 6.8.2). A table entry is 16 bytes: address, upper address, data, vector control (bit 0
- * masks). The pending bit array follows at half of the BAR. Both live in a BAR of their own.
+ * MSI-X (PCI 3.0, 6.8.2). A table entry is 16 bytes: address, upper address, data, vector control
+ * (bit 0 masks). The pending bit array follows at half of the BAR. Both live in a BAR of their
+ * own.
  */
 #include "hw/pci/pci-internal.h"
 #include "hw/pci/pci-regs.h"

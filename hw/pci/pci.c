@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PCI devices: configuration space by masks (config holds values, wmask the writable bits, w1cmask the
- * bits that a 1 clears), capabilities, INTx and bus mastering.
+ * PCI devices: configuration space by masks (config holds values, wmask the writable bits,
+ * w1cmask the bits that a 1 clears), capabilities, INTx and bus mastering.
  */
 #include "hw/pci/pci.h"
 

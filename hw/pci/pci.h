@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PCI: buses, configuration space, BARs, INTx routing, MSI and MSI-X, option ROMs (PCI Local Bus 3.0, MSI-X ECN).
+ * PCI: buses, configuration space, BARs, INTx routing, MSI and MSI-X, option ROMs (PCI Local Bus
+ * 3.0, MSI-X ECN).
  *
- * A device type has hooks (DeviceHooks) and ops = const PciDeviceOps. The "pci-device" level of realize makes the
- * configuration header from the ops; the leaf's realize adds BARs and capabilities.
+ * A device type has hooks (DeviceHooks) and ops = const PciDeviceOps. The "pci-device" level of
+ * realize makes the configuration header from the ops; the leaf's realize adds BARs and
+ * capabilities.
  */
 #ifndef VIREO_HW_PCI_PCI_H
 #define VIREO_HW_PCI_PCI_H
@@ -69,7 +71,10 @@ struct PciDevice {
 
 /* Register BAR n (0..5, or PCI_ROM_BAR); size is the region's, a power of two. Region borrowed. */
 void pci_register_bar(PciDevice *dev, int n, uint8_t type, MemoryRegion *region);
-/* Offset of the capability's header, or 0 with error set when there is no room. offset 0: anywhere. */
+/*
+ * Offset of the capability's header, or 0 with error set when there is no room. offset 0:
+ * anywhere.
+ */
 uint8_t pci_add_capability(PciDevice *dev, uint8_t id, uint8_t offset, uint8_t size,
                            GError **error);
 uint32_t pci_default_config_read(PciDevice *dev, uint32_t addr, unsigned size);

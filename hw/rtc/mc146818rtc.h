@@ -26,7 +26,10 @@ Rtc *rtc_new(IsaBus *bus, Irq irq, const RtcOps *ops, void *opaque, GError **err
 /* Bytes of CMOS memory by index (0x0e..0x7f for the board's use). Indexes wrap at 128. */
 void rtc_set_cmos(Rtc *rtc, unsigned index, uint8_t value);
 uint8_t rtc_get_cmos(const Rtc *rtc, unsigned index);
-/* Forget interrupts that were lost and would be made up for. Fails if the machine has no such clock. */
+/*
+ * Forget interrupts that were lost and would be made up for. Fails if the machine has no such
+ * clock.
+ */
 bool rtc_reset_reinjection(GError **error);
 /* Port 0x70's bit 7: the guest has NMIs masked. */
 bool rtc_nmi_masked(const Rtc *rtc);

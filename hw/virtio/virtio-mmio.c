@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio over MMIO (virtio 1.2, section 4.2.2). An empty window answers MagicValue, Version and a DeviceID of 0; all else reads as
- * zero and ignores writes, as 4.2.3.1.1 has drivers expect of a placeholder.
+ * virtio over MMIO (virtio 1.2, section 4.2.2). An empty window answers MagicValue, Version and a
+ * DeviceID of 0; all else reads as zero and ignores writes, as 4.2.3.1.1 has drivers expect of a
+ * placeholder.
  */
 #include "hw/virtio/virtio-mmio.h"
 

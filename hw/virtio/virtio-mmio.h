@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio over MMIO (virtio 1.2, section 4.2): one register window and one interrupt per device. A window with no
- * device says so (DeviceID 0) and drivers pass by.
+ * virtio over MMIO (virtio 1.2, section 4.2): one register window and one interrupt per device. A
+ * window with no device says so (DeviceID 0) and drivers pass by.
  */
 #ifndef VIREO_HW_VIRTIO_VIRTIO_MMIO_H
 #define VIREO_HW_VIRTIO_VIRTIO_MMIO_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * qmp-rate SOCKET COUNT: send COUNT commands one after another over QMP on a Unix socket, each after
- * the reply to the one before, and print round trips per second.
+ * qmp-rate SOCKET COUNT: send COUNT commands one after another over QMP on a Unix socket, each
+ * after the reply to the one before, and print round trips per second.
  */
 #include <errno.h>
 #include <stdio.h>

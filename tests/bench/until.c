@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * until LOCK TEXT COMMAND...: start COMMAND and return as soon as its output contains TEXT (at least
- * one byte, if TEXT is empty). Made for timing: what it takes to end the command afterwards is no part
- * of the caller's wait. A second process does that, holding a lock on the file LOCK until the command
- * is gone, so that `flock LOCK true` waits for quiet before the next measurement.
+ * until LOCK TEXT COMMAND...: start COMMAND and return as soon as its output contains TEXT (at
+ * least one byte, if TEXT is empty). Made for timing: what it takes to end the command afterwards
+ * is no part of the caller's wait. A second process does that, holding a lock on the file LOCK
+ * until the command is gone, so that `flock LOCK true` waits for quiet before the next
+ * measurement.
  */
 #include <errno.h>
 #include <fcntl.h>

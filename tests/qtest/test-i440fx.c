@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The i440FX host bridge: configuration mechanism 1, PAM, and the PCI core's rules seen through it. */
+/*
+ * The i440FX host bridge: configuration mechanism 1, PAM, and the PCI core's rules seen through
+ * it.
+ */
 #include "tests/qtest/libqtest.h"
 
 #define CONFIG_ADDRESS 0xcf8

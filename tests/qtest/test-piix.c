@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PIIX3's PIRQ routing and reset control, PIIX4's power management, and what the run state makes of them. */
+/*
+ * PIIX3's PIRQ routing and reset control, PIIX4's power management, and what the run state makes
+ * of them.
+ */
 #include "tests/qtest/libqtest.h"
 
 #define ISA_DEVFN (1 << 3)
@@ -219,7 +222,10 @@ static void test_suspend(void)
     json_object_put(qtest_qmp_event(qts, "SUSPEND"));
     json_object_put(qtest_qmp(qts, "{'execute': 'system_wakeup'}"));
     json_object_put(qtest_qmp_event(qts, "WAKEUP"));
-    /* The chipset was reset, memory was not, and the wake status says why the CPU is at its vector. */
+    /*
+     * The chipset was reset, memory was not, and the wake status says why the CPU is at its
+     * vector.
+     */
     qtest_pci_write(qts, 0, PM_DEVFN, 0x40, 4, PM_BASE | 1);
     qtest_pci_write(qts, 0, PM_DEVFN, 0x80, 1, 1);
     g_assert_cmphex(qtest_inw(qts, PM1_STATUS) & WAK_STS, ==, WAK_STS);
