@@ -3,7 +3,8 @@
 """Turn a folder's trace-events into C: tracegen.py FOLDER EVENTS HEADER SOURCE
 
 One event is one line, `name(type arg, type arg) "printf format"`; '#' begins a comment line. FOLDER
-is the events file's place in the source tree; the header is included as "FOLDER/trace.h" and has one
+is the events file's place in the source tree; the header is included as "FOLDER/trace.h" and
+has one
 inline function trace_name() for each event, which costs one byte's load while the event is off.
 """
 

@@ -37,6 +37,7 @@ def compile_header(path, flags):
 
 def check(build):
     flags = compiler_flags(build)
-    headers = [path for path in sources.source_files('.h') if not sources.FREESTANDING.match(str(path))]
+    headers = [path for path in sources.source_files('.h')
+               if not sources.FREESTANDING.match(str(path))]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from filter(None, pool.map(lambda path: compile_header(path, flags), headers))

@@ -5,7 +5,8 @@
  *
  * The guest works in 64-bit code at CPL3. On every KVM that runs natively, also on one that
  * interprets 16- and 32-bit code and everything at CPL0 at a few microseconds an instruction. Hence
- * the rules here: what runs above CPL3 is as short as it can be, and the page tables are data of the
+ * the rules here: what runs above CPL3 is as short as it can be, and the page tables are data
+ * of the
  * image instead of being built. All pages are user pages of 2 MiB, identity-mapped.
  *
  * Memory: image at 1 MiB (text, tables, data, stacks), everything within the first 2 MiB page.
