@@ -114,6 +114,15 @@ static bool cmd_info(Hmp *hmp, const HmpValue *values, GError **error)
     return true;
 }
 
+static bool cmd_quit(Hmp *hmp, const HmpValue *values, GError **error)
+{
+    json_object *ret = hmp_qmp(hmp, "quit", NULL, error);
+
+    hmp->quitting = ret != NULL;
+    json_object_put(ret);
+    return hmp->quitting;
+}
+
 static bool cmd_object_add(Hmp *hmp, const HmpValue *values, GError **error)
 {
     const char *text = values[0].text;
@@ -265,7 +274,7 @@ const HmpCommand hmp_builtin_commands[] = {
         .args = { { "subject", HMP_REST, .optional = true } },
         .run = cmd_info,
     },
-    { .name = "quit", .alias = "q", .help = "end the program", .qmp = "quit" },
+    { .name = "quit", .alias = "q", .help = "end the program", .run = cmd_quit },
     { .name = "stop", .alias = "s", .help = "stop the CPUs", .qmp = "stop" },
     { .name = "cont", .alias = "c", .help = "let the CPUs run", .qmp = "cont" },
     { .name = "system_reset", .help = "reset the machine", .qmp = "system_reset" },

@@ -10,6 +10,7 @@ struct Hmp {
     GString *out;
     int *cpu;              /* the session's CPU */
     const GPtrArray *history; /* of the session, or NULL */
+    bool quitting;            /* the line was `quit`: no prompt follows */
 };
 
 /* The tables of monitor/ itself. */

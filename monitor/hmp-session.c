@@ -48,7 +48,9 @@ static void on_line(const char *line, void *opaque)
     session->running = false;
     session_output(session, hmp.out->str);
     g_string_free(hmp.out, true);
-    readline_prompt(session->readline);
+    if (!hmp.quitting) {
+        readline_prompt(session->readline);
+    }
 }
 
 static GPtrArray *on_complete(const char *line, size_t cursor, size_t *start, void *opaque)
@@ -73,6 +75,7 @@ static void greet(void *opaque)
     g_autofree char *banner = g_strdup_printf("Vireo (%s) monitor - type 'help' for help\n",
                                               monitor_package());
 
+    loop_bh_cancel(session->banner_bh);
     session->greeted = true;
     session_output(session, banner);
     readline_prompt(session->readline);

@@ -115,6 +115,24 @@ static bool create_monitors(const char *option, const GPtrArray *texts, MonitorK
     return true;
 }
 
+/* "mon:stdio" and the like on a port: its multiplexer serves a monitor too. */
+static bool create_port_monitors(const char *option, const GPtrArray *texts, GError **error)
+{
+    for (unsigned i = 0; i < texts->len; i++) {
+        g_autofree char *id = g_strdup_printf("%s%u", option, i);
+        Chardev *chr;
+
+        if (!g_str_has_prefix(g_ptr_array_index(texts, i), "mon:")) {
+            continue;
+        }
+        chr = chardev_find(id, error);
+        if (!chr || !monitor_new(MONITOR_HMP, chr, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool setup_monitors(VmOptions *options, GError **error)
 {
     for (unsigned i = 0; i < options->mon->len; i++) {
@@ -125,7 +143,10 @@ bool setup_monitors(VmOptions *options, GError **error)
             return false;
         }
     }
-    return create_monitors("monitor", options->monitor, MONITOR_HMP, error) &&
+    return create_port_monitors("serial", options->serial, error) &&
+           create_port_monitors("parallel", options->parallel, error) &&
+           create_port_monitors("debugcon", options->debugcon, error) &&
+           create_monitors("monitor", options->monitor, MONITOR_HMP, error) &&
            create_monitors("qmp", options->qmp, MONITOR_QMP, error) &&
            create_monitors("qmp-pretty", options->qmp_pretty, MONITOR_QMP_PRETTY, error);
 }
