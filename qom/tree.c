@@ -193,7 +193,10 @@ Object *object_resolve(const char *path, bool *ambiguous)
     if (path[0] == '/') {
         return walk(object_root(), names);
     }
-    if (path[0] == '\0') {
+    if (path[0] == '\0') { /* the end of every path */
+        if (ambiguous) {
+            *ambiguous = true;
+        }
         return NULL;
     }
     if (!search(object_root(), names, 0, &found)) {

@@ -9,12 +9,16 @@
 
 #define OBJECTS_PATH "/objects"
 
+/* By this name managers ask which objects can be made. */
+static const char *const user_object_interfaces[] = { "user-creatable", NULL };
+
 static const TypeInfo user_object_type = {
     .name = TYPE_USER_OBJECT,
     .parent = TYPE_OBJECT,
     .description = "object that -object can make",
     .instance_size = sizeof(Object),
     .is_abstract = true,
+    .interfaces = user_object_interfaces,
 };
 QOM_TYPE(user_object_type);
 

@@ -22,6 +22,7 @@
 
 #include "util/error.h"
 #include "util/event-notifier.h"
+#include "util/file-io-internal.h"
 #include "util/loop-internal.h"
 #include "util/thread.h"
 #include "util/timer.h"
@@ -68,6 +69,8 @@ struct Loop {
     GMutex lock;     /* guards bhs */
     GQueue bhs;
     TimerQueue timers;
+    FileRing *file_ring;
+    bool file_ring_tried;
 };
 
 typedef struct LoopSource {
@@ -442,6 +445,21 @@ static int wait_and_learn(Loop *loop, struct epoll_event *events, int64_t ns)
     return n;
 }
 
+FileRing *loop_file_ring(Loop *loop)
+{
+    if (!loop->file_ring_tried) {
+        loop->file_ring_tried = true;
+        loop->file_ring = file_ring_new(loop);
+    }
+    return loop->file_ring;
+}
+
+void loop_forbid_file_ring(Loop *loop)
+{
+    g_assert(!loop->file_ring);
+    loop->file_ring_tried = true;
+}
+
 /* Run everything that is ready, after waiting up to ns for it. */
 static bool dispatch(Loop *loop, int64_t ns)
 {
@@ -525,6 +543,7 @@ void loop_free(Loop *loop)
         return;
     }
     g_assert(!loop->is_main && loop->dispatch_depth == 0);
+    file_ring_free(loop->file_ring);
     while ((link = g_queue_pop_head_link(&loop->bhs))) {
         LoopBh *bh = link->data;
 

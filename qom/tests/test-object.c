@@ -250,6 +250,7 @@ static void test_paths(void)
     g_assert_false(ambiguous);
     g_assert_null(object_resolve("/machine/nobody/x", NULL));
     g_assert_null(object_resolve("", &ambiguous));
+    g_assert_true(ambiguous);
 
     object_add_link(serial, "friend", "dog", &friend);
     g_assert_null(object_resolve("/machine/peripheral/serial0/friend", NULL));
