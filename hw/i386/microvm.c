@@ -163,6 +163,19 @@ static void fill_acpi(Microvm *microvm, AcpiConfig *config)
     config->extra = machine->acpi_tables;
 }
 
+/*
+ * Where no firmware runs there is still one caller of it: a hardware-reduced Linux without EFI
+ * restarts by jumping to F000:FFF0. What it finds there brings CS to F000, loads an empty IDT and traps, which
+ * is a triple fault and so a reset.
+ */
+#define RESTART_STUB_ADDRESS 0xfffe0u
+static const uint8_t restart_stub[] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* FFE0: IDT of no bytes */
+    0xea, 0xf5, 0xff, 0x00, 0xf0,                   /* FFF0: ljmp $0xf000, $0xfff5 */
+    0x2e, 0x0f, 0x01, 0x1e, 0xe0, 0xff,             /* FFF5: lidt %cs:0xffe0 */
+    0xcc,                                           /* FFFB: int3 */
+};
+
 static bool start_directly(Microvm *microvm, const AcpiConfig *acpi, GError **error)
 {
     X86Machine *x86 = &microvm->parent_obj;
@@ -170,6 +183,7 @@ static bool start_directly(Microvm *microvm, const AcpiConfig *acpi, GError **er
     g_autofree char *cmdline = kernel_cmdline(microvm);
     g_autoptr(AcpiTables) tables = acpi ? acpi_build(acpi, error) : NULL;
     g_autoptr(DirectBoot) boot = NULL;
+    g_autoptr(GBytes) stub = g_bytes_new_static(restart_stub, sizeof(restart_stub));
     DirectBoot *kernel;
     g_autoptr(E820Map) map = e820_copy(x86->e820);
     uint64_t rsdp = 0, end;
@@ -200,6 +214,7 @@ static bool start_directly(Microvm *microvm, const AcpiConfig *acpi, GError **er
 
         direct_boot_add(kernel, blob->name, blob->addr, blob->data);
     }
+    direct_boot_add(kernel, "restart stub", RESTART_STUB_ADDRESS, stub);
     x86_set_direct_boot(x86, kernel);
     return true;
 }
