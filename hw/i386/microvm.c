@@ -165,8 +165,8 @@ static void fill_acpi(Microvm *microvm, AcpiConfig *config)
 
 /*
  * Where no firmware runs there is still one caller of it: a hardware-reduced Linux without EFI
- * restarts by jumping to F000:FFF0. What it finds there brings CS to F000, loads an empty IDT and traps, which
- * is a triple fault and so a reset.
+ * restarts by jumping to F000:FFF0. What it finds there brings CS to F000, loads an empty IDT and
+ * traps, which is a triple fault and so a reset.
  */
 #define RESTART_STUB_ADDRESS 0xfffe0u
 static const uint8_t restart_stub[] = {
