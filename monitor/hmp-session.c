@@ -119,6 +119,7 @@ static void session_event(void *opaque, CharEvent event)
         break;
     case CHAR_EVENT_MUX_IN:
         if (!session->greeted) {
+            loop_bh_cancel(session->banner_bh);
             greet(session);
         } else {
             readline_prompt(session->readline);

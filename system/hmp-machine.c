@@ -198,7 +198,16 @@ static bool info_registers(Hmp *hmp, const HmpValue *values, GError **error)
     return true;
 }
 
+static bool info_qtree(Hmp *hmp, const HmpValue *values, GError **error)
+{
+    g_autofree char *tree = device_tree_describe();
+
+    hmp_puts(hmp, tree);
+    return true;
+}
+
 static const HmpCommand machine_info[] = {
+    { .name = "qtree", .help = "devices by bus, with their properties", .run = info_qtree },
     {
         .name = "registers",
         .help = "registers of the CPU, or (-a) of all",
