@@ -106,6 +106,46 @@ static inline void bench_writel(uint64_t addr, uint32_t value)
     address_space_store(address_space_memory(), addr, 4, value);
 }
 
+/* Save the device's state; the array is the caller's. */
+static inline GByteArray *bench_save(Device *dev)
+{
+    GByteArray *bytes = g_byte_array_new();
+
+    vmstate_save(device_vmstate(dev), dev, bytes);
+    return bytes;
+}
+
+static inline bool bench_load(Device *dev, const GByteArray *bytes)
+{
+    const VmState *state = device_vmstate(dev);
+    g_autoptr(GError) error = NULL;
+    size_t used = 0;
+    bool ok = vmstate_load(state, dev, state->version, bytes->data, bytes->len, &used, &error);
+
+    g_assert_true(ok == !error);
+    g_assert_true(!ok || used == bytes->len);
+    return ok;
+}
+
+/* Junk in place of saved bytes: refused, or loaded into something that still runs. */
+static inline void bench_load_junk(Device *dev, const GByteArray *bytes, unsigned rounds)
+{
+    GRand *rand = g_rand_new_with_seed(bytes->len);
+
+    for (unsigned i = 0; i < rounds; i++) {
+        g_autoptr(GByteArray) junk = g_byte_array_new();
+
+        g_byte_array_append(junk, bytes->data, bytes->len);
+        for (int n = g_rand_int_range(rand, 1, 9); n > 0; n--) {
+            junk->data[g_rand_int_range(rand, 0, junk->len)] = g_rand_int(rand);
+        }
+        bench_load(dev, junk);
+        vm_clock_advance_to(vm_clock_ns(VM_CLOCK_VIRTUAL) + g_rand_int_range(rand, 1, 100000));
+    }
+    g_rand_free(rand);
+    g_assert_true(bench_load(dev, bytes));
+}
+
 static inline void bench_step(int64_t ns)
 {
     vm_clock_advance_to(vm_clock_ns(VM_CLOCK_VIRTUAL) + ns);

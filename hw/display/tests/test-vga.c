@@ -394,6 +394,7 @@ static void test_saved_state(gconstpointer data)
     g_assert_cmphex(get(CRTC, 0x13), ==, 0x28);
     g_assert_cmpuint(read_dispi(XRES), ==, 640);
     /* A stream of junk is refused or harmless. */
+    bench_load_junk(f->vga, bytes, 1000);
     memset(bytes->data + 256, 0xff, bytes->len - 256);
     g_assert_false(vmstate_load(state, f->vga, state->version, bytes->data, bytes->len, &used,
                                 &error));

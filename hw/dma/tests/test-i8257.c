@@ -207,6 +207,32 @@ static void test_holding(void)
     g_assert_cmpint(peer.left, ==, 0);
 }
 
+static bool find_dma(Device *dev, void *opaque)
+{
+    if (object_is_a(dev, TYPE_I8257)) {
+        *(Device **)opaque = dev;
+        return false;
+    }
+    return true;
+}
+
+static void test_saved_state(void)
+{
+    g_autoptr(GByteArray) saved = NULL;
+    Device *dev = NULL;
+
+    device_foreach(find_dma, &dev);
+    reset_all_devices();
+    program(1, SINGLE_WRITE, 0x12, 0x3456, 0x789a);
+    program(5, SINGLE_WRITE, 0x12, 0x3456, 0x789a);
+    saved = bench_save(dev);
+    reset_all_devices();
+    g_assert_true(bench_load(dev, saved));
+    g_assert_cmphex(bench_inb(0x83) | bench_inb(0x8b), ==, 0x12);
+    bench_load_junk(dev, saved, 3000);
+    reset_all_devices();
+}
+
 static void test_hostile(void)
 {
     GRand *rand = g_rand_new_with_seed(8237);
@@ -246,6 +272,7 @@ int main(int argc, char **argv)
     g_test_add_func("/i8257/read-words", test_read_words);
     g_test_add_func("/i8257/modes", test_modes);
     g_test_add_func("/i8257/holding", test_holding);
+    g_test_add_func("/i8257/saved-state", test_saved_state);
     g_test_add_func("/i8257/hostile", test_hostile);
     return g_test_run();
 }

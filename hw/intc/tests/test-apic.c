@@ -10,8 +10,7 @@ enum {
     ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0,
     SVR = 0xf0, ISR = 0x100, TMR = 0x180, IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR2 = 0x310,
     LVT_TIMER = 0x320, LVT_LINT0 = 0x350, LVT_LINT1 = 0x360, LVT_ERROR = 0x370,
-    TMICT = 0x380, TMCCT = 0x390,
-    TDCR = 0x3e0,
+    TMICT = 0x380, TMCCT = 0x390, TDCR = 0x3e0,
 };
 
 typedef struct Fixture {
@@ -422,6 +421,7 @@ static void test_saved_state(gconstpointer data)
     g_assert_cmphex(get(TPR), ==, 0x20);
     g_assert_cmphex(get(ISR + 0x20), ==, 2);
     g_assert_cmpint(ack(0), ==, 0x61);
+    bench_load_junk(dev, bytes, 3000);
 }
 
 static void test_hostile(gconstpointer data)

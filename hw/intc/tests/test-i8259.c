@@ -265,6 +265,7 @@ static void test_saved_state(gconstpointer data)
     g_assert_cmpuint(used, ==, bytes->len);
     g_assert_cmphex(read_isr(M0), ==, 0x08);
     g_assert_cmphex(bench_inb(M1), ==, 0x42);
+    bench_load_junk((Device *)f->pic, bytes, 3000);
     memset(bytes->data, 0xff, bytes->len);
     g_assert_false(vmstate_load(state, f->pic, state->version, bytes->data, bytes->len, &used,
                                 &error));
