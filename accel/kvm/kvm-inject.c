@@ -131,16 +131,28 @@ static void inject_interrupt(VCpu *cpu)
     }
 }
 
+/* Can the CPU be entered without asking its interrupt controllers anything? Without the VM lock. */
+static bool nothing_to_do(const VCpu *cpu)
+{
+    const KvmVCpu *vcpu = kvm_vcpu(cpu);
+    uint32_t lines = lines_of(cpu);
+
+    if (accel_irqchip() == ACCEL_IRQCHIP_SPLIT) {
+        lines &= VCPU_IRQ_EXTINT;
+    } else if (vcpu->apic_touched || vcpu->wait_for_sipi || cpu->halted) {
+        return false;
+    }
+    /* An interrupt that the guest cannot take yet only asks for the window. */
+    vcpu->run->request_interrupt_window = (lines & INTERRUPT_LINES) != 0;
+    return !lines || (!(lines & ~INTERRUPT_LINES) && !vcpu->run->ready_for_interrupt_injection);
+}
+
 bool kvm_pre_run(VCpu *cpu)
 {
     KvmVCpu *vcpu = kvm_vcpu(cpu);
     AccelIrqchip irqchip = accel_irqchip();
 
-    if (irqchip == ACCEL_IRQCHIP_ON) {
-        return true;
-    }
-    if (irqchip == ACCEL_IRQCHIP_SPLIT && !(lines_of(cpu) & VCPU_IRQ_EXTINT)) {
-        vcpu->run->request_interrupt_window = 0;
+    if (irqchip == ACCEL_IRQCHIP_ON || nothing_to_do(cpu)) {
         return true;
     }
     VM_LOCK_GUARD();
@@ -157,6 +169,7 @@ bool kvm_pre_run(VCpu *cpu)
         vcpu->last_cr8 = cpu->apic_ops->get_tpr(cpu->apic);
         vcpu->last_apic_base = cpu->apic_ops->get_base(cpu->apic);
         vcpu->run->cr8 = vcpu->last_cr8;
+        vcpu->apic_touched = false;
     }
     return true;
 }
@@ -173,8 +186,10 @@ void kvm_post_run(VCpu *cpu)
     VM_LOCK_GUARD();
     if (run->cr8 != vcpu->last_cr8) {
         cpu->apic_ops->set_tpr(cpu->apic, run->cr8);
+        vcpu->last_cr8 = run->cr8;
     }
     if (run->apic_base != vcpu->last_apic_base) {
         cpu->apic_ops->set_base(cpu->apic, run->apic_base);
+        vcpu->last_apic_base = run->apic_base;
     }
 }

@@ -86,6 +86,7 @@ typedef struct KvmVCpu {
     struct kvm_run *run;
     bool in_run;
     bool wait_for_sipi;       /* irqchip off: an AP that INIT or reset stopped */
+    bool apic_touched;        /* irqchip off: the guest may have changed its APIC's TPR or base */
     uint64_t last_cr8, last_apic_base, tsc_deadline;
     /* MSRs and APIC page as last read: only what changed since is written back. */
     X86Msr known_msrs[X86_MSR_MAX];

@@ -339,6 +339,7 @@ int kvm_handle_wrmsr(VCpu *cpu, struct kvm_run *run)
     bool ok = false;
     VM_LOCK_GUARD();
 
+    kvm_vcpu(cpu)->apic_touched = true;
     if (is_x2apic(run->msr.index)) {
         ok = cpu->apic_ops && cpu->apic_ops->msr_write &&
              cpu->apic_ops->msr_write(cpu->apic, run->msr.index, run->msr.data);

@@ -61,6 +61,7 @@ static int handle_mmio(VCpu *cpu, struct kvm_run *run)
     uint32_t len = run->mmio.len;
     uint64_t value = ~0ull;
 
+    kvm_vcpu(cpu)->apic_touched = true;
     if (len == 0 || len > sizeof(run->mmio.data)) {
         return cannot_go_on(cpu, "a memory access has an impossible size");
     }

@@ -403,6 +403,7 @@ bool kvm_set_state(VCpu *cpu, GError **error)
 {
     /* What the last exit said about accepting interrupts was about the old state. */
     kvm_vcpu(cpu)->run->ready_for_interrupt_injection = 0;
+    kvm_vcpu(cpu)->apic_touched = true;
     return set_general(cpu, error) && set_extended(cpu, error) && set_special(cpu, error) &&
            set_local_apic(cpu, error) && kvm_set_msrs(cpu, error) && set_debug(cpu, error) &&
            set_events(cpu, error) && set_mp_state(cpu, error);
