@@ -187,6 +187,16 @@ uint64_t kvm_get_one_msr(int fd, uint32_t index)
     return kvm_ioctl(fd, KVM_GET_MSRS, &request) == 1 ? request.entry.data : 0;
 }
 
+static bool caps_have_vmx(const X86AccelCaps *caps)
+{
+    for (unsigned i = 0; i < caps->supported_count; i++) {
+        if (caps->supported[i].function == 1) {
+            return caps->supported[i].ecx & BIT(5);
+        }
+    }
+    return false;
+}
+
 static void add_bits(X86AccelCaps *caps, uint32_t function, uint32_t set_ecx, uint32_t clear_ecx)
 {
     for (unsigned i = 0; i < caps->supported_count; i++) {
@@ -228,6 +238,11 @@ bool kvm_cpu_caps(Accel *accel, X86AccelCaps *caps, GError **error)
                                        G_N_ELEMENTS(caps->hyperv));
     }
     caps->arch_capabilities = kvm_get_one_msr(kvm->kvm_fd, MSR_ARCH_CAPABILITIES);
+    caps->perf_capabilities = kvm_get_one_msr(kvm->kvm_fd, MSR_PERF_CAPABILITIES);
+    /* All zero where VMX cannot be nested. */
+    for (unsigned i = 0; i < G_N_ELEMENTS(caps->vmx) && caps_have_vmx(caps); i++) {
+        caps->vmx[i] = kvm_get_one_msr(kvm->kvm_fd, MSR_VMX_BASIC + i);
+    }
     caps->has_tsc_scaling = kvm_check_extension(kvm->kvm_fd, KVM_CAP_TSC_CONTROL) > 0;
     caps->has_x2apic_api = kvm_check_extension(kvm->kvm_fd, KVM_CAP_X2APIC_API) > 0;
     caps->has_tsc_deadline =

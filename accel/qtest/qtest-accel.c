@@ -25,7 +25,8 @@ static bool qtest_cpu_caps(Accel *accel, X86AccelCaps *caps, GError **error)
     static const uint32_t functions[] = { 0, 1, 4, 6, 7, 0xd, 0x80000000, 0x80000001, 0x80000002,
                                           0x80000003, 0x80000004, 0x80000007, 0x80000008 };
 
-    *caps = (X86AccelCaps) { .name = "qtest", .host_phys_bits = 40, .has_tsc_deadline = true };
+    *caps = (X86AccelCaps) { .name = "qtest", .host_phys_bits = 40, .everything = true,
+                              .has_tsc_deadline = true };
     for (size_t i = 0; i < G_N_ELEMENTS(functions); i++) {
         caps->supported[caps->supported_count++] = (X86CpuidEntry) {
             .function = functions[i],

@@ -20,13 +20,21 @@ typedef struct X86CpuidEntry {
 
 #define X86_CPUID_MAX 128
 
-/* Groups of feature bits: CPUID registers and feature MSRs. The table of names is in features.c. */
+/*
+ * Groups of feature bits: CPUID registers and feature MSRs. The bits' names are in feature-list.h,
+ * the places in features.c. VMX words hold what may be set to 1 (the high half of the control
+ * MSRs).
+ */
 typedef enum X86FeatureWord {
     X86_FEAT_1_EDX, X86_FEAT_1_ECX, X86_FEAT_7_0_EBX, X86_FEAT_7_0_ECX, X86_FEAT_7_0_EDX,
     X86_FEAT_7_1_EAX, X86_FEAT_8000_0001_EDX, X86_FEAT_8000_0001_ECX, X86_FEAT_8000_0007_EDX,
     X86_FEAT_8000_0008_EBX, X86_FEAT_6_EAX, X86_FEAT_XSAVE, X86_FEAT_XSAVE_XCR0_LO,
     X86_FEAT_XSAVE_XCR0_HI, X86_FEAT_XSAVE_XSS_LO, X86_FEAT_SVM, X86_FEAT_KVM, X86_FEAT_KVM_HINTS,
-    X86_FEAT_ARCH_CAPABILITIES, X86_FEAT_CORE_CAPABILITY, X86_FEAT_14_0_ECX, X86_FEAT_HYPERV,
+    X86_FEAT_ARCH_CAPABILITIES, X86_FEAT_CORE_CAPABILITY, X86_FEAT_PERF_CAPABILITIES,
+    X86_FEAT_14_0_ECX, X86_FEAT_12_0_EAX, X86_FEAT_12_0_EBX, X86_FEAT_12_1_EAX,
+    X86_FEAT_C000_0001_EDX, X86_FEAT_VMX_PINBASED, X86_FEAT_VMX_PROCBASED, X86_FEAT_VMX_SECONDARY,
+    X86_FEAT_VMX_EXIT, X86_FEAT_VMX_ENTRY, X86_FEAT_VMX_MISC, X86_FEAT_VMX_EPT_VPID,
+    X86_FEAT_VMX_BASIC, X86_FEAT_VMX_VMFUNC, X86_FEAT_HYPERV,
     X86_FEATURE_WORD__MAX
 } X86FeatureWord;
 
@@ -49,6 +57,9 @@ typedef struct X86AccelCaps {
     X86CpuidEntry hyperv[32];               /* as KVM_GET_SUPPORTED_HV_CPUID */
     unsigned hyperv_count;
     uint64_t arch_capabilities;
+    uint64_t core_capability, perf_capabilities;
+    uint64_t vmx[18];                       /* MSRs 0x480..0x491, if VMX can be nested */
+    bool everything;                        /* nothing is filtered: no guest code runs (qtest) */
     bool has_tsc_scaling, has_x2apic_api, has_tsc_deadline;
     uint32_t host_tsc_khz;
     uint8_t host_phys_bits;
