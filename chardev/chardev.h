@@ -111,11 +111,11 @@ json_object *chardev_parse_options(const char *text, bool *help, GError **error)
  */
 Chardev *chardev_new_from_options(json_object *options, GError **error);
 /*
- * Short forms of -serial, -monitor, -qmp ...: "stdio", "mon:stdio", "unix:/p,server=on", "none",
- * "chardev:ID". NULL without error for "none". Made with the given id. with_mux, or "mon:" before
- * it: made with a mux, and a terminal's Ctrl-C goes to the guest.
+ * Short forms of -serial, -monitor, -qmp ...: "stdio", "unix:/p,server=on", "none", "chardev:ID".
+ * NULL without error for "none". Made with the given id. With "mon:" before it, it is a mux, and a
+ * terminal's Ctrl-C goes to the guest; attaching the monitor is the caller's affair.
  */
-Chardev *chardev_new_from_short(const char *id, const char *text, bool with_mux, GError **error);
+Chardev *chardev_new_from_short(const char *id, const char *text, GError **error);
 bool chardev_remove(const char *id, GError **error);
 /*
  * Replace what id is connected to, under its frontend's feet. The old one stays if anything

@@ -119,10 +119,13 @@ static bool describe_option(const TypeInfo *owner, const Property *prop, void *o
 {
     GString *text = opaque;
     g_autofree char *usage = g_strdup_printf("%s=<%s>", prop->name, prop->kind->type_name);
+    g_autofree char *value = property_default_text(prop);
 
-    if (!(prop->flags & (PROP_HIDDEN | PROP_READ_ONLY))) {
-        g_string_append_printf(text, "  %-24s %s\n", usage, prop->description);
+    if ((prop->flags & (PROP_HIDDEN | PROP_READ_ONLY)) || (prop->get && !prop->set)) {
+        return true;
     }
+    g_string_append_printf(text, "  %-24s %s", usage, prop->description);
+    g_string_append_printf(text, value ? " (default: %s)\n" : "\n", value);
     return true;
 }
 

@@ -221,9 +221,10 @@ static json_object *parse_short(const char *text, GError **error)
     return NULL;
 }
 
-Chardev *chardev_new_from_short(const char *id, const char *text, bool with_mux, GError **error)
+Chardev *chardev_new_from_short(const char *id, const char *text, GError **error)
 {
     json_object *options;
+    bool with_mux = false;
     Chardev *chr;
 
     if (g_str_has_prefix(text, "mon:")) {

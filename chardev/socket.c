@@ -440,7 +440,7 @@ static const Property socket_properties[] = {
     PROP_STRING("fd", SocketChardev, fd_text, NULL, "open socket: a number, or a name from getfd"),
     PROP_BOOL("server", SocketChardev, is_server, false, "listen instead of connecting"),
     PROP_ON_OFF_AUTO("wait", SocketChardev, wait, PROP_AUTO,
-                     "server: start only when a client is there (default on)"),
+                     "server: start only when a client is there; auto: yes"),
     PROP_UINT32("reconnect", SocketChardev, reconnect, 0,
                 "client: seconds between attempts to connect; 0: only one"),
     PROP_BOOL("telnet", SocketChardev, telnet, false, "speak telnet"),

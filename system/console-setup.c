@@ -2,9 +2,11 @@
 /* Character devices, serial ports, monitors: what was asked for, and the defaults. */
 #include <string.h>
 
+#include "accel/vm-events.h"
 #include "chardev/chardev.h"
 #include "monitor/monitor.h"
 #include "system/machine-setup.h"
+#include "system/runstate.h"
 #include "util/error.h"
 
 static bool create_chardevs(const GPtrArray *values, GError **error)
@@ -22,12 +24,12 @@ static bool create_chardevs(const GPtrArray *values, GError **error)
 }
 
 /* *id becomes the chardev's id (the caller's), or NULL for "none". */
-static bool short_chardev(const char *option, unsigned index, const char *text, bool with_mux,
-                          char **id, GError **error)
+static bool short_chardev(const char *option, unsigned index, const char *text, char **id,
+                          GError **error)
 {
     g_autofree char *name = g_strdup_printf("%s%u", option, index);
     GError *inner = NULL;
-    Chardev *chr = chardev_new_from_short(name, text, with_mux, &inner);
+    Chardev *chr = chardev_new_from_short(name, text, &inner);
 
     if (inner) {
         g_propagate_prefixed_error(error, inner, "-%s %s: ", option, text);
@@ -46,7 +48,7 @@ static bool create_ports(const char *option, const GPtrArray *texts, char **ids,
         return false;
     }
     for (unsigned i = 0; i < texts->len; i++) {
-        if (!short_chardev(option, i, g_ptr_array_index(texts, i), true, &ids[i], error)) {
+        if (!short_chardev(option, i, g_ptr_array_index(texts, i), &ids[i], error)) {
             return false;
         }
     }
@@ -103,7 +105,7 @@ static bool create_monitors(const char *option, const GPtrArray *texts, MonitorK
         g_autofree char *id = NULL;
         Chardev *chr;
 
-        if (!short_chardev(option, i, text, kind == MONITOR_HMP, &id, error)) {
+        if (!short_chardev(option, i, text, &id, error)) {
             return false;
         }
         chr = id ? chardev_find(id, error) : NULL;
@@ -133,8 +135,18 @@ static bool create_port_monitors(const char *option, const GPtrArray *texts, GEr
     return true;
 }
 
+/* Ctrl-a x means it, also with -no-shutdown. */
+static void quit_from_keyboard(void)
+{
+    runstate_actions()->shutdown = SHUTDOWN_ACTION_POWEROFF;
+    vm_request_shutdown(VM_CAUSE_HOST_UI);
+}
+
 bool setup_monitors(VmOptions *options, GError **error)
 {
+    static const ChardevMuxHooks mux_hooks = { .quit = quit_from_keyboard };
+
+    chardev_mux_set_hooks(&mux_hooks);
     for (unsigned i = 0; i < options->mon->len; i++) {
         const OptionValue *value = g_ptr_array_index(options->mon, i);
 

@@ -284,10 +284,23 @@ OptionResult opt_object(VmOptions *options, const Option *option, const char *ar
 OptionResult opt_chardev(VmOptions *options, const Option *option, const char *argument,
                          GError **error)
 {
-    if (g_str_equal(argument, "help") || g_str_equal(argument, "?")) {
-        return help_print(chardev_backends_help(), error);
+    bool help;
+    json_object *json = chardev_parse_options(argument, &help, error), *backend = NULL;
+    OptionResult result;
+
+    if (!json) {
+        g_prefix_error(error, "-chardev %s: ", argument);
+        return OPTION_FAILED;
     }
-    return opt_values(options, option, argument, error);
+    if (!help) {
+        add_value(options, option, json, !keyval_is_json(argument));
+        return OPTION_OK;
+    }
+    json_object_object_get_ex(json, "backend", &backend);
+    result = help_print(backend ? chardev_backend_help(json_object_get_string(backend), error)
+                                : chardev_backends_help(), error);
+    json_object_put(json);
+    return result;
 }
 
 OptionResult opt_global(VmOptions *options, const Option *option, const char *argument,

@@ -512,7 +512,7 @@ bool qtest_server_init(const char *chardev, const char *log_path, GError **error
         error_setf(error, "-qtest is given twice");
         return false;
     }
-    chr = chardev_new_from_short("qtest", chardev, false, error);
+    chr = chardev_new_from_short("qtest", chardev, error);
     if (!chr) {
         if (error && !*error) {
             error_setf(error, "-qtest %s: the protocol needs a character device", chardev);

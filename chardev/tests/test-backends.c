@@ -196,7 +196,7 @@ static void test_tcp(void)
     g_assert_nonnull(at);
     port = g_strndup(at + 10, strcspn(at + 10, ","));
     text = g_strdup_printf("tcp:127.0.0.1:%s", port);
-    chr = chardev_new_from_short("c", text, false, &error);
+    chr = chardev_new_from_short("c", text, &error);
     g_assert_no_error(error);
     client = test_attach(chr);
     SPIN_UNTIL(server->opened == 1);

@@ -176,18 +176,18 @@ static void test_short_forms(void)
     static const char *const bad[] = { "", "foo", "tcp:nowhere", "tcp::", "udp:", "stdioo", "file:",
                                        "vc", "chardev:none", "tcp:[::1:5" };
 
-    g_assert_null(chardev_new_from_short("s", "none", false, &error));
+    g_assert_null(chardev_new_from_short("s", "none", &error));
     g_assert_no_error(error);
-    chr = chardev_new_from_short("s", "null", false, &error);
+    chr = chardev_new_from_short("s", "null", &error);
     g_assert_nonnull(chr);
-    g_assert_true(chardev_new_from_short("t", "chardev:s", false, &error) == chr);
+    g_assert_true(chardev_new_from_short("t", "chardev:s", &error) == chr);
     test_remove("s");
-    g_assert_nonnull(chardev_new_from_short("s", text, false, &error));
+    g_assert_nonnull(chardev_new_from_short("s", text, &error));
     g_assert_no_error(error);
     g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
     test_remove("s");
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
-        g_assert_null(chardev_new_from_short("s", bad[i], false, &error));
+        g_assert_null(chardev_new_from_short("s", bad[i], &error));
         g_assert_nonnull(error);
         g_test_message("'%s': %s", bad[i], error->message);
         g_clear_error(&error);

@@ -99,9 +99,9 @@ static const VmState isa_serial_vmstate = {
 };
 
 static const Property isa_serial_properties[] = {
-    PROP_UINT32("index", IsaSerial, index, UNSET, "0 to 3 for COM1 to COM4 (default: next free)"),
-    PROP_UINT32("iobase", IsaSerial, iobase, UNSET, "first of its 8 I/O ports (default: by index)"),
-    PROP_UINT32("irq", IsaSerial, isa_irq, UNSET, "its ISA interrupt (default: by index)"),
+    PROP_UINT32("index", IsaSerial, index, UNSET, "0 to 3 for COM1 to COM4; not set: next free"),
+    PROP_UINT32("iobase", IsaSerial, iobase, UNSET, "first of its 8 I/O ports; not set: by index"),
+    PROP_UINT32("irq", IsaSerial, isa_irq, UNSET, "its ISA interrupt; not set: by index"),
     SERIAL_CORE_PROPERTIES(IsaSerial, serial),
     PROP_END
 };

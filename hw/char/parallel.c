@@ -344,8 +344,8 @@ static const VmState parallel_vmstate = {
 };
 
 static const Property parallel_properties[] = {
-    PROP_UINT32("index", Parallel, index, UNSET, "0 to 2 for LPT1 to LPT3 (default: next free)"),
-    PROP_UINT32("iobase", Parallel, iobase, UNSET, "first of its I/O ports (default: by index)"),
+    PROP_UINT32("index", Parallel, index, UNSET, "0 to 2 for LPT1 to LPT3; not set: next free"),
+    PROP_UINT32("iobase", Parallel, iobase, UNSET, "first of its I/O ports; not set: by index"),
     PROP_UINT32("irq", Parallel, isa_irq, DEFAULT_IRQ, "its ISA interrupt"),
     PROP_CHARDEV("chardev", Parallel, chr, "id of the chardev that gets the bytes"),
     PROP_END
