@@ -46,6 +46,7 @@ typedef struct AccelConfig {
     unsigned max_cpus;
     bool needs_pit;          /* with ACCEL_IRQCHIP_ON: an in-kernel PIT */
     bool needs_smm;
+    bool cpu_pm;              /* guests may idle the host's CPU: HLT, MWAIT, PAUSE do not exit */
 } AccelConfig;
 
 typedef struct AccelProbe {

@@ -232,16 +232,34 @@ static bool resolve_cpu(Machine *machine, VmOptions *options, GError **error)
     return true;
 }
 
+/* -overcommit cpu-pm=on. */
+static bool get_cpu_pm(const VmOptions *options, bool *on, GError **error)
+{
+    json_object *value;
+
+    *on = false;
+    if (json_object_object_get_ex(options->overcommit, "cpu-pm", &value) &&
+        !parse_bool(json_object_get_string(value), on, error)) {
+        g_prefix_error(error, "-overcommit cpu-pm: ");
+        return false;
+    }
+    return true;
+}
+
 bool setup_accelerator(VmOptions *options, GError **error)
 {
     Machine *machine = machine_current();
-    const AccelConfig config = {
+    AccelConfig config = {
         .irqchip = machine->irqchip < 0 ? machine->ops->default_irqchip
                                         : (AccelIrqchip)machine->irqchip,
         .irqchip_explicit = machine->irqchip >= 0,
         .max_cpus = machine->smp.max_cpus,
         .needs_pit = machine->ops->needs_pit,
     };
+
+    if (!get_cpu_pm(options, &config.cpu_pm, error)) {
+        return false;
+    }
 
     g_ptr_array_add(options->accels, NULL);
     return accel_select((const char *const *)options->accels->pdata, &config,

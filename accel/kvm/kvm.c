@@ -178,6 +178,29 @@ static void kvm_cleanup(Accel *accel)
     }
 }
 
+/*
+ * -overcommit cpu-pm=on: HLT, MWAIT and PAUSE run on the host's CPU without an exit (api.rst,
+ * 7.13). CSTATE is left out: it lets a guest slow its siblings.
+ */
+static bool disable_idle_exits(KvmAccel *kvm, GError **error)
+{
+    const int wanted = KVM_X86_DISABLE_EXITS_MWAIT | KVM_X86_DISABLE_EXITS_HLT |
+                       KVM_X86_DISABLE_EXITS_PAUSE;
+    int possible = ioctl(kvm->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_DISABLE_EXITS);
+    int ret;
+
+    if (possible <= 0 || !(possible & wanted)) {
+        warn_report("-overcommit cpu-pm=on: this KVM cannot let guests idle; it has no effect");
+        return true;
+    }
+    ret = kvm_enable_cap(kvm->vm_fd, KVM_CAP_X86_DISABLE_EXITS, possible & wanted, 0);
+    if (ret < 0) {
+        error_set_errno(error, -ret, "KVM_CAP_X86_DISABLE_EXITS");
+        return false;
+    }
+    return true;
+}
+
 static bool kvm_init(Accel *accel, const AccelConfig *config, GError **error)
 {
     KvmAccel *kvm = (KvmAccel *)accel;
@@ -194,6 +217,7 @@ static bool kvm_init(Accel *accel, const AccelConfig *config, GError **error)
     }
     kvm->run_size = size;
     if (!set_reserved_pages(kvm, error) || !apply_options(kvm, error) ||
+        (config->cpu_pm && !disable_idle_exits(kvm, error)) ||
         !kvm_dirty_ring_init(kvm, error) || !kvm_irqchip_init(kvm, error) ||
         !kvm_msr_list_init(kvm, error) || !kvm_memory_init(kvm, error)) {
         goto fail;

@@ -5,9 +5,11 @@
  * No PCI, and no firmware unless asked for: the kernel starts by PVH or by the 64-bit boot
  * protocol.
  */
+#include "accel/vm-events.h"
 #include "hw/acpi/ged.h"
 #include "hw/core/machine.h"
 #include "hw/i386/fw-items.h"
+#include "hw/i386/microvm-fdt.h"
 #include "hw/i386/x86.h"
 #include "hw/virtio/virtio-mmio.h"
 #include "util/bits.h"
@@ -23,6 +25,7 @@
 #define VIRTIO_TRANSPORTS 8
 #define VIRTIO_GSI_ACPI 16  /* the I/O APIC's own pins */
 #define VIRTIO_GSI_LEGACY 5 /* reachable through the 8259 */
+#define LAPIC_ADDRESS 0xfee00000u
 #define ACPI_TABLES_BASE 0xe0000 /* where guests look for the RSDP */
 #define ACPI_TABLES_LIMIT 0x100000
 #define MICROVM_FW_CFG_SLOTS 32
@@ -176,6 +179,60 @@ static const uint8_t restart_stub[] = {
     0xcc,                                           /* FFFB: int3 */
 };
 
+static GBytes *device_tree(const Microvm *microvm, const char *bootargs, GError **error)
+{
+    const X86Machine *x86 = &microvm->parent_obj;
+    bool present[VIRTIO_TRANSPORTS];
+    const MicrovmFdtConfig config = {
+        .bootargs = bootargs,
+        .cpu_count = x86->parent_obj.smp.cpus,
+        .ioapic_address = IOAPIC_ADDRESS,
+        .lapic_address = LAPIC_ADDRESS,
+        .serial = microvm->serial_ports[0] != 0,
+        .rtc = x86->rtc != NULL,
+        .virtio_base = VIRTIO_MMIO_BASE,
+        .virtio_stride = VIRTIO_MMIO_SIZE,
+        .virtio_gsi = virtio_gsi(microvm),
+        .virtio_present = present,
+        .virtio_count = VIRTIO_TRANSPORTS,
+    };
+
+    for (unsigned i = 0; i < VIRTIO_TRANSPORTS; i++) {
+        present[i] = transport_in_use(microvm, i);
+    }
+    return microvm_fdt_build(&config, error);
+}
+
+/* -machine dumpdtb=FILE: write the tree instead of running. */
+static bool dump_device_tree(Microvm *microvm, GError **error)
+{
+    const Machine *machine = &microvm->parent_obj.parent_obj;
+    g_autofree char *cmdline = kernel_cmdline(microvm);
+    g_autoptr(GBytes) fdt = device_tree(microvm, cmdline, error);
+    gsize size;
+    const char *data;
+
+    if (!fdt) {
+        return false;
+    }
+    data = g_bytes_get_data(fdt, &size);
+    if (!g_file_set_contents(machine->dumpdtb, data, size, error)) {
+        return false;
+    }
+    vm_request_shutdown(VM_CAUSE_HOST_UI);
+    return true;
+}
+
+/* A kernel that gets no ACPI tables is told by device tree, if it takes one. */
+static bool wants_device_tree(const Microvm *microvm)
+{
+    const Machine *machine = &microvm->parent_obj.parent_obj;
+    KernelKind kind;
+
+    return !has_acpi(microvm) && !machine->dtb && kernel_sniff(machine->kernel, &kind, NULL) &&
+           kind == KERNEL_LINUX;
+}
+
 static bool start_directly(Microvm *microvm, const AcpiConfig *acpi, GError **error)
 {
     X86Machine *x86 = &microvm->parent_obj;
@@ -184,6 +241,7 @@ static bool start_directly(Microvm *microvm, const AcpiConfig *acpi, GError **er
     g_autoptr(AcpiTables) tables = acpi ? acpi_build(acpi, error) : NULL;
     g_autoptr(DirectBoot) boot = NULL;
     g_autoptr(GBytes) stub = g_bytes_new_static(restart_stub, sizeof(restart_stub));
+    g_autoptr(GBytes) fdt = NULL;
     DirectBoot *kernel;
     g_autoptr(E820Map) map = e820_copy(x86->e820);
     uint64_t rsdp = 0, end;
@@ -205,6 +263,10 @@ static bool start_directly(Microvm *microvm, const AcpiConfig *acpi, GError **er
         return false;
     }
     config.rsdp = rsdp;
+    if (wants_device_tree(microvm) && !(fdt = device_tree(microvm, cmdline, error))) {
+        return false;
+    }
+    config.fdt = fdt;
     kernel = kernel_boot_direct(&config, error);
     if (!kernel) {
         return false;
@@ -247,6 +309,9 @@ static bool microvm_done(Machine *machine, GError **error)
     config.memory = memory;
     config.distance = distance;
     fill_acpi(microvm, &config);
+    if (machine->dumpdtb) {
+        return dump_device_tree(microvm, error);
+    }
     if (machine->firmware) {
         return publish(microvm, acpi, error);
     }
