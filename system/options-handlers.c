@@ -13,6 +13,7 @@
 #include "util/datadir.h"
 #include "util/error.h"
 #include "util/log.h"
+#include "util/parse.h"
 
 #define FIELD_PTR(type, options, option) ((type *)((char *)(options) + (option)->field))
 
@@ -369,6 +370,19 @@ OptionResult opt_trace(VmOptions *options, const Option *option, const char *arg
         return help_trace(error);
     }
     return opt_string_list(options, option, argument, error);
+}
+
+OptionResult opt_echr(VmOptions *options, const Option *option, const char *argument,
+                      GError **error)
+{
+    uint64_t character;
+
+    if (!parse_uint64(argument, &character, NULL) || character < 1 || character > 255) {
+        error_setf(error, "'%s' is not a character's number, 1 to 255", argument);
+        return OPTION_FAILED;
+    }
+    chardev_mux_set_escape(character);
+    return OPTION_OK;
 }
 
 OptionResult opt_data_dir(VmOptions *options, const Option *option, const char *argument,

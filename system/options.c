@@ -87,6 +87,8 @@ const Option option_table[] = {
       opt_chardev, FIELD(chardev), .key = "backend",
       NAMES("s:id", "s:backend", "s:path", "s:host", "s:port") },
     { "serial", "DEV", "connect the next serial port", opt_string_list, FIELD(serial) },
+    { "echr", "N", "number of the character that starts a multiplexer's commands (1: Ctrl-a)",
+      opt_echr },
     { "parallel", "DEV", "connect the next parallel port", opt_string_list, FIELD(parallel) },
     { "debugcon", "DEV", "connect the debug console (port 0xe9)", opt_string_list,
       FIELD(debugcon) },

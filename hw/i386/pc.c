@@ -13,6 +13,7 @@
 #include "hw/i386/fw-items.h"
 #include "hw/i386/x86.h"
 #include "hw/isa/piix3.h"
+#include "hw/misc/pvpanic.h"
 #include "hw/misc/vmgenid.h"
 #include "hw/pci-host/i440fx.h"
 #include "hw/timer/hpet.h"
@@ -264,11 +265,12 @@ static void fill_acpi(PcMachine *pc, AcpiConfig *config, PcAcpiData *data)
     }
     for (unsigned i = 0; i < 3; i++) {
         config->parallel[i] = pc->parallel_ports[i];
-        config->parallel_irq[i] = i == 1 ? 5 : 7;
+        config->parallel_irq[i] = 7;
     }
     config->hpet = pc->hpet;
     config->hpet_addr = HPET_ADDRESS;
     config->fw_cfg_port = FW_CFG_IO_BASE;
+    config->pvpanic_port = pvpanic_isa_port();
     config->numa = machine->numa_nodes != 0;
     config->node_count = machine->numa_nodes;
     config->memory = data->memory;

@@ -110,6 +110,23 @@ static const TypeInfo pvpanic_isa_type = {
 };
 QOM_TYPE(pvpanic_isa_type);
 
+static bool find_port(Device *dev, void *opaque)
+{
+    if (!object_is_a(dev, TYPE_PVPANIC_ISA)) {
+        return true;
+    }
+    *(uint16_t *)opaque = ((PvpanicIsa *)dev)->ioport;
+    return false;
+}
+
+uint16_t pvpanic_isa_port(void)
+{
+    uint16_t port = 0;
+
+    device_foreach(find_port, &port);
+    return port;
+}
+
 /* PCI. */
 
 typedef struct PvpanicPci {

@@ -13,6 +13,9 @@
 #define PVPANIC_CRASHLOADED 0x02
 #define PVPANIC_ALL (PVPANIC_PANICKED | PVPANIC_CRASHLOADED)
 
+/* The I/O port of the ISA form, for firmware tables; 0 if the machine has none. */
+uint16_t pvpanic_isa_port(void);
+
 /* A byte-wide region of `size` whose first byte is the register. events is borrowed. */
 MemoryRegion *pvpanic_region_new(Object *owner, const uint8_t *events, uint64_t size);
 
