@@ -99,6 +99,11 @@ bool vga_vbe_check(Vga *vga, GError **error);
 
 /* As vga_text_snapshot(). */
 char *vga_text(const Vga *vga);
+/* Getter of the property "x-text": the text, empty in a graphics mode. For boot tests. */
+json_object *vga_get_text(Object *obj, const Property *prop);
+#define VGA_TEXT_PROPERTY                                                                          \
+    { .name = "x-text", .kind = &prop_kind_string, .get = vga_get_text,                            \
+      .flags = PROP_READ_ONLY | PROP_HIDDEN, .description = "what a text mode shows" }
 /* The core inside a device of this family, or NULL. */
 Vga *vga_of_device(Device *dev);
 Vga *vga_isa_core(Device *dev);

@@ -61,6 +61,7 @@ static const VmState vga_isa_vmstate = {
 
 static const Property vga_isa_properties[] = {
     PROP_UINT32("vgamem_mb", VgaIsa, vga.vram_mb, 8, "video memory in MiB (1 to 512)"),
+    VGA_TEXT_PROPERTY,
     PROP_END
 };
 

@@ -206,7 +206,8 @@ static const VmState vga_pci_vmstate = {
     PROP_UINT32("ymax", VgaPci, edid_info.ymax, 0, "the monitor's largest height"),                \
     PROP_UINT32("refresh_rate", VgaPci, edid_info.refresh_mhz, 0, "preferred refresh in mHz"),     \
     PROP_COMPUTED("big-endian-framebuffer", prop_kind_bool, get_big_endian, set_big_endian,        \
-                  "pixels are big-endian")
+                  "pixels are big-endian"),                                                        \
+    VGA_TEXT_PROPERTY
 
 static const Property vga_properties[] = {
     SHARED_PROPERTIES,

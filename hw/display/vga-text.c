@@ -64,6 +64,13 @@ char *vga_text(const Vga *vga)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
+json_object *vga_get_text(Object *obj, const Property *prop)
+{
+    g_autofree char *text = vga_text_snapshot((Device *)obj);
+
+    return json_object_new_string(text ? text : "");
+}
+
 char *vga_text_snapshot(Device *dev)
 {
     Vga *vga = vga_of_device(dev);

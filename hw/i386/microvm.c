@@ -339,6 +339,7 @@ static const MachineOps microvm_ops = {
     .needs_pit = true,
     .init = microvm_init,
     .done = microvm_done,
+    .nmi = x86_inject_nmi,
 };
 
 static const TypeInfo microvm_info = {

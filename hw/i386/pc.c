@@ -375,6 +375,7 @@ static const MachineOps pc_ops = {
     .init = pc_init,
     .done = pc_done,
     .reset = pc_reset,
+    .nmi = x86_inject_nmi,
 };
 
 static const TypeInfo pc_info = {

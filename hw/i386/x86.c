@@ -158,6 +158,19 @@ void x86_set_direct_boot(X86Machine *machine, DirectBoot *boot)
     reset_register(direct_boot_reset, machine);
 }
 
+bool x86_inject_nmi(Machine *machine, GError **error)
+{
+    for (unsigned i = 0, left = vcpu_count(); left; i++) {
+        VCpu *cpu = vcpu_get(i);
+
+        if (cpu) {
+            left--;
+            apic_deliver_nmi(cpu);
+        }
+    }
+    return true;
+}
+
 bool x86_publish_smbios(X86Machine *machine, const char *product, GError **error)
 {
     const Machine *base = &machine->parent_obj;

@@ -56,6 +56,8 @@ AcpiMemory *x86_numa_memory(const X86Machine *machine, unsigned *count);
 uint8_t *x86_numa_distances(const X86Machine *machine);
 /* Start without firmware: takes over boot; it is applied at each reset. */
 void x86_set_direct_boot(X86Machine *machine, DirectBoot *boot);
+/* MachineOps.nmi: LINT1 of every CPU, as the button on the front was wired. */
+bool x86_inject_nmi(Machine *machine, GError **error);
 /* SMBIOS tables from the machine and its -smbios options, into fw_cfg. */
 bool x86_publish_smbios(X86Machine *machine, const char *product, GError **error);
 /* -kernel through fw_cfg and boot ROMs. */

@@ -4,8 +4,8 @@
 
 enum {
     APIC_ID = 0x20, APIC_VERSION = 0x30, APIC_TPR = 0x80, APIC_LDR = 0xd0, APIC_SVR = 0xf0,
-    APIC_IRR = 0x200, APIC_TIMER = 0x320, APIC_LINT0 = 0x350, APIC_INITIAL = 0x380,
-    APIC_CURRENT = 0x390, APIC_DIVIDE = 0x3e0,
+    APIC_IRR = 0x200, APIC_TIMER = 0x320, APIC_LINT0 = 0x350, APIC_LINT1 = 0x360,
+    APIC_INITIAL = 0x380, APIC_CURRENT = 0x390, APIC_DIVIDE = 0x3e0,
 };
 
 static uint32_t apic_get(QTest *qts, unsigned reg)
@@ -110,6 +110,20 @@ static void test_apic(void)
     qtest_stop(qts);
 }
 
+/* inject-nmi pulls LINT1: nothing while it is masked, a vector if the guest made it one. */
+static void test_nmi(void)
+{
+    QTest *qts = qtest_start("-M pc");
+
+    apic_put(qts, APIC_SVR, 0x1ff);
+    json_object_put(qtest_qmp(qts, "{\"execute\": \"inject-nmi\"}"));
+    apic_put(qts, APIC_LINT1, 0x66);
+    g_assert_false(requested(qts, 0x66));
+    json_object_put(qtest_qmp(qts, "{\"execute\": \"inject-nmi\"}"));
+    g_assert_true(requested(qts, 0x66));
+    qtest_stop(qts);
+}
+
 static void test_hpet_message(void)
 {
     QTest *qts = qtest_start("-M pc -global hpet.msi=on");
@@ -173,6 +187,7 @@ int main(int argc, char **argv)
     g_test_add_func("/irqchip/routes", test_routes);
     g_test_add_func("/irqchip/ioapic", test_ioapic);
     g_test_add_func("/irqchip/apic", test_apic);
+    g_test_add_func("/irqchip/nmi", test_nmi);
     g_test_add_func("/irqchip/hpet-message", test_hpet_message);
     g_test_add_func("/irqchip/dma", test_dma);
     g_test_add_func("/irqchip/hostile", test_hostile);
