@@ -57,6 +57,7 @@ struct Loop {
     EventNotifier wake;
     bool sleeping; /* atomic: about to sleep or asleep, and not yet woken */
     bool quit;     /* atomic */
+    bool running;  /* atomic: in loop_run(), of an iothread */
     GSource *source;
     GHashTable *watches; /* fd -> LoopWatch */
     GPtrArray *always_ready;
@@ -288,12 +289,26 @@ static void watch_update(Loop *loop, LoopWatch *watch)
     g_assert(errno == EPERM); /* else: not an open descriptor, or no kernel memory */
     watch->always_ready = true;
     g_ptr_array_add(loop->always_ready, watch);
+    loop_wake(loop);
+}
+
+/*
+ * May this thread touch the watches? The main thread does so only with the VM lock, which device
+ * models on vCPU threads hold too; before a loop runs it is its maker's.
+ */
+static bool may_change_watches(Loop *loop)
+{
+    if (loop->is_main) {
+        return loop_in_main_thread() || vm_lock_held();
+    }
+    return thread_loop == loop || !__atomic_load_n(&loop->running, __ATOMIC_ACQUIRE);
 }
 
 void loop_set_fd(Loop *loop, int fd, LoopFn *on_read, LoopFn *on_write, void *opaque)
 {
     LoopWatch *watch = g_hash_table_lookup(loop->watches, GINT_TO_POINTER(fd));
 
+    g_assert(may_change_watches(loop));
     if (!on_read && !on_write) {
         if (watch) {
             watch_remove(loop, watch);
@@ -691,9 +706,11 @@ void loop_run(Loop *loop)
         }
         return;
     }
+    __atomic_store_n(&loop->running, true, __ATOMIC_RELEASE);
     while (!__atomic_exchange_n(&loop->quit, false, __ATOMIC_ACQ_REL)) {
         loop_iterate(loop, true);
     }
+    __atomic_store_n(&loop->running, false, __ATOMIC_RELEASE);
 }
 
 void loop_quit(Loop *loop)

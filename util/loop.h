@@ -45,7 +45,7 @@ bool loop_iterate(Loop *loop, bool may_block);
 /*
  * Watch fd: on_read and on_write are called while it is readable (or hung up) / writable. Passing
  * NULL for both removes the watch. At most one watch per fd and loop. A callback may remove its own
- * or any other watch. Loop's thread only.
+ * or any other watch. Loop's thread only; for the main loop, any thread that holds the VM lock.
  */
 void loop_set_fd(Loop *loop, int fd, LoopFn *on_read, LoopFn *on_write, void *opaque);
 

@@ -55,6 +55,43 @@ static void test_parse(void)
     }
 }
 
+/* Random words: never a crash, and what is accepted survives being written and read again. */
+static void test_parse_random(void)
+{
+    static const char letters[] = "h1:[],=.x/%";
+    static const char *const starts[] = { "", "tcp:", "unix:", "fd:", "vsock:", "h:1,", "[::1]:" };
+    static const char *const words[] = { "to=", "ipv4", "=on", ",ipv6=off", "numeric", "65535" };
+    g_autoptr(GRand) rand = g_rand_new_with_seed(3);
+    unsigned accepted = 0;
+
+    for (int round = 0; round < 20000; round++) {
+        g_autoptr(GString) text = g_string_new(
+            starts[g_rand_int_range(rand, 0, G_N_ELEMENTS(starts))]);
+        g_autoptr(SocketAddress) addr = NULL;
+        g_autoptr(SocketAddress) again = NULL;
+        g_autofree char *out = NULL;
+        g_autofree char *out_again = NULL;
+
+        for (int n = g_rand_int_range(rand, 0, 8); n > 0; n--) {
+            if (g_rand_int_range(rand, 0, 4) == 0) {
+                g_string_append(text, words[g_rand_int_range(rand, 0, G_N_ELEMENTS(words))]);
+            } else {
+                g_string_append_c(text, letters[g_rand_int_range(rand, 0, sizeof(letters) - 1)]);
+            }
+        }
+        addr = socket_address_parse(text->str, NULL);
+        if (addr) {
+            accepted++;
+            out = socket_address_text(addr);
+            again = socket_address_parse(out, NULL);
+            g_assert_nonnull(again);
+            out_again = socket_address_text(again);
+            g_assert_cmpstr(out, ==, out_again);
+        }
+    }
+    g_assert_cmpuint(accepted, >, 1000);
+}
+
 static void test_text(void)
 {
     static const char *const texts[] = { "h:80", "[::1]:80", "unix:/x", "fd:monitor", "vsock:1:2" };
@@ -516,6 +553,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/socket/parse", test_parse);
+    g_test_add_func("/socket/parse-random", test_parse_random);
     g_test_add_func("/socket/text", test_text);
     g_test_add_func("/socket/flatten", test_flatten);
     g_test_add_func("/socket/tcp", test_tcp);

@@ -340,6 +340,41 @@ static void test_same_number_again(void)
     }
 }
 
+static void *watch_from_vcpu(void *opaque)
+{
+    Pair *pair = opaque;
+
+    vm_lock();
+    loop_set_fd(loop_main(), pair->fd[0], on_read, NULL, pair);
+    vm_unlock();
+    return NULL;
+}
+
+/* A device model on a vCPU thread watches a descriptor: ready at once, while the main loop sleeps. */
+static void test_watch_from_vcpu(void)
+{
+    for (int regular = 0; regular < 2; regular++) {
+        Pair pair;
+        FILE *file = tmpfile();
+        pthread_t thread;
+
+        pair_open(&pair);
+        g_assert_cmpint(write(pair.fd[1], "x", 1), ==, 1);
+        if (regular) {
+            g_assert_cmpint(dup2(fileno(file), pair.fd[0]), ==, pair.fd[0]);
+        }
+        g_assert_true(thread_create(&thread, "vcpu", watch_from_vcpu, &pair, NULL));
+        while (!pair.reads) {
+            loop_iterate(loop_main(), true);
+        }
+        pthread_join(thread, NULL);
+        loop_set_fd(loop_main(), pair.fd[0], NULL, NULL, NULL);
+        close(pair.fd[0]);
+        close(pair.fd[1]);
+        fclose(file);
+    }
+}
+
 static void test_regular_file(void)
 {
     Pair pair = { .loop = loop_main() };
@@ -462,6 +497,7 @@ int main(int argc, char **argv)
     g_test_add_func("/loop/hangup-of-writer", test_hangup_of_writer);
     g_test_add_func("/loop/remove-other", test_remove_other);
     g_test_add_func("/loop/same-number-again", test_same_number_again);
+    g_test_add_func("/loop/watch-from-vcpu", test_watch_from_vcpu);
     g_test_add_func("/loop/regular-file", test_regular_file);
     g_test_add_func("/loop/nested", test_nested);
     g_test_add_func("/loop/idle", test_idle);
