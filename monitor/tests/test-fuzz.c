@@ -96,7 +96,7 @@ static void check_alive(Client *client, int serial)
 {
     g_autofree char *request =
         g_strdup_printf("\n\xff\n{'execute': 'query-version', 'id': 'a%d'}\n", serial);
-    g_autofree char *wanted = g_strdup_printf("\"id\":\"a%d\"}\r\n", serial);
+    g_autofree char *wanted = g_strdup_printf("\"id\": \"a%d\"}\r\n", serial);
     g_autofree char *out = NULL;
 
     client_send(client, request);
