@@ -29,6 +29,9 @@ void x86_map_ram(X86Machine *machine, uint64_t max_low)
     machine->ram_low = memory_region_new_alias(OBJECT(machine), "ram-below-4g", ram, 0, low);
     memory_region_add(memory_system(), 0, machine->ram_low);
     e820_add(machine->e820, 0, low, E820_RAM);
+    if (accel_is("kvm")) {
+        e820_add(machine->e820, ACCEL_RESERVED_BASE, ACCEL_RESERVED_SIZE, E820_RESERVED);
+    }
     if (machine->above_4g) {
         machine->ram_high = memory_region_new_alias(OBJECT(machine), "ram-above-4g", ram, low,
                                                     machine->above_4g);
