@@ -11,6 +11,7 @@
 #include "hw/i386/fw-items.h"
 #include "hw/i386/microvm-fdt.h"
 #include "hw/i386/x86.h"
+#include "hw/misc/vmgenid.h"
 #include "hw/virtio/virtio-mmio.h"
 #include "util/bits.h"
 #include "util/error.h"
@@ -28,7 +29,6 @@
 #define LAPIC_ADDRESS 0xfee00000u
 #define ACPI_TABLES_BASE 0xe0000 /* where guests look for the RSDP */
 #define ACPI_TABLES_LIMIT 0x100000
-#define MICROVM_FW_CFG_SLOTS 32
 
 typedef struct Microvm {
     X86Machine parent_obj;
@@ -37,6 +37,8 @@ typedef struct Microvm {
     IsaBus *isa;
     Device *transports[VIRTIO_TRANSPORTS];
     uint16_t serial_ports[4];
+    uint8_t vmgenid[16];
+    uint64_t vmgenid_page; /* where a direct boot puts it */
 } Microvm;
 
 static bool has_acpi(const Microvm *microvm)
@@ -89,7 +91,7 @@ static bool microvm_init(Machine *machine, GError **error)
         return false;
     }
     x86->fw_cfg = fw_cfg_new_io(memory_io(), FW_CFG_IO_BASE, address_space_memory(),
-                                MICROVM_FW_CFG_SLOTS, error);
+                                0, error);
     machine->fw_cfg = x86->fw_cfg;
     if (!x86->fw_cfg || !create_timers(microvm, error) || !create_virtio(microvm, error)) {
         return false;
@@ -118,7 +120,10 @@ static char *kernel_cmdline(const Microvm *microvm)
     const Machine *machine = &microvm->parent_obj.parent_obj;
     GString *line = g_string_new(machine->append ? machine->append : "");
 
-    for (unsigned i = 0; microvm->auto_kernel_cmdline && i < VIRTIO_TRANSPORTS; i++) {
+    if (!microvm->auto_kernel_cmdline || has_acpi(microvm)) {
+        return g_string_free(line, FALSE);
+    }
+    for (unsigned i = 0; i < VIRTIO_TRANSPORTS; i++) {
         if (transport_in_use(microvm, i)) {
             g_string_append_printf(line, " virtio_mmio.device=%u@0x%x:%u", VIRTIO_MMIO_SIZE,
                                    VIRTIO_MMIO_BASE + i * VIRTIO_MMIO_SIZE,
@@ -142,7 +147,6 @@ static void fill_acpi(Microvm *microvm, AcpiConfig *config)
     config->irq0_override = true;
     config->hw_reduced = true;
     config->pm.s5_type = GED_S5_TYPE;
-    config->pm.s5_type = GED_S5_TYPE;
     config->ged = (AcpiGed){
         .event_addr = GED_EVENT_ADDRESS,
         .regs_addr = GED_REGS_ADDRESS,
@@ -164,6 +168,18 @@ static void fill_acpi(Microvm *microvm, AcpiConfig *config)
     config->numa = machine->numa_nodes != 0;
     config->node_count = machine->numa_nodes;
     config->extra = machine->acpi_tables;
+    if (vmgenid_find()) {
+        vmgenid_guest_bytes(vmgenid_find(), microvm->vmgenid);
+        config->vmgenid = microvm->vmgenid;
+        config->vmgenid_address = vmgenid_address_field(vmgenid_find());
+    }
+}
+
+static void place_vmgenid(void *opaque)
+{
+    const Microvm *microvm = opaque;
+
+    vmgenid_place(vmgenid_find(), microvm->vmgenid_page);
 }
 
 /*
@@ -258,8 +274,8 @@ static bool start_directly(Microvm *microvm, const AcpiConfig *acpi, GError **er
     }
     e820_carve(map, ACPI_TABLES_BASE, ACPI_TABLES_LIMIT - ACPI_TABLES_BASE, E820_ACPI);
     boot = direct_boot_new();
-    if (tables && !acpi_place(tables, boot, ACPI_TABLES_BASE, ACPI_TABLES_LIMIT, &rsdp, &end,
-                              error)) {
+    if (tables && !acpi_place(tables, boot, ACPI_TABLES_BASE, RESTART_STUB_ADDRESS, &rsdp,
+                              &end, error)) {
         return false;
     }
     config.rsdp = rsdp;
@@ -278,20 +294,27 @@ static bool start_directly(Microvm *microvm, const AcpiConfig *acpi, GError **er
     }
     direct_boot_add(kernel, "restart stub", RESTART_STUB_ADDRESS, stub);
     x86_set_direct_boot(x86, kernel);
+    if (tables && acpi_tables_vmgenid_addr(tables)) {
+        microvm->vmgenid_page = acpi_tables_vmgenid_addr(tables);
+        reset_register(place_vmgenid, microvm);
+    }
     return true;
 }
 
-static bool publish(Microvm *microvm, const AcpiConfig *acpi, GError **error)
+static bool publish_items(X86Machine *x86, GError **error)
 {
-    X86Machine *x86 = &microvm->parent_obj;
     const FwItemsConfig items = {
         .e820 = x86->e820,
         .apic_id_limit = x86_apic_id_limit(x86),
         .irq0_override = true,
     };
 
-    return fw_items_add(x86->fw_cfg, &x86->parent_obj, &items, error) &&
-           (!acpi || acpi_publish(x86->fw_cfg, acpi, NULL, NULL, error)) &&
+    return fw_items_add(x86->fw_cfg, &x86->parent_obj, &items, error);
+}
+
+static bool start_by_firmware(X86Machine *x86, const AcpiConfig *acpi, GError **error)
+{
+    return (!acpi || acpi_publish(x86->fw_cfg, acpi, NULL, NULL, error)) &&
            (!x86->parent_obj.kernel || x86_load_kernel_fw_cfg(x86, error));
 }
 
@@ -312,8 +335,11 @@ static bool microvm_done(Machine *machine, GError **error)
     if (machine->dumpdtb) {
         return dump_device_tree(microvm, error);
     }
+    if (!publish_items(x86, error)) {
+        return false;
+    }
     if (machine->firmware) {
-        return publish(microvm, acpi, error);
+        return start_by_firmware(x86, acpi, error);
     }
     return !machine->kernel || start_directly(microvm, acpi, error);
 }

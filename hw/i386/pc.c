@@ -28,7 +28,6 @@
 #define LOW_OVERLAY_BASE 0xa0000
 #define LOW_OVERLAY_SIZE 0x60000
 #define RESET_CONTROL_PORT 0xcf9
-#define PC_FW_CFG_SLOTS 32
 
 typedef struct PcMachine {
     X86Machine parent_obj;
@@ -138,7 +137,7 @@ static bool pc_init(Machine *machine, GError **error)
     }
     piix3_connect_irqs(pc->isa, x86->irqchip->gsi);
     x86->fw_cfg = fw_cfg_new_io(memory_io(), FW_CFG_IO_BASE, address_space_memory(),
-                                PC_FW_CFG_SLOTS, error);
+                                0, error);
     machine->fw_cfg = x86->fw_cfg;
     return x86->fw_cfg &&
            x86_load_firmware(x86, pc->pci_memory,
