@@ -34,7 +34,7 @@ typedef struct RegisterSpec {
     uint8_t modes; /* REG_*: where it exists */
     uint32_t (*read)(Apic *apic, unsigned reg); /* NULL: reads as zero; x2APIC: #GP */
     void (*write)(Apic *apic, unsigned reg, uint32_t value); /* NULL: read-only; x2APIC: #GP */
-    uint32_t x2_writable; /* bits that may be set through the MSR; others are #GP */
+    uint32_t x2_writable; /* bits that an MSR write may have set, read-only ones too; else #GP */
 } RegisterSpec;
 
 static const uint32_t lvt_writable[LVT__MAX] = {
@@ -420,7 +420,7 @@ static const RegisterSpec registers[APIC_REGISTERS] = {
     [APIC_IRR ... APIC_IRR + APIC_BANKS - 1] = { REG_BOTH, read_irr },
     [APIC_ESR] = { REG_BOTH, read_esr, write_esr, 0 },
     [APIC_ICR ... APIC_ICR2] = { REG_MMIO, read_icr, write_icr },
-    [APIC_LVT ... APIC_LVT + LVT__MAX - 1] = { REG_BOTH, read_lvt, write_lvt, 0x7a7ff },
+    [APIC_LVT ... APIC_LVT + LVT__MAX - 1] = { REG_BOTH, read_lvt, write_lvt, 0x7f7ff },
     [APIC_TMICT] = { REG_BOTH, read_initial, write_initial, UINT32_MAX },
     [APIC_TMCCT] = { REG_BOTH, read_current },
     [APIC_TDCR] = { REG_BOTH, read_divide, write_divide, 0xb },

@@ -320,6 +320,10 @@ static void test_x2(gconstpointer data)
     g_assert_false(wrmsr(0, 0x8ff, 0));
     g_assert_false(wrmsr(0, 0x830, 1ull << 12));
     g_assert_false(vcpu_get(0)->apic_ops->msr_read(vcpu_get(0)->apic, 0x80b, &value));
+    /* Read-only bits of an entry are ignored, not refused. */
+    g_assert_true(wrmsr(0, 0x835, 0x5700));
+    g_assert_cmphex(rdmsr(0, 0x835), ==, 0x700);
+    g_assert_false(wrmsr(0, 0x835, 0x80700));
     g_assert_true(wrmsr(0, 0x83f, 0x77));
     g_assert_cmpint(ack(0), ==, 0x77);
     g_assert_true(wrmsr(0, 0x80b, 0));
