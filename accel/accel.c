@@ -218,6 +218,15 @@ static bool try_candidate(const Candidate *candidate, const AccelConfig *config,
     return true;
 }
 
+/* What was misspelt is an error even if another candidate would have worked. */
+static bool check_candidate(const Candidate *candidate, GError **error)
+{
+    const TypeInfo *type = lookup(candidate->name, canonical_name(candidate->name) ? NULL : error);
+    g_autoptr(Object) obj = type ? object_new_with_type(type) : NULL;
+
+    return type ? apply_properties(obj, candidate, error) : canonical_name(candidate->name) != NULL;
+}
+
 static GPtrArray *parse_list(const char *const *list, GError **error)
 {
     g_autoptr(GPtrArray) candidates = g_ptr_array_new_with_free_func(candidate_free);
@@ -229,11 +238,7 @@ static GPtrArray *parse_list(const char *const *list, GError **error)
         add_candidates(candidates, ACCEL_DEFAULT_LIST);
     }
     for (unsigned i = 0; i < candidates->len; i++) {
-        const Candidate *candidate = g_ptr_array_index(candidates, i);
-
-        /* A misspelt name is an error even if another candidate would have worked. */
-        if (!canonical_name(candidate->name)) {
-            (void)lookup(candidate->name, error);
+        if (!check_candidate(g_ptr_array_index(candidates, i), error)) {
             return NULL;
         }
     }
@@ -314,7 +319,7 @@ char *accel_help(void)
 
 static bool describe_property(const TypeInfo *owner, const Property *prop, void *opaque)
 {
-    if (!(prop->flags & PROP_HIDDEN)) {
+    if (!(prop->flags & PROP_HIDDEN) && !g_str_equal(owner->name, TYPE_OBJECT)) {
         g_string_append_printf(opaque, "  %s=<%s>  %s\n", prop->name, prop->kind->type_name,
                                prop->description ? prop->description : "");
     }

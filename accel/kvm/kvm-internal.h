@@ -176,6 +176,8 @@ bool kvm_set_state(VCpu *cpu, GError **error);
 bool kvm_msr_list_init(KvmAccel *kvm, GError **error);
 bool kvm_get_msrs(VCpu *cpu, GError **error);
 bool kvm_set_msrs(VCpu *cpu, GError **error);
+/* Give the MSRs that belong to CPUID the values of the CPU model. After CPUID is set. */
+bool kvm_set_feature_msrs(VCpu *cpu, GError **error);
 /* Let the APIC model's MSRs come to userspace (irqchip off). */
 bool kvm_msr_filter_init(KvmAccel *kvm, GError **error);
 int kvm_handle_rdmsr(VCpu *cpu, struct kvm_run *run);

@@ -288,6 +288,45 @@ bool kvm_msr_filter_init(KvmAccel *kvm, GError **error)
     return true;
 }
 
+/* MSRs that CPUID announces and the model's feature words fill (SDM vol. 4, table 2-2). */
+static const struct {
+    X86FeatureWord announced_in;
+    unsigned bit;
+    X86FeatureWord word;
+    uint32_t index;
+    const char *name;
+} feature_msrs[] = {
+    { X86_FEAT_7_0_EDX, 29, X86_FEAT_ARCH_CAPABILITIES, MSR_ARCH_CAPABILITIES,
+      "IA32_ARCH_CAPABILITIES" },
+    { X86_FEAT_7_0_EDX, 30, X86_FEAT_CORE_CAPABILITY, MSR_CORE_CAPABILITY,
+      "IA32_CORE_CAPABILITIES" },
+    { X86_FEAT_1_ECX, 15, X86_FEAT_PERF_CAPABILITIES, MSR_PERF_CAPABILITIES,
+      "IA32_PERF_CAPABILITIES" },
+};
+
+bool kvm_set_feature_msrs(VCpu *cpu, GError **error)
+{
+    for (size_t i = 0; cpu->config && i < G_N_ELEMENTS(feature_msrs); i++) {
+        struct {
+            struct kvm_msrs header;
+            struct kvm_msr_entry entry;
+        } request = { .header.nmsrs = 1, .entry.index = feature_msrs[i].index };
+
+        if (!x86_cpu_config_has(cpu->config, feature_msrs[i].announced_in, feature_msrs[i].bit)) {
+            continue;
+        }
+        request.entry.data = x86_cpu_config_word(cpu->config, feature_msrs[i].word);
+        /* A kernel without the register is no loss if it would read as zero. */
+        if (kvm_ioctl(kvm_vcpu(cpu)->fd, KVM_SET_MSRS, &request) != 1 && request.entry.data) {
+            error_setf(error, "KVM refuses the value 0x%" PRIx64 " for %s of model '%s'",
+                       (uint64_t)request.entry.data, feature_msrs[i].name,
+                       x86_cpu_config_model_name(cpu->config));
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_x2apic(uint32_t index)
 {
     return index >= MSR_X2APIC_FIRST && index <= MSR_X2APIC_LAST;

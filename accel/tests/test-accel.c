@@ -26,6 +26,7 @@ static void test_names(void)
     expect_refused("kvn", "did you mean 'kvm'");
     expect_refused("qtest:bogus", "unknown accelerator 'bogus'");
     expect_refused("qtest,nonsense=1", "nonsense");
+    expect_refused("qtest:kvm,kernel-irqchip=maybe", "kernel-irqchip");
     if (!accel_is_built("emu")) {
         expect_refused("tcg", "not part of this build");
     }

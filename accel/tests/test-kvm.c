@@ -545,6 +545,101 @@ static void test_single_step(void)
     lab_stop();
 }
 
+/* Ports and addresses at the ends of their spaces, in sizes that reach over them. */
+static void test_edges(void)
+{
+    if (!lab_start("kvm", ACCEL_IRQCHIP_ON, 1)) {
+        return;
+    }
+    use_flat_data(vcpu_get(0));
+    /* mov dx, FFFFh; in eax, dx; out dx, eax; rep insd of 3; mov ebx, MMIO + FFFh; mov eax, [ebx];
+       mov [ebx], eax; mov ax, word [ebx]; out */
+    RUN(0xba, 0xff, 0xff, 0x66, 0xed, 0x66, 0xef, 0xbf, 0x00, 0x40, 0xb9, 0x03, 0x00, 0xf3, 0x66,
+        0x6d, 0x66, 0xbb, 0xff, 0x0f, 0x00, 0xd0, 0x67, 0x66, 0x8b, 0x03, 0x67, 0x66, 0x89, 0x03,
+        OUT_DONE, CLI_HLT);
+    wait_for(&lab->done);
+    g_assert_false(lab->failed);
+    g_assert_cmphex(ldl_le(lab->bytes + 0x4000), ==, 0xffffffff);
+    lab_stop();
+}
+
+/* A pending NMI gets through LINT1 only if the guest has set it up so. */
+static void test_nmi(void)
+{
+    VCpu *cpu;
+
+    if (!lab_start("kvm", ACCEL_IRQCHIP_ON, 1)) {
+        return;
+    }
+    cpu = vcpu_get(0);
+    put_handler(2);
+    use_flat_data(cpu);
+    /* mov ebx, FEE00000h; done; mov dword [ebx + F0h], 1FFh; mov dword [ebx + 360h], 400h;
+       l: cmp byte [5000h], 1; jne l; done */
+    RUN(0x66, 0xbb, 0x00, 0x00, 0xe0, 0xfe, OUT_DONE, 0x67, 0x66, 0xc7, 0x83, 0xf0, 0x00, 0x00,
+        0x00, 0xff, 0x01, 0x00, 0x00, 0x67, 0x66, 0xc7, 0x83, 0x60, 0x03, 0x00, 0x00, 0x00, 0x04,
+        0x00, 0x00, 0x80, 0x3e, 0x00, 0x50, 0x01, 0x75, 0xf9, OUT_DONE, CLI_HLT);
+    wait_for(&lab->done);
+    while (!accel_ops()->inject_nmi(cpu)) {
+        vm_unlock();
+        g_usleep(1000);
+        vm_lock();
+    }
+    lab->done = false;
+    while (!lab->written->len) {
+        vm_unlock();
+        g_usleep(1000);
+        vm_lock();
+    }
+    g_assert_cmphex(written(0), ==, 2);
+    lab_stop();
+}
+
+/* The paravirtual clock stands still while the VM does. */
+static void test_clock(void)
+{
+    if (!lab_start("kvm", ACCEL_IRQCHIP_ON, 2)) {
+        return;
+    }
+    RUN(OUT_DONE, CLI_HLT);
+    wait_for(&lab->done);
+    for (unsigned i = 0; i < 3; i++) {
+        vcpus_pause_all();
+        accel_ops()->vm_state_changed(accel_current(), false);
+        accel_ops()->vm_state_changed(accel_current(), true);
+        vcpus_resume_all();
+    }
+    accel_ops()->vm_state_changed(accel_current(), true);
+    lab_stop();
+}
+
+/* Many slots: RAM in 64 pieces with holes, moved while a CPU runs. */
+static void test_many_slots(void)
+{
+    MemoryRegion *pieces[64];
+
+    if (!lab_start("kvm", ACCEL_IRQCHIP_ON, 1)) {
+        return;
+    }
+    memory_transaction_begin();
+    for (unsigned i = 0; i < G_N_ELEMENTS(pieces); i++) {
+        pieces[i] = memory_region_new_alias(NULL, "piece", lab->ram, i * 0x1000ull, 0x1000);
+        memory_region_add(memory_system(), 0x10000000 + i * 0x2000ull, pieces[i]);
+    }
+    memory_transaction_commit();
+    RUN(OUT_DONE, 0xff, 0x06, 0x00, 0x60, 0xeb, 0xfa);
+    wait_for(&lab->done);
+    for (unsigned i = 0; i < G_N_ELEMENTS(pieces); i++) {
+        memory_region_set_address(pieces[i], 0x20000000 + i * 0x3000ull);
+    }
+    g_assert_false(lab->failed);
+    for (unsigned i = 0; i < G_N_ELEMENTS(pieces); i++) {
+        memory_region_remove(memory_system(), pieces[i]);
+        memory_region_free(pieces[i]);
+    }
+    lab_stop();
+}
+
 /* ---- the APIC in userspace ---- */
 
 typedef struct FakeApic {
@@ -751,6 +846,10 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/remap-under-load", test_remap_under_load);
     g_test_add_func("/kvm/triple-fault", test_triple_fault);
     g_test_add_func("/kvm/single-step", test_single_step);
+    g_test_add_func("/kvm/edges", test_edges);
+    g_test_add_func("/kvm/nmi", test_nmi);
+    g_test_add_func("/kvm/clock", test_clock);
+    g_test_add_func("/kvm/many-slots", test_many_slots);
     g_test_add_func("/kvm/userspace-apic", test_userspace_apic);
     g_test_add_func("/kvm/split-extint", test_split_extint);
     g_test_add_func("/kvm/init-sipi", test_init_sipi);
