@@ -13,13 +13,13 @@ typedef struct QmpSession QmpSession;
 typedef struct HmpSession HmpSession;
 
 /*
- * Output is buffered here when the peer does not read. Above OUT_HIGH a monitor takes no more
- * requests until it is below OUT_LOW again; a peer that lets it grow beyond OUT_MAX (by events or
- * one huge answer after another) is disconnected.
+ * Output is buffered here when the peer does not read. Above OUT_HIGH a monitor takes no more requests
+ * until it is below OUT_LOW again. Events do not wait: a peer that has more than EVENTS_MAX to read when
+ * one comes is disconnected.
  */
 #define MONITOR_OUT_LOW (256u << 10)
 #define MONITOR_OUT_HIGH (1u << 20)
-#define MONITOR_OUT_MAX (32u << 20)
+#define MONITOR_EVENTS_MAX (8u << 20)
 
 typedef struct MonitorOps {
     /* Output drained to OUT_LOW after it was beyond OUT_HIGH. On the frontend's loop. */
@@ -47,6 +47,8 @@ void monitor_teardown(Monitor *mon);
 /* Append text, then end, to the output and write what can be written. Any thread. */
 void monitor_write(Monitor *mon, const char *text, size_t len, const char *end);
 bool monitor_is_choked(Monitor *mon);
+/* As monitor_write(), for what the peer did not ask for. */
+void monitor_write_event(Monitor *mon, const char *text, size_t len, const char *end);
 void monitor_drop_output(Monitor *mon);
 void monitor_set_open(Monitor *mon, bool open);
 

@@ -88,8 +88,6 @@ static void on_writable(void *opaque)
 
 void monitor_write(Monitor *mon, const char *text, size_t len, const char *end)
 {
-    bool overrun = false;
-
     g_mutex_lock(&mon->lock);
     if (mon->open) {
         g_byte_array_append(mon->out, (const uint8_t *)text, (guint)len);
@@ -98,16 +96,26 @@ void monitor_write(Monitor *mon, const char *text, size_t len, const char *end)
             flush_locked(mon);
         }
         mon->choked = mon->choked || mon->out->len - mon->out_done > MONITOR_OUT_HIGH;
-        overrun = mon->out->len - mon->out_done > MONITOR_OUT_MAX;
-        if (overrun) {
-            mon->open = false;
-            g_byte_array_set_size(mon->out, 0);
-            mon->out_done = 0;
-        }
+    }
+    g_mutex_unlock(&mon->lock);
+}
+
+void monitor_write_event(Monitor *mon, const char *text, size_t len, const char *end)
+{
+    bool overrun;
+
+    g_mutex_lock(&mon->lock);
+    overrun = mon->open && mon->out->len - mon->out_done > MONITOR_EVENTS_MAX;
+    if (overrun) {
+        mon->open = false;
+        g_byte_array_set_size(mon->out, 0);
+        mon->out_done = 0;
     }
     g_mutex_unlock(&mon->lock);
     if (overrun) {
         char_frontend_disconnect(&mon->fe);
+    } else {
+        monitor_write(mon, text, len, end);
     }
 }
 

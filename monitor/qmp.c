@@ -130,7 +130,9 @@ static GString *spaced_json(const char *plain, size_t len)
     return out;
 }
 
-static void send_json(QmpSession *session, json_object *json)
+typedef void WriteFn(Monitor *mon, const char *text, size_t len, const char *end);
+
+static void send_json(QmpSession *session, json_object *json, WriteFn *write_fn)
 {
     bool pretty = session->mon.kind == MONITOR_QMP_PRETTY;
     int flags = JSON_C_TO_STRING_NOSLASHESCAPE |
@@ -145,7 +147,7 @@ static void send_json(QmpSession *session, json_object *json)
         text = spaced->str;
         len = spaced->len;
     }
-    monitor_write(&session->mon, text, len, "\r\n");
+    write_fn(&session->mon, text, len, "\r\n");
 }
 
 void qmp_session_send_event(Monitor *mon, json_object *event)
@@ -157,7 +159,7 @@ void qmp_session_send_event(Monitor *mon, json_object *event)
     negotiated = mon->open && session->negotiated;
     g_mutex_unlock(&mon->lock);
     if (negotiated) {
-        send_json(session, event);
+        send_json(session, event, monitor_write_event);
     }
 }
 
@@ -174,7 +176,7 @@ static void send_greeting(QmpSession *session)
     json_object_object_add(body, "version", VersionInfo_to_json(&version));
     json_object_object_add(body, "capabilities", capabilities);
     json_object_object_add(greeting, "QMP", body);
-    send_json(session, greeting);
+    send_json(session, greeting, monitor_write);
     json_object_put(greeting);
 }
 
@@ -274,7 +276,7 @@ static void run_request(QmpSession *session, Request *request, bool oob)
     same_client = session->generation == request->generation;
     g_mutex_unlock(&session->mon.lock);
     if (response && same_client) {
-        send_json(session, response);
+        send_json(session, response, monitor_write);
     }
     json_object_put(response);
     request_free(request);

@@ -178,7 +178,6 @@ static void test_errors(void)
 
     client_negotiate(client, false);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_test_message("%s", cases[i].text);
         client_send(client, cases[i].text);
         client_expect(client, cases[i].expected);
         client_send(client, "{'execute': 'test-echo', 'id': 'alive'}");
@@ -257,11 +256,8 @@ static void test_event_flood(void)
     Client *client = client_new(MONITOR_QMP);
 
     client_negotiate(client, false);
-    for (int i = 0; i < 2000000 && !client->closed; i++) {
+    for (int i = 0; i < 150000; i++) {
         qapi_event_send_stop();
-        if (i % 100000 == 0) {
-            loop_iterate(loop_main(), false);
-        }
     }
     for (int i = 0; i < 1000 && !client->closed; i++) {
         char buf[65536];
