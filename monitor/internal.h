@@ -13,9 +13,9 @@ typedef struct QmpSession QmpSession;
 typedef struct HmpSession HmpSession;
 
 /*
- * Output is buffered here when the peer does not read. Above OUT_HIGH a monitor takes no more requests
- * until it is below OUT_LOW again. Events do not wait: a peer that has more than EVENTS_MAX to read when
- * one comes is disconnected.
+ * Output is buffered here when the peer does not read. Above OUT_HIGH a monitor takes no more
+ * requests until it is below OUT_LOW again. Events do not wait: a peer that has more than
+ * EVENTS_MAX to read when one comes is disconnected.
  */
 #define MONITOR_OUT_LOW (256u << 10)
 #define MONITOR_OUT_HIGH (1u << 20)

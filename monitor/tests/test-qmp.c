@@ -231,7 +231,7 @@ static void test_half_message(void)
 static void test_flow_control(void)
 {
     Client *client = client_new(MONITOR_QMP);
-    int before = test_runs, n = 200;
+    int before = test_runs, n = 40;
 
     client_negotiate(client, false);
     for (int i = 0; i < n; i++) {
