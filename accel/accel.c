@@ -198,12 +198,14 @@ static bool try_candidate(const Candidate *candidate, const AccelConfig *config,
     if (!apply_properties(obj, candidate, error)) {
         return false;
     }
-    ops->probe(accel, &probe);
-    if (!probe.usable && !(probe.firmware_only && allow_firmware_only)) {
-        *reason = probe.reason ? g_steal_pointer(&probe.reason) : g_strdup("not usable here");
-        return false;
+    /* A guest that runs anywhere needs no trial run of one: init explains what else is wrong. */
+    if (!allow_firmware_only) {
+        ops->probe(accel, &probe);
+        if (!probe.usable) {
+            *reason = probe.reason ? g_steal_pointer(&probe.reason) : g_strdup("not usable here");
+            return false;
+        }
     }
-    g_free(probe.reason);
     effective = effective_config(accel, config);
     accel->config = effective;
     current_accel = accel;
