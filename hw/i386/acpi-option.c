@@ -10,6 +10,7 @@
 #include "qapi/keyval.h"
 #include "util/bits.h"
 #include "util/error.h"
+#include "util/map-file.h"
 #include "util/parse.h"
 
 #define TABLE_MAX (16 * MiB)
@@ -65,19 +66,17 @@ static bool read_files(GByteArray *table, const char *paths, GError **error)
     g_auto(GStrv) names = g_strsplit(paths, ":", -1);
 
     for (unsigned i = 0; names[i]; i++) {
-        g_autoptr(GError) local = NULL;
-        g_autoptr(GMappedFile) map = g_mapped_file_new(names[i], false, &local);
+        g_autoptr(GBytes) data = map_file(names[i], error);
 
-        if (!map) {
-            error_setf(error, "-acpitable: cannot read '%s': %s", names[i], local->message);
+        if (!data) {
+            g_prefix_error(error, "-acpitable: ");
             return false;
         }
-        if (g_mapped_file_get_length(map) > TABLE_MAX - table->len) {
+        if (g_bytes_get_size(data) > TABLE_MAX - table->len) {
             error_setf(error, "-acpitable: '%s' makes the table larger than 16 MiB", names[i]);
             return false;
         }
-        g_byte_array_append(table, (const uint8_t *)g_mapped_file_get_contents(map),
-                            g_mapped_file_get_length(map));
+        g_byte_array_append(table, g_bytes_get_data(data, NULL), g_bytes_get_size(data));
     }
     return true;
 }

@@ -5,6 +5,7 @@
 #include "hw/i386/boot-internal.h"
 #include "util/bits.h"
 #include "util/error.h"
+#include "util/map-file.h"
 #include "util/parse.h"
 
 #define SEG_CODE32 0xc09b /* attr: accessed, readable code, present, 32 bits, 4 KiB units */
@@ -19,16 +20,13 @@
 
 bool boot_file_open(BootFile *file, const char *path, GError **error)
 {
-    g_autoptr(GError) local = NULL;
-    g_autoptr(GMappedFile) map = g_mapped_file_new(path, false, &local);
     gsize size;
 
-    if (!map) {
-        error_setf(error, "cannot read '%s': %s", path, local->message);
+    file->path = path;
+    file->bytes = map_file(path, error);
+    if (!file->bytes) {
         return false;
     }
-    file->path = path;
-    file->bytes = g_mapped_file_get_bytes(map);
     file->data = g_bytes_get_data(file->bytes, &size);
     file->size = size;
     return true;

@@ -6,6 +6,7 @@
 #include "util/bits.h"
 #include "util/datadir.h"
 #include "util/error.h"
+#include "util/map-file.h"
 
 #define SPLASH_MAX (16 * MiB)
 #define BOOT_ENTRY_HALT INT32_MAX
@@ -62,25 +63,24 @@ static void fw_items_add_numa(FwCfg *fw, const Machine *machine, const FwItemsCo
 /* -boot splash=FILE: JPEG or 24-bit BMP, by the file's first bytes. */
 static bool fw_items_add_splash(FwCfg *fw, const char *path, GError **error)
 {
-    g_autoptr(GError) local = NULL;
-    g_autofree char *data = NULL;
+    g_autoptr(GBytes) data = map_file(path, error);
     const uint8_t *bytes;
     gsize len;
 
-    if (!g_file_get_contents(path, &data, &len, &local)) {
-        error_setf(error, "-boot splash: cannot read '%s': %s", path, local->message);
+    if (!data) {
+        g_prefix_error(error, "-boot splash: ");
         return false;
     }
-    bytes = (const uint8_t *)data;
+    bytes = g_bytes_get_data(data, &len);
     if (len < 30 || len > SPLASH_MAX) {
         error_setf(error, "-boot splash: '%s' has %zu bytes: no picture", path, len);
         return false;
     }
     if (bytes[0] == 0xff && bytes[1] == 0xd8) {
-        return fw_cfg_add_file_copy(fw, "bootsplash.jpg", data, len, error);
+        return fw_cfg_add_file(fw, "bootsplash.jpg", data, error);
     }
     if (bytes[0] == 'B' && bytes[1] == 'M' && ldw_le(bytes + 28) == 24) {
-        return fw_cfg_add_file_copy(fw, "bootsplash.bmp", data, len, error);
+        return fw_cfg_add_file(fw, "bootsplash.bmp", data, error);
     }
     error_setf(error, "-boot splash: '%s' is neither a JPEG nor a BMP of 24 bits a pixel", path);
     return false;
@@ -163,18 +163,15 @@ bool fw_items_add(FwCfg *fw, const Machine *machine, const FwItemsConfig *config
 
 bool fw_items_add_option_rom(FwCfg *fw, const char *path, int32_t index, GError **error)
 {
-    g_autoptr(GError) local = NULL;
-    g_autoptr(GMappedFile) map = g_mapped_file_new(path, false, &local);
     g_autofree char *base = g_path_get_basename(path);
     g_autofree char *name = g_strdup_printf("genroms/%s", base);
     g_autofree char *boot_path = g_strdup_printf("/rom@%s", name);
-    g_autoptr(GBytes) data = NULL;
+    g_autoptr(GBytes) data = map_file(path, error);
 
-    if (!map) {
-        error_setf(error, "option ROM: cannot read '%s': %s", path, local->message);
+    if (!data) {
+        g_prefix_error(error, "option ROM: ");
         return false;
     }
-    data = g_mapped_file_get_bytes(map);
     return fw_cfg_add_file(fw, name, data, error) &&
            fw_cfg_add_boot_entry(fw, boot_path, index, error);
 }

@@ -5,6 +5,7 @@
 #include "hw/i386/smbios-internal.h"
 #include "util/bits.h"
 #include "util/error.h"
+#include "util/map-file.h"
 #include "util/parse.h"
 
 #define FILE_MAX 65535
@@ -151,23 +152,25 @@ static bool check_value(const SmbiosField *field, const char *text, GError **err
 
 static bool add_string(SmbiosValues *values, const char *name, const char *text, GError **error)
 {
-    g_autoptr(GError) local = NULL;
-    g_autofree char *data = NULL;
+    g_autoptr(GBytes) file = NULL;
+    const char *data;
     gsize len;
 
     if (g_str_equal(name, "value")) {
         g_ptr_array_add(values->strings, g_strdup(text));
         return true;
     }
-    if (!g_file_get_contents(text, &data, &len, &local)) {
-        error_setf(error, "-smbios type=11: cannot read '%s': %s", text, local->message);
+    file = map_file(text, error);
+    if (!file) {
+        g_prefix_error(error, "-smbios type=11: ");
         return false;
     }
-    if (memchr(data, 0, len)) {
+    data = g_bytes_get_data(file, &len);
+    if (len && memchr(data, 0, len)) {
         error_setf(error, "-smbios type=11: '%s' holds a NUL byte", text);
         return false;
     }
-    g_ptr_array_add(values->strings, g_steal_pointer(&data));
+    g_ptr_array_add(values->strings, g_strndup(data, len));
     return true;
 }
 
@@ -205,15 +208,16 @@ static void add_port(SmbiosValues *values)
 /* A binary structure: formatted part of the length that it says, strings that end with two NULs. */
 static bool add_file(SmbiosValues *values, const char *path, GError **error)
 {
-    g_autoptr(GError) local = NULL;
-    g_autofree char *data = NULL;
+    g_autoptr(GBytes) file = map_file(path, error);
     uint8_t type, formatted;
+    const uint8_t *data;
     gsize len;
 
-    if (!g_file_get_contents(path, &data, &len, &local)) {
-        error_setf(error, "-smbios file: cannot read '%s': %s", path, local->message);
+    if (!file) {
+        g_prefix_error(error, "-smbios file: ");
         return false;
     }
+    data = g_bytes_get_data(file, &len);
     if (len < STRUCTURE_HEADER + 2 || len > FILE_MAX) {
         error_setf(error, "-smbios file: '%s' has %zu bytes, a structure has 6 to %d", path, len,
                    FILE_MAX);
@@ -235,7 +239,7 @@ static bool add_file(SmbiosValues *values, const char *path, GError **error)
         return false;
     }
     values->from_file[type] = true;
-    g_ptr_array_add(values->files, g_bytes_new_take(g_steal_pointer(&data), len));
+    g_ptr_array_add(values->files, g_steal_pointer(&file));
     return true;
 }
 

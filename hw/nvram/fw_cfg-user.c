@@ -2,6 +2,7 @@
 /* fw_cfg: what the user says (-fw_cfg) and the order in which firmware tries to boot. */
 #include "hw/nvram/fw_cfg-internal.h"
 #include "util/error.h"
+#include "util/map-file.h"
 
 static const char *const user_option_fields[] = { "name", "file", "string", NULL };
 
@@ -32,15 +33,12 @@ static const char *fw_cfg_field(json_object *option, const char *name)
 
 static GBytes *fw_cfg_load_file(const char *name, const char *path, GError **error)
 {
-    g_autoptr(GError) local = NULL;
-    g_autoptr(GMappedFile) map = g_mapped_file_new(path, false, &local);
+    GBytes *data = map_file(path, error);
 
-    if (!map) {
-        error_setf(error, "-fw_cfg name=%s: cannot read file '%s': %s", name, path,
-                   local->message);
-        return NULL;
+    if (!data) {
+        g_prefix_error(error, "-fw_cfg name=%s: ", name);
     }
-    return g_mapped_file_get_bytes(map);
+    return data;
 }
 
 bool fw_cfg_add_user_option(FwCfg *fw, json_object *option, GError **error)
