@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "util/error.h"
 
@@ -103,34 +106,67 @@ void net_listener_watch(NetListener *listener, Loop *loop, NetListenerFn *fn, vo
     }
 }
 
+/* Readable when one of the signals that end a program came; -1 if they are not held back. */
+static int open_signal_watch(void)
+{
+    static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
+    sigset_t blocked, watched;
+
+    sigemptyset(&watched);
+    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    for (size_t i = 0; i < G_N_ELEMENTS(ending); i++) {
+        if (sigismember(&blocked, ending[i])) {
+            sigaddset(&watched, ending[i]);
+        }
+    }
+    return sigisemptyset(&watched) ? -1 : signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* NULL without error if whoever came has left again. error is not NULL. */
+static Channel *accept_one(const NetListener *listener, const struct pollfd *fds, GError **error)
+{
+    for (guint i = 0; i < listener->sockets->len; i++) {
+        Channel *channel = fds[i].revents ? socket_accept(fds[i].fd, error) : NULL;
+
+        if (channel || *error) {
+            return channel;
+        }
+    }
+    return NULL;
+}
+
 Channel *net_listener_wait(NetListener *listener, GError **error)
 {
     guint n = listener->sockets->len;
-    g_autofree struct pollfd *fds = g_new0(struct pollfd, n);
+    g_autofree struct pollfd *fds = g_new0(struct pollfd, n + 1);
+    int signal_fd = open_signal_watch();
+    GError *reason = NULL;
+    Channel *channel = NULL;
 
     for (guint i = 0; i < n; i++) {
         const ListenSocket *socket = g_ptr_array_index(listener->sockets, i);
 
         fds[i] = (struct pollfd) { .fd = socket->fd, .events = POLLIN };
     }
-    for (;;) {
-        if (poll(fds, n, -1) < 0 && errno != EINTR) {
-            error_set_errno(error, errno, "cannot wait for a client");
-            return NULL;
-        }
-        for (guint i = 0; i < n; i++) {
-            GError *reason = NULL;
-            Channel *channel = fds[i].revents ? socket_accept(fds[i].fd, &reason) : NULL;
-
-            if (reason) {
-                g_propagate_error(error, reason);
-                return NULL;
+    fds[n] = (struct pollfd) { .fd = signal_fd, .events = POLLIN };
+    while (!channel && !reason) {
+        if (poll(fds, n + 1, -1) < 0) {
+            if (errno != EINTR) {
+                error_set_errno(&reason, errno, "cannot wait for a client");
             }
-            if (channel) {
-                return channel;
-            }
+        } else if (fds[n].revents) {
+            error_setf(&reason, "interrupted while waiting for a client");
+        } else {
+            channel = accept_one(listener, fds, &reason);
         }
     }
+    if (signal_fd >= 0) {
+        close(signal_fd);
+    }
+    if (reason) {
+        g_propagate_error(error, reason);
+    }
+    return channel;
 }
 
 SocketAddress *net_listener_address(const NetListener *listener, GError **error)

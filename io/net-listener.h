@@ -25,7 +25,10 @@ bool net_listener_open(NetListener *listener, const SocketAddress *addr, int bac
 void net_listener_add(NetListener *listener, int fd);
 /* Call fn on loop for each client from now on; NULL: let clients wait. On the loop's thread. */
 void net_listener_watch(NetListener *listener, Loop *loop, NetListenerFn *fn, void *opaque);
-/* Block until a client comes. */
+/*
+ * Block until a client comes. Fails if SIGINT, SIGTERM or SIGHUP comes where they are blocked; the
+ * signal stays pending.
+ */
 Channel *net_listener_wait(NetListener *listener, GError **error);
 /* Where the first socket listens (with the port that the kernel chose); the caller's. */
 SocketAddress *net_listener_address(const NetListener *listener, GError **error);

@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -209,6 +211,33 @@ static void test_tcp(void)
     SPIN_UNTIL(client->closed == 1);
     test_detach(client);
     test_remove("c");
+}
+
+/* Waiting for the first client ends when the program is asked to end. */
+static void test_wait_interrupted(void)
+{
+    g_autofree char *path = g_build_filename(tmp_dir, "wait", NULL);
+    g_autofree char *options = g_strdup_printf("socket,id=w,path=%s,server=on", path);
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        g_autofree char *message = NULL;
+        sigset_t term;
+
+        sigemptyset(&term);
+        sigaddset(&term, SIGTERM);
+        sigprocmask(SIG_BLOCK, &term, NULL);
+        message = test_new_fails(options);
+        _exit(strstr(message, "interrupted") ? 0 : 1);
+    }
+    for (int i = 0; i < 5000 && !g_file_test(path, G_FILE_TEST_EXISTS); i++) {
+        g_usleep(1000);
+    }
+    kill(child, SIGTERM);
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_cmpint(status, ==, 0);
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
 static void test_reconnect(void)
@@ -447,6 +476,7 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/socket/hostile-reader", test_hostile_reader);
     g_test_add_func("/chardev/socket/remove-in-callback", test_remove_in_callback);
     g_test_add_func("/chardev/socket/tcp", test_tcp);
+    g_test_add_func("/chardev/socket/wait-interrupted", test_wait_interrupted);
     g_test_add_func("/chardev/socket/reconnect", test_reconnect);
     g_test_add_func("/chardev/socket/fd", test_fd);
     g_test_add_func("/chardev/socket/telnet", test_telnet);
