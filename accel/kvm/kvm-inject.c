@@ -88,6 +88,9 @@ static void take_edges(VCpu *cpu)
     KvmVCpu *vcpu = kvm_vcpu(cpu);
     uint32_t lines = lines_of(cpu);
 
+    if (kvm_has_lapic()) {
+        lines &= VCPU_IRQ_NMI | VCPU_IRQ_SMI; /* the kernel does the others */
+    }
     if (lines & VCPU_IRQ_INIT) {
         clear_line(cpu, VCPU_IRQ_INIT);
         change_state(cpu, apply_init);
@@ -137,8 +140,11 @@ static bool nothing_to_do(const VCpu *cpu)
     const KvmVCpu *vcpu = kvm_vcpu(cpu);
     uint32_t lines = lines_of(cpu);
 
+    if (accel_irqchip() == ACCEL_IRQCHIP_ON) {
+        return !(lines & (VCPU_IRQ_NMI | VCPU_IRQ_SMI));
+    }
     if (accel_irqchip() == ACCEL_IRQCHIP_SPLIT) {
-        lines &= VCPU_IRQ_EXTINT;
+        lines &= VCPU_IRQ_EXTINT | VCPU_IRQ_NMI | VCPU_IRQ_SMI;
     } else if (vcpu->apic_touched || vcpu->wait_for_sipi || cpu->halted) {
         return false;
     }
@@ -152,12 +158,15 @@ bool kvm_pre_run(VCpu *cpu)
     KvmVCpu *vcpu = kvm_vcpu(cpu);
     AccelIrqchip irqchip = accel_irqchip();
 
-    if (irqchip == ACCEL_IRQCHIP_ON || nothing_to_do(cpu)) {
+    if (nothing_to_do(cpu)) {
         return true;
     }
     VM_LOCK_GUARD();
+    take_edges(cpu);
+    if (irqchip == ACCEL_IRQCHIP_ON) {
+        return true;
+    }
     if (irqchip == ACCEL_IRQCHIP_OFF) {
-        take_edges(cpu);
         if (vcpu->wait_for_sipi) {
             return false;
         }

@@ -114,8 +114,8 @@ bool kvm_vcpu_create(VCpu *cpu, GError **error)
     }
     if (!map_run(kvm, vcpu, error) || !kvm_dirty_ring_map(kvm, vcpu, error) ||
         !kvm_hyperv_init_vcpu(cpu, error) || !set_cpuid(cpu, error) ||
-        !kvm_set_feature_msrs(cpu, error) || !kvm_set_tsc_khz(cpu, error) || !set_machine_check(cpu, error) ||
-        !read_first_state(cpu, error)) {
+        !kvm_set_feature_msrs(cpu, error) || !kvm_set_tsc_khz(cpu, error) ||
+        !set_machine_check(cpu, error) || !read_first_state(cpu, error)) {
         kvm_vcpu_destroy(cpu);
         return false;
     }

@@ -506,6 +506,29 @@ static void test_triple_fault(void)
     lab_stop();
 }
 
+/* Code cannot be fetched from a device: one report, and the machine stops; a reset revives it. */
+static void test_no_code(void)
+{
+    VCpu *cpu;
+
+    if (!lab_start("kvm", ACCEL_IRQCHIP_ON, 1)) {
+        return;
+    }
+    cpu = vcpu_get(0);
+    place(cpu, 0);
+    cpu->state.segs[X86_CS].base = MMIO_BASE;
+    vcpus_resume_all();
+    wait_for(&lab->failed);
+    g_assert_true(lab->failed);
+    vcpus_pause_all();
+    lab->failed = false;
+    vcpu_reset(cpu);
+    RUN(OUT_DONE, CLI_HLT);
+    wait_for(&lab->done);
+    g_assert_false(lab->failed);
+    lab_stop();
+}
+
 static void test_single_step(void)
 {
     g_autoptr(GError) error = NULL;
@@ -845,6 +868,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/pause-resume", test_pause_resume);
     g_test_add_func("/kvm/remap-under-load", test_remap_under_load);
     g_test_add_func("/kvm/triple-fault", test_triple_fault);
+    g_test_add_func("/kvm/no-code", test_no_code);
     g_test_add_func("/kvm/single-step", test_single_step);
     g_test_add_func("/kvm/edges", test_edges);
     g_test_add_func("/kvm/nmi", test_nmi);
