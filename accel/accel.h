@@ -104,6 +104,8 @@ struct AccelOps {
     bool (*irqchip_set)(Accel *accel, unsigned chip, const void *data, size_t size, GError **error);
     bool (*pit_get)(Accel *accel, void *data, size_t size, GError **error);
     bool (*pit_set)(Accel *accel, const void *data, size_t size, GError **error);
+    /* Make up for timer ticks that the guest missed (the default), or let them go. */
+    bool (*pit_set_reinject)(Accel *accel, bool on, GError **error);
 
     /* The virtual clock stopped or started: kvmclock and the TSC must not run ahead. */
     void (*vm_state_changed)(Accel *accel, bool running);

@@ -161,6 +161,7 @@ uint64_t kvm_get_one_msr(int fd, uint32_t index);
 bool kvm_irqchip_get(Accel *accel, unsigned chip, void *data, size_t size, GError **error);
 bool kvm_irqchip_set(Accel *accel, unsigned chip, const void *data, size_t size, GError **error);
 bool kvm_pit_get(Accel *accel, void *data, size_t size, GError **error);
+bool kvm_pit_set_reinject(Accel *accel, bool on, GError **error);
 bool kvm_pit_set(Accel *accel, const void *data, size_t size, GError **error);
 bool kvm_inject_nmi(VCpu *cpu);
 

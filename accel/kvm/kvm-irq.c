@@ -339,6 +339,17 @@ bool kvm_pit_get(Accel *accel, void *data, size_t size, GError **error)
     return true;
 }
 
+bool kvm_pit_set_reinject(Accel *accel, bool on, GError **error)
+{
+    struct kvm_reinject_control control = { .pit_reinject = on };
+    int ret = kvm_ioctl(((KvmAccel *)accel)->vm_fd, KVM_REINJECT_CONTROL, &control);
+
+    if (ret < 0) {
+        error_set_errno(error, -ret, "KVM_REINJECT_CONTROL");
+    }
+    return ret >= 0;
+}
+
 bool kvm_pit_set(Accel *accel, const void *data, size_t size, GError **error)
 {
     struct kvm_pit_state2 state = { 0 };

@@ -315,6 +315,7 @@ static const AccelOps kvm_ops = {
     .irqchip_set = kvm_irqchip_set,
     .pit_get = kvm_pit_get,
     .pit_set = kvm_pit_set,
+    .pit_set_reinject = kvm_pit_set_reinject,
     .vm_state_changed = kvm_vm_state_changed,
     .update_debug = kvm_update_debug,
 };

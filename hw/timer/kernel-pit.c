@@ -86,7 +86,8 @@ static bool kernel_pit_realize(Device *dev, GError **error)
         return false;
     }
     device_init_irq_in(dev, NULL, set_silenced, 1);
-    return true;
+    return pit->lost_tick_policy == POLICY_DELAY ||
+           accel_ops()->pit_set_reinject(accel_current(), false, error);
 }
 
 static void kernel_pit_pre_save(void *opaque)
