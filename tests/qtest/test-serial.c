@@ -174,10 +174,7 @@ static void test_timeout(void)
     out(qts, FCR, 0xc1);
     out(qts, IER, 0x01);
     peer_send(peer, "tt", 2);
-    for (int i = 0; i < 100; i++) {
-        in(qts, SCR);
-        g_usleep(1000);
-    }
+    wait_port(qts, COM1 + LSR, 0x01, 0x01);
     g_assert_cmphex(in(qts, LSR), ==, 0x61);
     qtest_clock_step(qts, 4 * char_ns - 1000);
     g_assert_false(irq(qts));
