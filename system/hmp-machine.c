@@ -222,4 +222,5 @@ void hmp_machine_register(void)
     hmp_set_machine(&machine);
     hmp_add_info(machine_info);
     hmp_memory_register();
+    hmp_paging_register();
 }

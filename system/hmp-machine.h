@@ -12,4 +12,7 @@ void hmp_machine_register(void);
 /* The part that is about memory; called by hmp_machine_register(). */
 void hmp_memory_register(void);
 
+/* The part that is about page tables; called by hmp_machine_register(). */
+void hmp_paging_register(void);
+
 #endif
