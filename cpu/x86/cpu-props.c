@@ -10,6 +10,8 @@
 
 #include "util/error.h"
 
+#define MAX_OPTIONS 16384 /* every feature by name is a third of it */
+
 #define FLAG(n, value) { .name = (n), .kind = X86_PROP_BOOL, .initial = (value) }
 #define NUMBER(n, value, low, high)                                                                \
     { .name = (n), .kind = X86_PROP_NUMBER, .initial = (value), .min = (low), .max = (high) }
@@ -307,8 +309,13 @@ static bool parse_sign(X86CpuConfig *config, const char *word, GError **error)
 bool x86_cpu_parse(X86CpuConfig *config, const char *options, GError **error)
 {
     static const char passes[] = { '=', '+', '-' };
-    g_auto(GStrv) words = g_strsplit(options, ",", -1);
+    g_auto(GStrv) words = NULL;
 
+    if (strnlen(options, MAX_OPTIONS + 1) > MAX_OPTIONS) {
+        error_setf(error, "more than %d characters of CPU properties", MAX_OPTIONS);
+        return false;
+    }
+    words = g_strsplit(options, ",", -1);
     for (size_t pass = 0; pass < G_N_ELEMENTS(passes); pass++) {
         for (char **word = words; *word; word++) {
             bool is_sign = **word == '+' || **word == '-';

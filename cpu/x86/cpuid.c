@@ -417,10 +417,8 @@ static const struct {
 
 static void put(Build *build, X86CpuidEntry entry)
 {
-    /* An absent leaf reads as zero; sub-leaf 0 stays, so that KVM finds the leaf at all. */
-    if ((entry.eax || entry.ebx || entry.ecx || entry.edx ||
-         (entry.has_index && entry.index == 0 && entry.function == 7)) &&
-        build->count < X86_CPUID_MAX) {
+    /* An absent leaf reads as zero. */
+    if ((entry.eax || entry.ebx || entry.ecx || entry.edx) && build->count < X86_CPUID_MAX) {
         build->out[build->count++] = entry;
     }
 }

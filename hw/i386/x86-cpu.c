@@ -5,6 +5,7 @@
  */
 #include "hw/i386/x86.h"
 
+#include "cpu/x86/model-names.h"
 #include "hw/intc/apic.h"
 #include "util/error.h"
 
@@ -24,8 +25,11 @@ static bool cpu_create(X86Machine *machine, X86CpuDevice *dev, unsigned index, G
 
 bool x86_create_cpus(X86Machine *machine, IsaBus *isa, unsigned irqchip_parts, GError **error)
 {
+    const char *model = x86_cpu_config_model_name(machine->parent_obj.cpu_config);
+    g_autofree char *type = g_strdup_printf("%s-" TYPE_X86_CPU, model);
+
     for (unsigned i = 0; i < machine->parent_obj.smp.cpus; i++) {
-        X86CpuDevice *dev = (X86CpuDevice *)device_create(TYPE_X86_CPU, NULL, error);
+        X86CpuDevice *dev = (X86CpuDevice *)device_create(type, NULL, error);
 
         if (!dev || !cpu_create(machine, dev, i, error)) {
             return false;
@@ -69,3 +73,14 @@ static const TypeInfo cpu_info = {
     .hooks = &cpu_hooks,
 };
 QOM_TYPE(cpu_info);
+
+/* One type for each model, as -cpu's names with a suffix; they differ in nothing but the name. */
+#define MODEL_TYPE(model)                                                                          \
+    &(const TypeInfo) {                                                                            \
+        .name = model "-" TYPE_X86_CPU,                                                            \
+        .parent = TYPE_X86_CPU,                                                                    \
+        .description = "x86-64 CPU, model " model,                                                 \
+        .instance_size = sizeof(X86CpuDevice),                                                     \
+    },
+static const TypeInfo *const model_types[]
+    __attribute__((used, retain, section("vireo_types"))) = { X86_MODEL_NAMES(MODEL_TYPE) };
