@@ -74,7 +74,10 @@ static const TypeInfo cpu_info = {
 };
 QOM_TYPE(cpu_info);
 
-/* One type for each model, as -cpu's names with a suffix; they differ in nothing but the name. */
+/*
+ * One type for each model, as -cpu's names with a suffix; they differ in nothing but the name.
+ * Aligned as a pointer, because a gap before the array would be an entry of the section.
+ */
 #define MODEL_TYPE(model)                                                                          \
     &(const TypeInfo) {                                                                            \
         .name = model "-" TYPE_X86_CPU,                                                            \
@@ -83,4 +86,6 @@ QOM_TYPE(cpu_info);
         .instance_size = sizeof(X86CpuDevice),                                                     \
     },
 static const TypeInfo *const model_types[]
-    __attribute__((used, retain, section("vireo_types"))) = { X86_MODEL_NAMES(MODEL_TYPE) };
+    __attribute__((used, retain, aligned(sizeof(void *)), section("vireo_types"))) = {
+        X86_MODEL_NAMES(MODEL_TYPE)
+    };
