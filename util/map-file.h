@@ -6,8 +6,8 @@
 #include <glib.h>
 
 /*
- * A regular file is mapped, not read; a pipe or device is read to its end, at most 2 GiB. "cannot read
- * 'path': reason" is the error. The caller's.
+ * A regular file is mapped, not read; a pipe or device is read to its end, at most 2 GiB. "cannot
+ * read 'path': reason" is the error. The caller's.
  */
 GBytes *map_file(const char *path, GError **error);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the machines tell their firmware: fw_cfg items, ACPI and SMBIOS files, vmgenid, vmcoreinfo. */
+/*
+ * What the machines tell their firmware: fw_cfg items, ACPI and SMBIOS files, vmgenid, vmcoreinfo.
+ */
 #include <string.h>
 
 #include "tests/qtest/libqtest.h"
