@@ -184,18 +184,12 @@ static void dsdt_ged(Aml *dsdt, const AcpiConfig *config)
     aml_append(dsdt, scope);
 }
 
-/* Handlers of general-purpose events; the namespace wants the container even when it is empty. */
-static void dsdt_gpe(Aml *dsdt, const AcpiConfig *config)
+/* The container of general-purpose events' handlers, which stand beside what they notify. */
+static void dsdt_gpe(Aml *dsdt)
 {
     Aml *scope = aml_scope("\\_GPE");
-    Aml *method;
 
     aml_append(scope, aml_name_decl("_HID", aml_string("ACPI0006")));
-    if (config->vmgenid) {
-        method = aml_method("_E05", 0, false);
-        aml_append(method, aml_notify(aml_name("\\_SB.VGEN"), aml_int(NOTIFY_DEVICE_CHANGED)));
-        aml_append(scope, method);
-    }
     aml_append(dsdt, scope);
 }
 
@@ -203,9 +197,6 @@ Aml *acpi_dsdt(const AcpiConfig *config)
 {
     Aml *dsdt = aml_list();
 
-    if (config->vmgenid && !config->hw_reduced) {
-        aml_append(dsdt, aml_external("\\_SB.VGEN", 6)); /* a device, in the SSDT */
-    }
     if (config->pci.present) {
         acpi_dsdt_pci(dsdt, config);
     } else {
@@ -231,7 +222,7 @@ Aml *acpi_dsdt(const AcpiConfig *config)
         dsdt_ged(dsdt, config);
     }
     if (!config->hw_reduced) {
-        dsdt_gpe(dsdt, config);
+        dsdt_gpe(dsdt);
     }
     dsdt_sleep_states(dsdt, config);
     return dsdt;

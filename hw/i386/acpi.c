@@ -134,6 +134,17 @@ static uint32_t acpi_add_facs(AcpiBuild *build)
     return start;
 }
 
+/* General-purpose event ACPI_VMGENID_GPE: the identifier has changed. */
+static void acpi_add_vmgenid_event(Aml *ssdt)
+{
+    Aml *scope = aml_scope("\\_GPE");
+    Aml *method = aml_method("_E05", 0, false);
+
+    aml_append(method, aml_notify(aml_name("\\_SB.VGEN"), aml_int(0x80)));
+    aml_append(scope, method);
+    aml_append(ssdt, scope);
+}
+
 /*
  * The VM generation identifier's device. VGIA is the first term, so that its value lies at a known
  * offset, where the loader script puts the page's address.
@@ -162,6 +173,9 @@ static void acpi_add_vmgenid(AcpiBuild *build)
     aml_append(device, method);
     aml_append(scope, device);
     aml_append(ssdt, scope);
+    if (!build->config->hw_reduced) {
+        acpi_add_vmgenid_event(ssdt);
+    }
 
     start = acpi_put_aml(build, "SSDT", ssdt);
     table_loader_add_pointer(build->loader, ACPI_FILE_TABLES,
@@ -424,7 +438,9 @@ bool acpi_publish(FwCfg *fw, const AcpiConfig *config, AcpiFillFn *fill, void *o
     }
     published = g_new0(AcpiPublished, 1);
     published->fw = fw;
-    published->config = *config;
+    if (fill) {
+        published->config = *config; /* what it points to stays the board's */
+    }
     published->fill = fill;
     published->opaque = opaque;
     published->capacity = ROUND_UP(tables->blob->len + (fill ? BLOB_SLACK : 0), 4096);

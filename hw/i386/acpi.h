@@ -125,7 +125,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AcpiTables, acpi_tables_free)
 /*
  * "etc/acpi/tables", "etc/acpi/rsdp", "etc/table-loader" (and vmgenid's files). fill() is called
  * again each time the firmware looks at them, to rebuild from the machine's state of then; NULL:
- * they stay as they are.
+ * they stay as they are. With fill, config's arrays live as long as fw.
  */
 typedef void AcpiFillFn(void *opaque, AcpiConfig *config);
 bool acpi_publish(FwCfg *fw, const AcpiConfig *config, AcpiFillFn *fill, void *opaque,

@@ -30,7 +30,6 @@ enum {
     OP_BUFFER = 0x11,
     OP_PACKAGE = 0x12,
     OP_METHOD = 0x14,
-    OP_EXTERNAL = 0x15,
     OP_DUAL_NAME = 0x2e,
     OP_MULTI_NAME = 0x2f,
     OP_LOCAL0 = 0x60,
@@ -429,16 +428,6 @@ Aml *aml_create_dword_field(Aml *buffer, uint64_t offset, const char *name)
     aml_append(aml, buffer);
     aml_append(aml, aml_int(offset));
     aml_put_name(aml, name);
-    return aml;
-}
-
-Aml *aml_external(const char *name, uint8_t type)
-{
-    Aml *aml = aml_op(OP_EXTERNAL);
-
-    aml_put_name(aml, name);
-    aml_put_int(aml, 1, type);
-    aml_put_int(aml, 1, 0); /* no arguments */
     return aml;
 }
 

@@ -66,7 +66,6 @@ Aml *aml_field_unit(const char *name, unsigned bits);
 Aml *aml_field_skip(unsigned bits);
 /* CreateDWordField (buffer, offset, name) */
 Aml *aml_create_dword_field(Aml *buffer, uint64_t offset, const char *name);
-Aml *aml_external(const char *name, uint8_t type);
 
 /* Statements: append to If, Else, While. */
 Aml *aml_if(Aml *predicate);
