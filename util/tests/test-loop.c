@@ -350,7 +350,10 @@ static void *watch_from_vcpu(void *opaque)
     return NULL;
 }
 
-/* A device model on a vCPU thread watches a descriptor: ready at once, while the main loop sleeps. */
+/*
+ * A device model on a vCPU thread watches a descriptor: ready at once, while the main loop
+ * sleeps.
+ */
 static void test_watch_from_vcpu(void)
 {
     for (int regular = 0; regular < 2; regular++) {
