@@ -365,7 +365,7 @@ static void test_hostile(void)
         "tsc-frequency=2G,model-id=A very long name that does not fit into the leaves at all ....,"
         "kvm=off,l3-cache=off,x2apic=on,check=off,host-phys-bits=on,xlevel=0x8000001e,enforce=no";
     g_autoptr(GRand) random = g_rand_new_with_seed(7);
-    g_autofree char *longest = g_strnfill(1 << 14, ',');
+    g_autofree char *longest = g_strnfill(1 << 15, ',');
     X86AccelCaps caps;
 
     caps_init(&caps);
@@ -393,7 +393,7 @@ static void test_hostile(void)
     refused(longest, "more than");
     longest[8192] = '\0';
     x86_cpu_config_unref(config_new(longest));
-    memset(longest, 'x', 1 << 14);
+    memset(longest, 'x', 1 << 15);
     refused(longest, "unknown CPU model");
     memcpy(longest, "qemu64,", 7);
     longest[8192] = '\0';
