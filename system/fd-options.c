@@ -8,16 +8,9 @@
 #include "util/fd-store.h"
 #include "util/parse.h"
 
-static const char *member(json_object *json, const char *key)
-{
-    json_object *value;
-
-    return json_object_object_get_ex(json, key, &value) ? json_object_get_string(value) : NULL;
-}
-
 static bool get_number(json_object *json, const char *key, uint64_t *number, GError **error)
 {
-    const char *text = member(json, key);
+    const char *text = options_member(json, key);
 
     if (!text) {
         error_setf(error, "%s is required", key);
@@ -50,7 +43,7 @@ static bool add_one(json_object *json, GError **error)
         error_setf(error, "fd=%u is not open", (unsigned)fd);
         return false;
     }
-    if (fdset_add(set, copy, member(json, "opaque"), error) < 0) {
+    if (fdset_add(set, copy, options_member(json, "opaque"), error) < 0) {
         close(copy);
         return false;
     }

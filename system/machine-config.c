@@ -8,17 +8,10 @@
 #include "util/error.h"
 #include "util/parse.h"
 
-static const char *member(json_object *json, const char *key)
-{
-    json_object *value;
-
-    return json_object_object_get_ex(json, key, &value) ? json_object_get_string(value) : NULL;
-}
-
 /* *value stays as it is if the key is absent. */
 static bool get_count(json_object *json, const char *key, unsigned *value, GError **error)
 {
-    const char *text = member(json, key);
+    const char *text = options_member(json, key);
     uint64_t number;
 
     if (!text) {
@@ -72,7 +65,7 @@ bool config_smp(Machine *machine, json_object *json, GError **error)
 {
     SmpConfig smp = { 0 };
     unsigned clusters = 1;
-    bool has_cpus = member(json, "cpus") != NULL;
+    bool has_cpus = options_member(json, "cpus") != NULL;
 
     if (!get_count(json, "cpus", &smp.cpus, error) ||
         !get_count(json, "maxcpus", &smp.max_cpus, error) ||
@@ -126,7 +119,7 @@ static bool check_boot_letters(const char *letters, GError **error)
 
 static bool get_ms(json_object *json, const char *key, int64_t max, int64_t *value, GError **error)
 {
-    const char *text = member(json, key);
+    const char *text = options_member(json, key);
 
     if (!text) {
         return true;
@@ -144,7 +137,7 @@ static bool get_ms(json_object *json, const char *key, int64_t max, int64_t *val
 
 static bool get_switch(json_object *json, const char *key, bool *value, GError **error)
 {
-    const char *text = member(json, key);
+    const char *text = options_member(json, key);
 
     if (text && !parse_bool(text, value, error)) {
         g_prefix_error(error, "%s: ", key);
@@ -157,10 +150,10 @@ bool config_boot(Machine *machine, json_object *json, GError **error)
 {
     BootConfig *boot = &machine->boot;
 
-    boot->order = g_strdup(member(json, "order"));
-    boot->once = g_strdup(member(json, "once"));
-    boot->splash = g_strdup(member(json, "splash"));
-    boot->menu_set = member(json, "menu") != NULL;
+    boot->order = g_strdup(options_member(json, "order"));
+    boot->once = g_strdup(options_member(json, "once"));
+    boot->splash = g_strdup(options_member(json, "splash"));
+    boot->menu_set = options_member(json, "menu") != NULL;
     return check_boot_letters(boot->order, error) && check_boot_letters(boot->once, error) &&
            get_switch(json, "menu", &boot->menu, error) &&
            get_switch(json, "strict", &boot->strict, error) &&
@@ -190,8 +183,8 @@ bool config_rtc(Machine *machine, json_object *json, GError **error)
     static const char *const clocks[] = { [VM_CLOCK_REALTIME] = "rt", [VM_CLOCK_VIRTUAL] = "vm",
                                           [VM_CLOCK_HOST] = "host", NULL };
     static const char *const drift_fixes[] = { "none", "slew", NULL };
-    const char *base = member(json, "base"), *clock = member(json, "clock");
-    const char *fix = member(json, "driftfix");
+    const char *base = options_member(json, "base"), *clock = options_member(json, "clock");
+    const char *fix = options_member(json, "driftfix");
 
     if (base && g_str_equal(base, "localtime")) {
         machine->rtc_utc = false;

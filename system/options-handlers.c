@@ -65,6 +65,13 @@ json_object *options_parse_text(const char *text, const char *implied_key, bool 
     return keyval_parse(full->str, implied_key, help, error);
 }
 
+const char *options_member(json_object *json, const char *key)
+{
+    json_object *value;
+
+    return json_object_object_get_ex(json, key, &value) ? json_object_get_string(value) : NULL;
+}
+
 OptionResult opt_flag(VmOptions *options, const Option *option, const char *argument,
                       GError **error)
 {

@@ -52,4 +52,7 @@ bool options_read_config(VmOptions *options, const char *path, GError **error);
 json_object *options_parse_text(const char *text, const char *implied_key, bool *help,
                                 GError **error);
 
+/* The text of a member of a parsed argument, or NULL. Borrowed from json. */
+const char *options_member(json_object *json, const char *key);
+
 #endif

@@ -154,16 +154,9 @@ bool process_handle_signals(GError **error)
     return true;
 }
 
-static const char *member(json_object *json, const char *key)
-{
-    json_object *value;
-
-    return json_object_object_get_ex(json, key, &value) ? json_object_get_string(value) : NULL;
-}
-
 static bool get_switch(json_object *json, const char *key, bool *value, GError **error)
 {
-    const char *text = member(json, key);
+    const char *text = options_member(json, key);
 
     *value = false;
     return !text || parse_bool(text, value, error);
@@ -171,8 +164,8 @@ static bool get_switch(json_object *json, const char *key, bool *value, GError *
 
 bool process_apply_settings(const VmOptions *options, GError **error)
 {
-    const char *name = member(options->name, "process");
-    const char *root = member(options->run_with, "chroot");
+    const char *name = options_member(options->name, "process");
+    const char *root = options_member(options->run_with, "chroot");
     bool on;
 
     if (!get_switch(options->msg, "timestamp", &on, error)) {
