@@ -135,6 +135,9 @@ typedef struct MemoryState {
     MemoryRegion *io;
     AddressSpace *system_space;
     AddressSpace *io_space;
+    /* SMM's container, its alias of `system`, and the space; NULL without memory_smm_init(). */
+    MemoryRegion *smm, *smm_system;
+    AddressSpace *smm_space;
     RamList *ram_list; /* published under RCU (ram-block.c) */
     uint64_t last_ram_serial;
     bool ram_no_merge;

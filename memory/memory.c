@@ -139,6 +139,23 @@ MemoryRegion *memory_io(void)
     return state.io;
 }
 
+MemoryRegion *memory_smm_init(void)
+{
+    g_assert(vm_lock_held() && state.system && !state.smm);
+    memory_transaction_begin();
+    state.smm = memory_region_new_container(NULL, "smm", 0);
+    state.smm_system = memory_region_new_alias(NULL, "smm-system", state.system, 0, 0);
+    memory_region_add_overlap(state.smm, 0, state.smm_system, 0);
+    state.smm_space = address_space_new(state.smm, "SMM");
+    memory_transaction_commit();
+    return state.smm;
+}
+
+AddressSpace *address_space_smm(void)
+{
+    return state.smm_space ? state.smm_space : state.system_space;
+}
+
 void memory_init(void)
 {
     VM_LOCK_GUARD();
@@ -158,6 +175,12 @@ void memory_cleanup(void)
     VM_LOCK_GUARD();
 
     memory_transaction_begin();
+    if (state.smm) {
+        memory_region_remove(state.smm, state.smm_system);
+    }
+    g_clear_pointer(&state.smm_space, address_space_free);
+    g_clear_pointer(&state.smm, memory_region_free);
+    g_clear_pointer(&state.smm_system, memory_region_free);
     g_clear_pointer(&state.io_space, address_space_free);
     g_clear_pointer(&state.system_space, address_space_free);
     g_clear_pointer(&state.io, memory_region_free);

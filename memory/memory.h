@@ -230,6 +230,14 @@ AddressSpace *address_space_memory(void);
 AddressSpace *address_space_io(void);
 MemoryRegion *memory_system(void);
 MemoryRegion *memory_io(void);
+/*
+ * What CPUs in system management mode see. A board with SMM calls memory_smm_init() once, before
+ * it creates CPUs, and lets its chipset put SMRAM into the container that this returns, with a
+ * positive priority over memory_system(), which shows everywhere else. On other boards
+ * address_space_smm() is address_space_memory(). Any thread.
+ */
+MemoryRegion *memory_smm_init(void);
+AddressSpace *address_space_smm(void);
 
 /* `info mtree`: the tree or (flat) the flattened view, as text lines. The caller's. */
 char *memory_describe(bool flat, bool owners);

@@ -551,6 +551,37 @@ static void test_whole(void)
     vm_unlock();
 }
 
+/* What CPUs in SMM see: the system's memory, and SMRAM over it. */
+static void test_smm(void)
+{
+    MemoryRegion *smm, *vga, *smram;
+    uint64_t offset, length = 1;
+
+    vm_lock();
+    memory_init();
+    g_assert_true(address_space_smm() == address_space_memory());
+    vga = memory_region_new_io(NULL, &none_ops, NULL, "vga", 0x20000);
+    memory_region_add_overlap(memory_system(), 0xa0000, vga, 1);
+    smm = memory_smm_init();
+    g_assert_true(address_space_smm() != address_space_memory());
+    g_assert_true(address_space_translate(address_space_smm(), 0xa0010, &offset, &length) == vga);
+    smram = memory_region_new_ram(NULL, "smram", 0x10000, NULL);
+    memory_region_add_overlap(smm, 0xa0000, smram, 1);
+    g_assert_true(address_space_translate(address_space_smm(), 0xa0010, &offset, &length) ==
+                  smram);
+    g_assert_true(address_space_translate(address_space_smm(), 0xb0000, &offset, &length) == vga);
+    g_assert_cmphex(offset, ==, 0x10000);
+    g_assert_true(address_space_translate(address_space_memory(), 0xa0010, &offset, &length) ==
+                  vga);
+    memory_region_remove(smm, smram);
+    memory_region_remove(memory_system(), vga);
+    memory_region_free(smram);
+    memory_region_free(vga);
+    memory_cleanup();
+    g_assert_null(address_space_smm());
+    vm_unlock();
+}
+
 static void test_describe(void)
 {
     MemoryRegion *ram, *alias;
@@ -592,6 +623,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/memory/flatview/random/top", &high, test_random);
     g_test_add_func("/memory/flatview/alias-root", test_alias_root);
     g_test_add_func("/memory/flatview/whole", test_whole);
+    g_test_add_func("/memory/flatview/smm", test_smm);
     g_test_add_func("/memory/flatview/describe", test_describe);
     return g_test_run();
 }
