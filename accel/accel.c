@@ -7,7 +7,9 @@
 
 #include <string.h>
 
+#include "util/bits.h"
 #include "util/error.h"
+#include "util/vm-lock.h"
 
 #define TYPE_SUFFIX "-accel"
 
@@ -47,6 +49,25 @@ const AccelOps *accel_ops(void)
 AccelIrqchip accel_irqchip(void)
 {
     return current_accel ? current_accel->config.irqchip : ACCEL_IRQCHIP_OFF;
+}
+
+void accel_set_a20(bool open)
+{
+    g_assert(vm_lock_held());
+    if (!current_accel || __atomic_exchange_n(&current_accel->a20_closed, !open,
+                                              __ATOMIC_SEQ_CST) == !open) {
+        return;
+    }
+    if (current_ops->a20_changed) {
+        current_ops->a20_changed(current_accel);
+    }
+}
+
+uint64_t accel_a20_mask(void)
+{
+    bool closed = current_accel && __atomic_load_n(&current_accel->a20_closed, __ATOMIC_RELAXED);
+
+    return closed ? ~BIT_ULL(20) : UINT64_MAX;
 }
 
 static const char *canonical_name(const char *name)

@@ -113,6 +113,8 @@ struct AccelOps {
     bool (*machine_done)(Accel *accel, GError **error);
     /* Debugging: breakpoints and single step; false if it cannot. */
     bool (*update_debug)(VCpu *cpu, GError **error);
+    /* accel_a20_mask() is another than before. VM lock held. NULL: its CPUs have no A20M# pin. */
+    void (*a20_changed)(Accel *accel);
 };
 
 struct Accel {
@@ -120,6 +122,7 @@ struct Accel {
     AccelConfig config; /* as granted */
     AccelIrqchip irqchip_prop; /* -accel kvm,kernel-irqchip= */
     bool irqchip_prop_set;
+    bool a20_closed; /* atomic */
 };
 
 /* The one in use; NULL before accel_select(). */
@@ -130,6 +133,14 @@ static inline bool accel_is(const char *name)
     return accel_ops() && g_str_equal(accel_ops()->name, name);
 }
 AccelIrqchip accel_irqchip(void);
+
+/*
+ * The A20 gate: one line to all CPUs, which port 0x92 and the keyboard controller drive; the last
+ * one to speak wins. Closed, physical addresses lose bit 20 on their way out of a CPU (not those of
+ * DMA). Open after reset. set: VM lock held. mask: what to AND addresses with; any thread.
+ */
+void accel_set_a20(bool open);
+uint64_t accel_a20_mask(void);
 
 /*
  * Choose and initialise the first of `list` ("kvm:emu", or several "kvm,prop=v" strings; NULL or

@@ -181,7 +181,7 @@ static bool print_registers(Hmp *hmp, int index, GError **error)
     if (!text) {
         return false;
     }
-    hmp_puts(hmp, text);
+    hmp_printf(hmp, "%sA20=%d\n", text, accel_a20_mask() == UINT64_MAX);
     return true;
 }
 

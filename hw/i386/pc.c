@@ -74,7 +74,12 @@ static bool create_timers(PcMachine *pc, GError **error)
     return x86_create_timers(x86, pc->isa, &timers, error);
 }
 
-/* ISA devices that every PC has. */
+static void drive_a20(void *opaque, int n, bool level)
+{
+    accel_set_a20(level);
+}
+
+/* ISA devices that every PC has; both gate A20. */
 static const char *const isa_parts[] = { "i8042", "port92" };
 
 static bool create_isa_devices(PcMachine *pc, GError **error)
@@ -87,9 +92,12 @@ static bool create_isa_devices(PcMachine *pc, GError **error)
     }
 
     for (unsigned i = 0; i < G_N_ELEMENTS(isa_parts); i++) {
-        if (!device_create(isa_parts[i], (Bus *)pc->isa, error)) {
+        Device *dev = device_create(isa_parts[i], (Bus *)pc->isa, error);
+
+        if (!dev) {
             return false;
         }
+        device_connect_irq_out(dev, "a20", 0, (Irq){ .fn = drive_a20 });
     }
     if (!x86_create_serial(x86, pc->isa, pc->serial_ports, error)) {
         return false;
@@ -346,6 +354,7 @@ static void pc_reset(Machine *machine)
 {
     PcMachine *pc = (PcMachine *)machine;
 
+    accel_set_a20(true);
     reset_all_devices();
     /* "once" is for the first boot only. */
     if (machine->boot.once) {

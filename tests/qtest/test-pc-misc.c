@@ -216,6 +216,42 @@ static void test_pvpanic_pci(void)
     json_object_put(qtest_qmp_event(qts, "GUEST_PANICKED"));
 }
 
+static void check_a20(QTest *qts, bool open)
+{
+    g_autofree char *text = qtest_hmp(qts, "info registers");
+
+    g_assert_nonnull(strstr(text, open ? "A20=1\n" : "A20=0\n"));
+}
+
+/* Port 0x92 and the keyboard controller drive one line; the last to speak wins. */
+static void test_a20(void)
+{
+    g_autoptr(QTest) qts = qtest_start("-M pc -m 16");
+
+    check_a20(qts, true);
+    g_assert_cmphex(qtest_inb(qts, 0x92), ==, 0);
+    qtest_outb(qts, 0x92, 0x02);
+    check_a20(qts, true);
+    qtest_outb(qts, 0x92, 0x00);
+    check_a20(qts, false);
+    qtest_outb(qts, 0x64, 0xdf);
+    check_a20(qts, true);
+    qtest_outb(qts, 0x64, 0xd1);
+    qtest_outb(qts, 0x60, 0xdd);
+    check_a20(qts, false);
+    qtest_outb(qts, 0x92, 0x02);
+    check_a20(qts, true);
+    qtest_outb(qts, 0x64, 0xdd);
+    check_a20(qts, false);
+    json_object_put(qtest_qmp(qts, "{\"execute\": \"system_reset\"}"));
+    json_object_put(qtest_qmp_event(qts, "RESET"));
+    check_a20(qts, true);
+    /* The fast reset bit. */
+    qtest_outb(qts, 0x92, 0x01);
+    json_object_put(qtest_qmp_event(qts, "RESET"));
+    g_assert_cmphex(qtest_inb(qts, 0x92) & 1, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -224,6 +260,7 @@ int main(int argc, char **argv)
     g_test_add_func("/debugcon", test_debugcon);
     g_test_add_func("/debug-exit", test_debug_exit);
     g_test_add_func("/pc-testdev", test_testdev);
+    g_test_add_func("/a20", test_a20);
     g_test_add_func("/pvpanic/isa", test_pvpanic);
     g_test_add_func("/pvpanic/events", test_pvpanic_events);
     g_test_add_func("/pvpanic/pci", test_pvpanic_pci);
