@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks: straight runs of ops that end with a branch, an instruction that changes the mode, or the
+ * page. Each vCPU has a cache of its own, so neither looking up nor linking takes a lock; the price is
+ * that every CPU decodes for itself.
+ *
+ * A block is found by the physical address of its first byte and the mode; what it does depends on
+ * nothing else, so one block serves every linear address (processes share libraries at different
+ * ones): RIP-relative things count from EMU_REG_PAGE_RIP. All its bytes are in one page, except
+ * for a single instruction that begins in one and ends in the next, which is a block by itself, is
+ * never linked, and is decoded anew if the second page changed.
+ *
+ * Two ways lead past the lookup: links to successors in the same page (they hold as long as both
+ * blocks do), and the jump cache by linear address, which is emptied whenever a TLB is.
+ */
+#ifndef VIREO_ACCEL_EMU_BLOCK_H
+#define VIREO_ACCEL_EMU_BLOCK_H
+
+#include "accel/emu/op.h"
+
+#define EMU_BLOCK_MAX_OPS 64
+
+typedef struct EmuJump EmuJump;
+
+struct EmuBlock {
+    uint64_t physical;     /* of the first byte */
+    uint64_t physical2;    /* of the second page of a crossing instruction, else ~0 */
+    uint32_t mode;
+    uint16_t bytes;        /* of guest code */
+    uint16_t op_count;     /* without the stop op behind them */
+    bool valid;            /* false: its page was written; kept until nothing can point to it */
+    uint32_t runs;         /* how often it was interpreted: heat for the translator */
+    EmuBlock *next[2];     /* linked successors in the same page: not taken / fallen through, taken */
+    EmuBlock *hash_next;   /* same bucket */
+    EmuBlock *page_next;   /* same physical page */
+    void *code;            /* translated: host code, else NULL (jit/) */
+    void *jit;             /* the translator's own data */
+    EmuOp ops[];           /* op_count + 1 */
+};
+
+/* NULL error-free: aborts like glib when memory is out. max_bytes bounds ops and blocks. */
+EmuBlockCache *emu_blocks_new(EmuCpu *cpu, size_t max_bytes);
+void emu_blocks_free(EmuBlockCache *cache);
+
+/*
+ * The block at cpu->rip in cpu->mode, decoded if need be; sets EMU_REG_PAGE_RIP. Raises fetch
+ * faults.
+ */
+EmuBlock *emu_block_lookup(EmuCpu *cpu);
+/* Empty the jump cache: linear addresses may lead elsewhere now. Called by the TLB flushes. */
+void emu_blocks_forget_linear(EmuCpu *cpu);
+/* Blocks that touch [offset, +len) of the physical page are gone. True if any was. */
+bool emu_blocks_invalidate(EmuCpu *cpu, uint64_t physical_page, unsigned offset, unsigned len);
+/* All blocks are gone (cache full, mode of checking changed). Not while one runs. */
+void emu_blocks_flush(EmuCpu *cpu);
+
+#endif
