@@ -13,15 +13,19 @@
 
 typedef struct EmuDecoded {
     ZydisDecodedInstruction insn;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT]; /* explicit ones first */
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT]; /* visible ones first */
     uint32_t mode;          /* EmuMode */
+    const struct EmuInsn *row; /* the row whose bind is being asked */
     const EmuCpu *cpu;      /* for CPUID features and control registers that are part of the mode */
 } EmuDecoded;
 
 /*
- * Choose the handler; may rewrite op's fields for its use and set EMU_OP_ENDS. NULL: #UD. Must check
- * what the encoding alone decides: CPUID feature of the guest, LOCK allowed, mode. Whether SSE, AVX
- * or x87 may run now (CR0.EM/TS, CR4.OSFXSR, XCR0) is checked by decode.c from `unit`.
+ * Choose the handler; may rewrite op's fields for its use and set EMU_OP_ENDS. NULL: not a form of
+ * this row. Groups may have rows of the same mnemonic (MOV, PUSH, POP, JMP, CALL, RET: segments,
+ * control registers, far branches; MOVSD, CMPSD: strings, SSE): each is asked in turn, and a row
+ * refuses the forms of others; if none takes it, it is #UD. Must check what the encoding alone
+ * decides: CPUID feature of the guest, LOCK allowed, mode. Whether SSE, AVX or x87 may run now
+ * (CR0.EM/TS, CR4.OSFXSR, XCR0) is checked by decode.c from the chosen row's `unit`.
  */
 typedef EmuOpFn *EmuBind(const EmuDecoded *decoded, EmuOp *op);
 
@@ -49,7 +53,7 @@ typedef struct EmuInsnTable {
     unsigned count;
 } EmuInsnTable;
 
-/* The row for decoded's mnemonic; groups reach their data through it. NULL: nobody implements it. */
+/* The first row for a mnemonic; NULL: nobody implements it. */
 const EmuInsn *emu_insn_find(unsigned mnemonic);
 
 /*

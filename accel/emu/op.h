@@ -32,10 +32,10 @@ struct EmuOp {
     uint8_t scale;         /* shift count, 0..3 */
     uint8_t addr_shift;    /* 64 - address size in bits: (x << s) >> s truncates an address */
     /*
-     * Explicit register operands, in the order of Intel's syntax, operands of other kinds left out
-     * (ADD m,r: r[0] is the source). General registers: X86Reg; byte registers: the offset of the
-     * byte in regs[] (reg * 8, + 1 for AH..BH; see emu_r8). Vector, MMX, x87, segment, control and
-     * debug registers: their numbers.
+     * Visible register operands (Zydis: explicit and implicit, as the CL of SHL r,CL), in the order
+     * of Intel's syntax, operands of other kinds left out (ADD m,r: r[0] is the source). General
+     * registers: X86Reg; byte registers: the offset of the byte in regs[] (reg * 8, + 1 for AH..BH;
+     * see emu_r8). Vector, MMX, x87, segment, control and debug registers: their numbers.
      */
     uint8_t r[4];
     uint8_t mem_size;      /* bytes that the memory operand has, 0: none or special */
