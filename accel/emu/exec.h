@@ -58,6 +58,10 @@ void emu_request(EmuCpu *cpu, uint32_t requests);
  */
 void emu_exclusive_begin(EmuCpu *cpu);
 void emu_exclusive_end(EmuCpu *cpu);
+/*
+ * Every EmuCpu that exists. fn must be short: CPUs come and go under the same lock. Any thread.
+ */
+void emu_cpus_foreach(void (*fn)(EmuCpu *cpu, void *opaque), void *opaque);
 /* A thread enters and leaves guest code (run loop; MMIO slow path leaves too while it may block). */
 void emu_guest_enter(EmuCpu *cpu);
 void emu_guest_leave(EmuCpu *cpu);
