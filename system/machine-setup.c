@@ -280,12 +280,20 @@ bool setup_objects(VmOptions *options, GError **error)
     return true;
 }
 
-bool setup_ram(VmOptions *options, GError **error)
+static bool setup_ram(VmOptions *options, GError **error)
 {
     const MachineRamOptions ram = { .mem_path = options->mem_path,
                                     .prealloc = options->mem_prealloc };
 
     return machine_create_ram(machine_current(), &ram, error);
+}
+
+bool setup_memory(VmOptions *options, GError **error)
+{
+    Machine *machine = machine_current();
+
+    return setup_ram(options, error) &&
+           (!machine->ops->map_memory || machine->ops->map_memory(machine, error));
 }
 
 bool setup_board(VmOptions *options, GError **error)

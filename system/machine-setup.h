@@ -20,8 +20,8 @@ bool setup_machine_object(VmOptions *options, GError **error);
 /* Choose and start the accelerator; resolve -cpu by what it offers. */
 bool setup_accelerator(VmOptions *options, GError **error);
 bool setup_objects(VmOptions *options, GError **error);
-/* Main RAM, from memory-backend= or a default backend. */
-bool setup_ram(VmOptions *options, GError **error);
+/* Main RAM, from memory-backend= or a default backend, and where the board maps it. */
+bool setup_memory(VmOptions *options, GError **error);
 /* -chardev, then the ports' and monitors' short forms, with the defaults. */
 bool setup_chardevs(VmOptions *options, GError **error);
 bool setup_monitors(VmOptions *options, GError **error);

@@ -75,16 +75,21 @@ static bool start_process(VmOptions *options, GError **error)
 }
 
 /*
- * One memory transaction: the accelerator and other listeners see the finished map, not its
- * growth.
+ * Two memory transactions, RAM and then devices: the accelerator and other listeners see what is
+ * finished, not its growth.
  */
 static bool build_board(VmOptions *options, GError **error)
 {
     bool ok;
 
     memory_transaction_begin();
-    ok = setup_ram(options, error) && setup_board(options, error) &&
-         setup_devices(options, error);
+    ok = setup_memory(options, error);
+    memory_transaction_commit();
+    if (!ok) {
+        return false;
+    }
+    memory_transaction_begin();
+    ok = setup_board(options, error) && setup_devices(options, error);
     memory_transaction_commit();
     return ok;
 }

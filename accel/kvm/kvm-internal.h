@@ -65,6 +65,7 @@ typedef struct KvmAccel {
     pthread_mutex_t gate_lock;
     pthread_cond_t gate_cond;
 
+    bool irqchip_created;
     struct kvm_irq_routing *routing; /* entries in use, MSI entries by gsi */
     uint32_t routing_capacity;
     uint32_t max_routes;
@@ -144,7 +145,9 @@ void kvm_dirty_sync_slot(KvmAccel *kvm, KvmSlot *slot);
 void kvm_dirty_ring_collect(KvmAccel *kvm);
 
 /* kvm-irq.c */
+/* init decides where the controllers are; create, before the first vCPU, makes the kernel's. */
 bool kvm_irqchip_init(KvmAccel *kvm, GError **error);
+bool kvm_irqchip_create(KvmAccel *kvm, GError **error);
 void kvm_irqchip_cleanup(KvmAccel *kvm);
 void kvm_set_gsi(Accel *accel, unsigned gsi, bool level);
 int kvm_msi_send(Accel *accel, uint64_t address, uint32_t data);

@@ -93,6 +93,7 @@ bool kvm_irqchip_init(KvmAccel *kvm, GError **error)
 {
     AccelConfig *config = &kvm->parent.config;
 
+    kvm->irqchip_created = false;
     kvm->routing = g_malloc0(sizeof(*kvm->routing));
     kvm->free_virqs = g_array_new(FALSE, FALSE, sizeof(int));
     kvm->next_virq = KVM_GSI_LINES;
@@ -105,6 +106,17 @@ bool kvm_irqchip_init(KvmAccel *kvm, GError **error)
         }
         config->irqchip = ACCEL_IRQCHIP_OFF;
     }
+    return true;
+}
+
+bool kvm_irqchip_create(KvmAccel *kvm, GError **error)
+{
+    const AccelConfig *config = &kvm->parent.config;
+
+    if (kvm->irqchip_created) {
+        return true;
+    }
+    kvm->irqchip_created = true;
     if (config->irqchip == ACCEL_IRQCHIP_OFF) {
         return kvm_msr_filter_init(kvm, error);
     }

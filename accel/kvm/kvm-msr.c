@@ -275,15 +275,20 @@ bool kvm_msr_filter_init(KvmAccel *kvm, GError **error)
             .bitmap = deny_all,
         },
     };
+    int ret;
 
     if (!kvm->has_user_msr) {
         return true; /* the APIC model then works without x2APIC and TSC deadline */
     }
-    if (kvm_enable_cap(kvm->vm_fd, KVM_CAP_X86_USER_SPACE_MSR,
-                       KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
-                       KVM_MSR_EXIT_REASON_FILTER, 0) < 0 ||
-        kvm_ioctl(kvm->vm_fd, KVM_X86_SET_MSR_FILTER, &filter) < 0) {
-        kvm->has_user_msr = false;
+    ret = kvm_enable_cap(kvm->vm_fd, KVM_CAP_X86_USER_SPACE_MSR,
+                         KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
+                         KVM_MSR_EXIT_REASON_FILTER, 0);
+    if (ret == 0) {
+        ret = kvm_ioctl(kvm->vm_fd, KVM_X86_SET_MSR_FILTER, &filter);
+    }
+    if (ret < 0) {
+        error_set_errno(error, -ret, "KVM does not pass on MSRs as it says that it would");
+        return false;
     }
     return true;
 }

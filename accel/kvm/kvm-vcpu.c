@@ -105,6 +105,11 @@ bool kvm_vcpu_create(VCpu *cpu, GError **error)
     KvmVCpu *vcpu = g_new0(KvmVCpu, 1);
 
     cpu->accel_data = vcpu;
+    vcpu->fd = -1;
+    if (!kvm_irqchip_create(kvm, error)) {
+        kvm_vcpu_destroy(cpu);
+        return false;
+    }
     vcpu->fd = ioctl(kvm->vm_fd, KVM_CREATE_VCPU, (unsigned long)cpu->apic_id);
     if (vcpu->fd < 0) {
         error_set_errno(error, errno, "KVM cannot create CPU %u (APIC id %u)", cpu->index,

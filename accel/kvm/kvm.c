@@ -81,6 +81,8 @@ static void read_caps(KvmAccel *kvm)
     for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
         *flags[i].flag = kvm_check_extension(kvm->vm_fd, flags[i].cap) > 0;
     }
+    kvm->has_user_msr = kvm->has_user_msr &&
+                        kvm_check_extension(kvm->vm_fd, KVM_CAP_X86_MSR_FILTER) > 0;
     kvm->coalesced_page = kvm_check_extension(kvm->vm_fd, KVM_CAP_COALESCED_MMIO);
     kvm->has_payload = kvm->has_payload &&
                        kvm_enable_cap(kvm->vm_fd, KVM_CAP_EXCEPTION_PAYLOAD, 1, 0) == 0;

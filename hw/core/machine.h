@@ -51,6 +51,11 @@ typedef struct MachineOps {
     AccelIrqchip default_irqchip;
     bool needs_pit;
     const char *deprecation;     /* or NULL */
+    /*
+     * Map RAM and firmware, and no device. A transaction of its own, before any CPU exists: an
+     * accelerator takes memory fastest while it has nothing else. NULL: init maps RAM too.
+     */
+    bool (*map_memory)(Machine *machine, GError **error);
     /* Create everything but -device devices. */
     bool (*init)(Machine *machine, GError **error);
     /* After -device: ACPI tables, fw_cfg items, option ROMs. */

@@ -77,15 +77,23 @@ static bool create_virtio(Microvm *microvm, GError **error)
     return true;
 }
 
+static bool microvm_map_memory(Machine *machine, GError **error)
+{
+    X86Machine *x86 = (X86Machine *)machine;
+    bool split = machine->ram_size >= MICROVM_MAX_LOW_RAM;
+
+    x86_map_ram(x86, split ? MICROVM_SPLIT_LOW_RAM : MICROVM_MAX_LOW_RAM);
+    return !machine->firmware ||
+           x86_load_firmware(x86, memory_system(), machine->firmware, error);
+}
+
 static bool microvm_init(Machine *machine, GError **error)
 {
     Microvm *microvm = (Microvm *)machine;
     X86Machine *x86 = &microvm->parent_obj;
-    bool split = machine->ram_size >= MICROVM_MAX_LOW_RAM;
     unsigned irqchip_parts = (x86_option(x86->pic, true) ? PC_IRQCHIP_PIC : 0) |
                              (machine->firmware ? 0 : PC_IRQCHIP_MASKED);
 
-    x86_map_ram(x86, split ? MICROVM_SPLIT_LOW_RAM : MICROVM_MAX_LOW_RAM);
     microvm->isa = isa_bus_new(NULL, memory_system(), memory_io());
     if (!x86_create_cpus(x86, microvm->isa, irqchip_parts, error)) {
         return false;
@@ -94,9 +102,6 @@ static bool microvm_init(Machine *machine, GError **error)
                                 0, error);
     machine->fw_cfg = x86->fw_cfg;
     if (!x86->fw_cfg || !create_timers(microvm, error) || !create_virtio(microvm, error)) {
-        return false;
-    }
-    if (machine->firmware && !x86_load_firmware(x86, memory_system(), machine->firmware, error)) {
         return false;
     }
     if (has_acpi(microvm) && !ged_new(memory_system(), GED_EVENT_ADDRESS, GED_REGS_ADDRESS,
@@ -363,6 +368,7 @@ static const MachineOps microvm_ops = {
     .no_firmware_default = true,
     .default_irqchip = ACCEL_IRQCHIP_ON,
     .needs_pit = true,
+    .map_memory = microvm_map_memory,
     .init = microvm_init,
     .done = microvm_done,
     .nmi = x86_inject_nmi,

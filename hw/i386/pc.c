@@ -42,11 +42,13 @@ typedef struct PcMachine {
 /* What PCI answers below 1 MiB where no device does: nothing. RAM must not show through. */
 static const MemoryRegionOps nothing_ops = { .read = NULL, .write = NULL };
 
-static bool create_pci(PcMachine *pc, GError **error)
+static bool pc_map_memory(Machine *machine, GError **error)
 {
+    PcMachine *pc = (PcMachine *)machine;
     MemoryRegion *system = memory_system();
-    I440fxConfig config = { .system_memory = system, .io = memory_io() };
+    bool split = machine->ram_size >= PC_MAX_LOW_RAM;
 
+    x86_map_ram(&pc->parent_obj, split ? PC_SPLIT_LOW_RAM : PC_MAX_LOW_RAM);
     pc->pci_memory = memory_region_new_container(OBJECT(pc), "pci", 0);
     memory_region_add_overlap(system, 0, pc->pci_memory, -1);
     /* Below 1 MiB PCI wins over RAM unless PAM says otherwise. */
@@ -56,8 +58,19 @@ static bool create_pci(PcMachine *pc, GError **error)
     pc->pci_low_nothing = memory_region_new_io(OBJECT(pc), &nothing_ops, NULL, "pci-low-nothing",
                                                LOW_OVERLAY_SIZE);
     memory_region_add_overlap(pc->pci_memory, LOW_OVERLAY_BASE, pc->pci_low_nothing, -1);
-    config.pci_memory = pc->pci_memory;
-    config.ram = pc->parent_obj.parent_obj.ram;
+    return x86_load_firmware(&pc->parent_obj, pc->pci_memory,
+                             machine->firmware ? machine->firmware : "bios-256k.bin", error);
+}
+
+static bool create_pci(PcMachine *pc, GError **error)
+{
+    const I440fxConfig config = {
+        .system_memory = memory_system(),
+        .pci_memory = pc->pci_memory,
+        .io = memory_io(),
+        .ram = pc->parent_obj.parent_obj.ram,
+    };
+
     pc->pci = i440fx_new(&config, error);
     if (!pc->pci) {
         return false;
@@ -136,9 +149,7 @@ static bool pc_init(Machine *machine, GError **error)
 {
     PcMachine *pc = (PcMachine *)machine;
     X86Machine *x86 = &pc->parent_obj;
-    bool split = machine->ram_size >= PC_MAX_LOW_RAM;
 
-    x86_map_ram(x86, split ? PC_SPLIT_LOW_RAM : PC_MAX_LOW_RAM);
     if (!create_pci(pc, error) ||
         !x86_create_cpus(x86, pc->isa, x86_option(x86->pic, true) ? PC_IRQCHIP_PIC : 0, error)) {
         return false;
@@ -148,8 +159,6 @@ static bool pc_init(Machine *machine, GError **error)
                                 0, error);
     machine->fw_cfg = x86->fw_cfg;
     return x86->fw_cfg &&
-           x86_load_firmware(x86, pc->pci_memory,
-                             machine->firmware ? machine->firmware : "bios-256k.bin", error) &&
            (!machine->vga || pci_create(pc->pci, -1, machine->vga, error)) &&
            create_timers(pc, error) && create_isa_devices(pc, error) &&
            create_power_management(pc, error);
@@ -380,6 +389,7 @@ static const MachineOps pc_ops = {
     .default_display = "VGA",
     .default_irqchip = ACCEL_IRQCHIP_ON,
     .needs_pit = true,
+    .map_memory = pc_map_memory,
     .init = pc_init,
     .done = pc_done,
     .reset = pc_reset,
