@@ -135,7 +135,9 @@ struct EmuCpu {
        exit_request. Set by any thread, cleared by the run loop. */
     uint32_t attention;
     uint32_t mode;          /* EmuMode bits */
-    const EmuOp *op;        /* the instruction being run */
+    /* The instruction being run. NULL: none, and cpu->rip is whole at any time (delivery of interrupts,
+       faults in the context of a new task). */
+    const EmuOp *op;
 
     /* Lazy arithmetic flags: see flags.h. */
     uint64_t flag_result, flag_carry;
@@ -165,6 +167,7 @@ struct EmuCpu {
     bool escape_valid;
     EmuFault fault;
     int8_t delivering;      /* class of the exception being delivered, -1: none */
+    bool delivering_ext;    /* it is not INT n's: selector error codes have EXT set */
 
     EmuBlock *block;        /* the running one */
     EmuBlockCache *blocks;
