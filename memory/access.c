@@ -430,6 +430,20 @@ void address_space_unmap(AddressSpace *as, void *host, uint64_t len, bool is_wri
     rcu_read_unlock();
 }
 
+bool address_space_find(AddressSpace *as, uint64_t addr, MemoryPlace *place)
+{
+    const FlatRange *range = flatview_find(address_space_view(as), addr);
+
+    if (!range) {
+        return false;
+    }
+    *place = (MemoryPlace){
+        .region = range->region, .first = range->addr, .last = range->last,
+        .offset = range->offset, .read = range->host_read, .write = range->host_write,
+    };
+    return true;
+}
+
 MemoryRegion *address_space_translate(AddressSpace *as, uint64_t addr, uint64_t *offset,
                                       uint64_t *len)
 {

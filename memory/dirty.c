@@ -55,8 +55,15 @@ static void set_bits(unsigned long *bitmap, uint64_t first, uint64_t last)
 
 void ram_block_mark_dirty(RamBlock *block, uint8_t clients, uint64_t offset, uint64_t size)
 {
+    RamWatch *watch = __atomic_load_n(&block->watch, __ATOMIC_ACQUIRE);
+
     if (!range_ok(offset, size, block->max_length) || !size) {
         return;
+    }
+    if ((clients & BIT(DIRTY_CODE)) && watch) {
+        /* Either the watcher sees this write's bytes, or this thread sees what it watches. */
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        watch->written(watch, offset, size);
     }
     for (unsigned i = 0; i < DIRTY__MAX; i++) {
         unsigned long *bitmap = __atomic_load_n(&block->dirty[i], __ATOMIC_ACQUIRE);
@@ -125,26 +132,48 @@ void memory_region_snapshot_dirty(MemoryRegion *region, DirtyClient client, uint
     }
 }
 
-bool memory_region_test_dirty(MemoryRegion *region, DirtyClient client, uint64_t offset,
-                              uint64_t size)
+/* Is any (or, `clear`, a cleared) bit among those of the pages that [offset, +size) touches? */
+static bool has_bit(const unsigned long *bitmap, uint64_t offset, uint64_t size, bool clear)
 {
-    RamBlock *block = region->block;
-    unsigned long *bitmap = __atomic_load_n(&block->dirty[client], __ATOMIC_ACQUIRE);
     uint64_t first = offset / RAM_PAGE_SIZE;
-    uint64_t last;
+    uint64_t last = (offset + size - 1) / RAM_PAGE_SIZE;
 
-    if (!bitmap || !size || !range_ok(offset, size, block->max_length)) {
-        return false;
-    }
-    last = (offset + size - 1) / RAM_PAGE_SIZE;
     while (first <= last) {
         uint64_t word_last = MIN(last, first | (WORD_BITS - 1));
+        unsigned long word = __atomic_load_n(&bitmap[first / WORD_BITS], __ATOMIC_RELAXED);
 
-        if (__atomic_load_n(&bitmap[first / WORD_BITS], __ATOMIC_RELAXED) &
-            word_mask(first, word_last)) {
+        if ((clear ? ~word : word) & word_mask(first, word_last)) {
             return true;
         }
         first = word_last + 1;
+    }
+    return false;
+}
+
+bool memory_region_test_dirty(MemoryRegion *region, DirtyClient client, uint64_t offset,
+                              uint64_t size)
+{
+    const RamBlock *block = region->block;
+    const unsigned long *bitmap = __atomic_load_n(&block->dirty[client], __ATOMIC_ACQUIRE);
+
+    return bitmap && size && range_ok(offset, size, block->max_length) &&
+           has_bit(bitmap, offset, size, false);
+}
+
+bool memory_region_wants_dirty(const MemoryRegion *region, uint64_t offset, uint64_t size)
+{
+    uint8_t clients = __atomic_load_n(&region->log_mask, __ATOMIC_RELAXED) & ~BIT(DIRTY_CODE);
+    const RamBlock *block = region->block;
+
+    if (G_LIKELY(!clients) || !size || !range_ok(offset, size, block->max_length)) {
+        return false;
+    }
+    for (unsigned i = 0; i < DIRTY__MAX; i++) {
+        const unsigned long *bitmap = __atomic_load_n(&block->dirty[i], __ATOMIC_ACQUIRE);
+
+        if ((clients & BIT(i)) && bitmap && has_bit(bitmap, offset, size, true)) {
+            return true;
+        }
     }
     return false;
 }

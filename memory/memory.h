@@ -138,6 +138,11 @@ void memory_region_set_log(MemoryRegion *region, DirtyClient client, bool on);
 /* Any thread. */
 void memory_region_set_dirty(MemoryRegion *region, uint64_t offset, uint64_t size);
 /*
+ * Must a write by the accelerator to this part be noted by memory_region_set_dirty(), because a
+ * client logs the region and has not been told yet? (DIRTY_CODE is not asked.) Any thread.
+ */
+bool memory_region_wants_dirty(const MemoryRegion *region, uint64_t offset, uint64_t size);
+/*
  * Pull from the accelerator, then copy and clear the bits of the pages that [offset, offset+size)
  * touches into bitmap, whose bit 0 is the first of them.
  */
@@ -180,6 +185,19 @@ void address_space_unmap(AddressSpace *as, void *host, uint64_t len, bool is_wri
  */
 MemoryRegion *address_space_translate(AddressSpace *as, uint64_t addr, uint64_t *offset,
                                       uint64_t *len);
+
+/*
+ * The whole range around an address that leads to one region: what a software CPU's TLB keeps. False
+ * if unassigned. As above, valid inside the caller's RCU read section.
+ */
+typedef struct MemoryPlace {
+    MemoryRegion *region;
+    uint64_t first, last; /* addresses, both inclusive */
+    uint64_t offset;      /* of first in region */
+    uint8_t *read;        /* host address of first; NULL: reads are not copies from memory */
+    uint8_t *write;       /* the same for writes */
+} MemoryPlace;
+bool address_space_find(AddressSpace *as, uint64_t addr, MemoryPlace *place);
 
 /* What listeners see. Ranges never overlap; del comes before add for a changed range. */
 typedef struct MemorySection {

@@ -23,6 +23,7 @@ struct RamBlock {
      * access.
      */
     unsigned long *dirty[DIRTY__MAX];
+    RamWatch *watch; /* atomic; set once */
     void (*resized)(void *opaque, uint64_t size);
     void *opaque;
     struct rcu_head rcu;

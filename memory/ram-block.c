@@ -176,6 +176,9 @@ static void ram_block_free_rcu(struct rcu_head *head)
 {
     RamBlock *block = caa_container_of(head, RamBlock, rcu);
 
+    if (block->watch) {
+        block->watch->free(block->watch);
+    }
     if (block->owned) {
         ram_unmap(block->host, block->max_length, -1);
     }
@@ -207,6 +210,23 @@ bool ram_block_resize(RamBlock *block, uint64_t size, GError **error)
         }
     }
     return true;
+}
+
+RamWatch *ram_block_watch(const RamBlock *block)
+{
+    return __atomic_load_n(&block->watch, __ATOMIC_ACQUIRE);
+}
+
+RamWatch *ram_block_set_watch(RamBlock *block, RamWatch *watch)
+{
+    RamWatch *none = NULL;
+
+    if (!__atomic_compare_exchange_n(&block->watch, &none, watch, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST)) {
+        return none;
+    }
+    __atomic_fetch_or(&block->region->log_mask, BIT(DIRTY_CODE), __ATOMIC_SEQ_CST);
+    return watch;
 }
 
 const char *ram_block_idstr(const RamBlock *block)

@@ -68,6 +68,22 @@ RamBlock *ram_block_from_host(const void *host);
 /* Every block, in order of creation; stops when fn returns false. */
 void ram_block_foreach(bool (*fn)(RamBlock *block, void *opaque), void *opaque);
 
+/*
+ * A watcher of everything that memory/ writes into the block (devices' DMA, above all), on the
+ * writer's thread after the write: a software CPU that keeps decoded code. Embedded in the watcher's
+ * own record, which goes with the block.
+ */
+typedef struct RamWatch RamWatch;
+struct RamWatch {
+    void (*written)(RamWatch *watch, uint64_t offset, uint64_t size);
+    /* The block's memory goes after this, so nothing may lead to it any more. */
+    void (*free)(RamWatch *watch);
+};
+/* NULL: none yet. RCU read section or VM lock. */
+RamWatch *ram_block_watch(const RamBlock *block);
+/* The first one stays; returns it. A watch that comes too late is still the caller's. Any thread. */
+RamWatch *ram_block_set_watch(RamBlock *block, RamWatch *watch);
+
 /* RAM whose size may change up to max_size (tables that grow across a migration). */
 MemoryRegion *memory_region_new_resizable_ram(Object *owner, const char *name, uint64_t size,
                                               uint64_t max_size,

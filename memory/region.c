@@ -424,17 +424,17 @@ bool region_logging(const MemoryRegion *region)
 
 void memory_region_set_log(MemoryRegion *region, DirtyClient client, bool on)
 {
-    uint8_t mask = on ? region->log_mask | BIT(client) : region->log_mask & ~BIT(client);
-
     g_assert(region->block);
-    if (mask == region->log_mask) {
+    if (on == !!(region->log_mask & BIT(client))) {
         return;
     }
     memory_transaction_begin();
     if (on) {
         ram_block_start_log(region->block, client);
+        __atomic_fetch_or(&region->log_mask, BIT(client), __ATOMIC_RELEASE);
+    } else {
+        __atomic_fetch_and(&region->log_mask, ~BIT(client), __ATOMIC_RELEASE);
     }
-    __atomic_store_n(&region->log_mask, mask, __ATOMIC_RELEASE);
     memory_state()->changed = true;
     memory_transaction_commit();
 }
