@@ -187,8 +187,8 @@ MemoryRegion *address_space_translate(AddressSpace *as, uint64_t addr, uint64_t 
                                       uint64_t *len);
 
 /*
- * The whole range around an address that leads to one region: what a software CPU's TLB keeps. False
- * if unassigned. As above, valid inside the caller's RCU read section.
+ * The whole range around an address that leads to one region: what a software CPU's TLB keeps.
+ * False if unassigned. As above, valid inside the caller's RCU read section.
  */
 typedef struct MemoryPlace {
     MemoryRegion *region;

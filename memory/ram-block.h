@@ -70,8 +70,8 @@ void ram_block_foreach(bool (*fn)(RamBlock *block, void *opaque), void *opaque);
 
 /*
  * A watcher of everything that memory/ writes into the block (devices' DMA, above all), on the
- * writer's thread after the write: a software CPU that keeps decoded code. Embedded in the watcher's
- * own record, which goes with the block.
+ * writer's thread after the write: a software CPU that keeps decoded code. Embedded in the
+ * watcher's own record, which goes with the block.
  */
 typedef struct RamWatch RamWatch;
 struct RamWatch {
@@ -81,7 +81,7 @@ struct RamWatch {
 };
 /* NULL: none yet. RCU read section or VM lock. */
 RamWatch *ram_block_watch(const RamBlock *block);
-/* The first one stays; returns it. A watch that comes too late is still the caller's. Any thread. */
+/* The first one stays; returns it. One that comes too late is still the caller's. Any thread. */
 RamWatch *ram_block_set_watch(RamBlock *block, RamWatch *watch);
 
 /* RAM whose size may change up to max_size (tables that grow across a migration). */

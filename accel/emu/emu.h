@@ -169,7 +169,13 @@ struct EmuCpu {
     int8_t delivering;      /* class of the exception being delivered, -1: none */
     bool delivering_ext;    /* it is not INT n's: selector error codes have EXT set */
 
-    EmuBlock *block;        /* the running one */
+    EmuBlock *block;        /* the running one; NULL while none of its ops is run */
+    /*
+     * The instruction at rip runs as a block of its own (EMU_MODE_STEP), as it writes over code
+     * that follows it: set with EMU_EXIT_AGAIN by stores (mem.c) and kept in the mode by
+     * emu_update_mode(); the run loop clears it, and updates the mode, after that block.
+     */
+    bool step_once;
     EmuBlockCache *blocks;
     EmuJit *jit;            /* NULL: interpret only */
 

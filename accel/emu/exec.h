@@ -62,7 +62,11 @@ void emu_exclusive_end(EmuCpu *cpu);
  * Every EmuCpu that exists. fn must be short: CPUs come and go under the same lock. Any thread.
  */
 void emu_cpus_foreach(void (*fn)(EmuCpu *cpu, void *opaque), void *opaque);
-/* A thread enters and leaves guest code (run loop; MMIO slow path leaves too while it may block). */
+/*
+ * A thread enters and leaves guest code (run loop; MMIO slow path leaves too while it may block),
+ * which is an RCU read section. What the TLB led to may have gone while outside: entering serves
+ * EMU_REQUEST_FLUSH_TLB once it is inside.
+ */
 void emu_guest_enter(EmuCpu *cpu);
 void emu_guest_leave(EmuCpu *cpu);
 

@@ -9,7 +9,10 @@
 #ifndef VIREO_ACCEL_EMU_MEM_H
 #define VIREO_ACCEL_EMU_MEM_H
 
+#include <string.h>
+
 #include "accel/emu/op.h"
+#include "util/bits.h"
 
 #define EMU_LIKELY(x) __builtin_expect(!!(x), 1)
 #define EMU_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -162,12 +165,40 @@ EMU_DEFINE_ACCESS(32)
 EMU_DEFINE_ACCESS(64)
 
 /*
- * Up to 4096 bytes; a fault anywhere leaves nothing written and raises for the first bad byte. (Vectors,
- * XSAVE areas, descriptors.)
+ * Up to 4096 bytes; a fault anywhere leaves nothing written and raises for the first bad byte.
+ * (Vectors, XSAVE areas, descriptors.)
  */
-void emu_read_bytes(EmuCpu *cpu, uint64_t linear, void *buf, unsigned len);
-void emu_write_bytes(EmuCpu *cpu, uint64_t linear, const void *buf, unsigned len);
-/* Raise the fault that writing (reading) [linear, linear + len) would. */
+void emu_read_bytes_slow(EmuCpu *cpu, uint64_t linear, void *buf, unsigned len);
+void emu_write_bytes_slow(EmuCpu *cpu, uint64_t linear, const void *buf, unsigned len);
+
+static inline void emu_read_bytes(EmuCpu *cpu, uint64_t linear, void *buf, unsigned len)
+{
+    const void *host = emu_fast_read_ptr(cpu, linear, len, cpu->tlb.current);
+
+    if (EMU_LIKELY(host)) {
+        memcpy(buf, host, len);
+    } else {
+        emu_read_bytes_slow(cpu, linear, buf, len);
+    }
+}
+
+static inline void emu_write_bytes(EmuCpu *cpu, uint64_t linear, const void *buf, unsigned len)
+{
+    void *host = emu_fast_write_ptr(cpu, linear, len, cpu->tlb.current);
+
+    if (EMU_LIKELY(host)) {
+        memcpy(host, buf, len);
+    } else {
+        emu_write_bytes_slow(cpu, linear, buf, len);
+    }
+}
+
+/*
+ * Raise the fault that writing (reading) [linear, linear + len) would. Instructions that do more
+ * than one store, or store what they cannot get twice (INS), probe first: a store over the code
+ * that follows may run the whole instruction anew (EmuCpu.step_once), and then the probe does it
+ * already.
+ */
 void emu_probe_write(EmuCpu *cpu, uint64_t linear, unsigned len);
 void emu_probe_read(EmuCpu *cpu, uint64_t linear, unsigned len);
 void emu_implicit_probe_write(EmuCpu *cpu, uint64_t linear, unsigned len);
@@ -175,28 +206,67 @@ void emu_implicit_probe_write(EmuCpu *cpu, uint64_t linear, unsigned len);
 /*
  * A LOCKed read-modify-write of 1 to 16 bytes. begin raises the write's faults, then gives a host
  * address to work on with __atomic builtins; `atomic` false says that the address is a private copy
- * (I/O, a page-crossing or misaligned access on hosts that cannot do it) and that every other vCPU
- * is held out of guest code until end, which writes the copy back if `changed`.
+ * and that (but for I/O) every other vCPU is held out of guest code until end, which writes the copy
+ * back if `changed`. An atomic one may be misaligned on x86 hosts, but is within a cache line;
+ * 16 bytes are aligned. Nothing between begin and end raises.
  */
 typedef struct EmuLocked {
     void *host;
     bool atomic;
-    uint64_t linear;
+    bool slow;          /* private, like all below: end has something to do */
+    bool exclusive;
     unsigned size;
+    uint64_t linear;
+    uint64_t physical[2]; /* of the first byte, and of the next page's if it crosses */
     uint8_t copy[16] __attribute__((aligned(16)));
 } EmuLocked;
-void emu_locked_begin(EmuCpu *cpu, uint64_t linear, unsigned size, EmuLocked *locked);
-void emu_locked_end(EmuCpu *cpu, EmuLocked *locked, bool changed);
+void emu_locked_begin_slow(EmuCpu *cpu, uint64_t linear, unsigned size, EmuLocked *locked);
+void emu_locked_end_slow(EmuCpu *cpu, EmuLocked *locked, bool changed);
 
-/* ---- Paging and the second-level TLB (mmu.c) ---- */
+static inline void emu_locked_begin(EmuCpu *cpu, uint64_t linear, unsigned size,
+                                    EmuLocked *locked)
+{
+    locked->host = emu_fast_write_ptr(cpu, linear, size, cpu->tlb.current);
+    if (EMU_LIKELY(locked->host && IS_ALIGNED(linear, size))) {
+        locked->atomic = true;
+        locked->slow = false;
+    } else {
+        emu_locked_begin_slow(cpu, linear, size, locked);
+    }
+}
 
+static inline void emu_locked_end(EmuCpu *cpu, EmuLocked *locked, bool changed)
+{
+    if (EMU_UNLIKELY(locked->slow)) {
+        emu_locked_end_slow(cpu, locked, changed);
+    }
+}
+
+/* ---- Paging and the second-level TLB (mmu.c, tlb.c) ---- */
+
+/*
+ * Register the CPU with the memory map, whose changes then request flushes (listener.c). cpu->vcpu
+ * is set. On its thread, VM lock held.
+ */
 void emu_tlb_init(EmuCpu *cpu);
 void emu_tlb_cleanup(EmuCpu *cpu);
+/* The tables of explicit data accesses in a mode: emu_update_mode() sets cpu->tlb.current to it. */
+static inline EmuTlbKind emu_tlb_kind(uint32_t mode)
+{
+    if ((mode & EMU_MODE_CPL) == 3) {
+        return mode & EMU_MODE_ALIGN ? EMU_TLB_USER_ALIGN : EMU_TLB_USER;
+    }
+    return mode & EMU_MODE_SMAP ? EMU_TLB_SUPER_SMAP : EMU_TLB_SUPER;
+}
 /* MOV CR3 without bit 63: what belongs to the current PCID and is not global. */
 void emu_tlb_flush_local(EmuCpu *cpu);
-/* First level only (a MOV CR3 that keeps the PCID's entries; a change of SMAP, WP, ...). */
+/*
+ * First level only: a MOV CR3 that keeps the PCID's entries; a change of SMAP, WP, of a watched
+ * address (DR0-3, DR7, a debugger's).
+ */
 void emu_tlb_flush_first(EmuCpu *cpu);
-/* Everything: CR0.PG/WP, CR4.PGE/PAE/PSE/SMEP..., EFER.NXE, memory map. */
+/* Everything: CR0.PG/WP, CR4.PGE/PAE/PSE/SMEP..., EFER.NXE, memory map, A20, entering and leaving
+   SMM. */
 void emu_tlb_flush_all(EmuCpu *cpu);
 /* INVLPG: one page in the current PCID, global ones too. */
 void emu_tlb_flush_page(EmuCpu *cpu, uint64_t linear);
@@ -205,7 +275,11 @@ void emu_tlb_invpcid(EmuCpu *cpu, unsigned type, unsigned pcid, uint64_t linear)
 
 /* Where an instruction fetch leads. Raises #PF (with I/D set), #GP for non-canonical addresses. */
 typedef struct EmuFetch {
-    uint64_t physical;   /* of the page (A20 applied) */
+    /*
+     * Stands for the page: RAM and ROM have one value wherever and through whichever view (PAM,
+     * SMM) they are seen, so that what was decoded from it stays valid when the memory map changes.
+     */
+    uint64_t physical;
     const uint8_t *host; /* of the page; NULL: not RAM or ROM, read bytes by emu_fetch_byte */
 } EmuFetch;
 void emu_fetch_page(EmuCpu *cpu, uint64_t linear, EmuFetch *fetch);
@@ -217,7 +291,10 @@ void emu_load_pdptrs(EmuCpu *cpu, uint64_t cr3);
 uint64_t emu_phys_read(EmuCpu *cpu, uint64_t physical, unsigned size);
 void emu_phys_write(EmuCpu *cpu, uint64_t physical, uint64_t value, unsigned size);
 
-/* ---- Code pages (code-pages.c): who has decoded blocks of which RAM page ---- */
+/*
+ * ---- Code pages (code-pages.c): who has decoded blocks of which RAM page ----
+ * Pages are named by EmuFetch.physical.
+ */
 
 /* Before bytes of a page are decoded: from now on every CPU's writes to it are slow and noticed. */
 void emu_code_page_protect(EmuCpu *cpu, uint64_t physical_page);
@@ -226,5 +303,7 @@ void emu_code_page_release(EmuCpu *cpu, uint64_t physical_page);
 /* A write of this CPU (or, cpu NULL, of a device) reached [physical, +len) of a protected page: drop
    blocks there, of all CPUs. True: blocks of this CPU went, perhaps the running one. */
 bool emu_code_page_written(EmuCpu *cpu, uint64_t physical, unsigned len);
+/* Serve EMU_REQUEST_INVALIDATE: drop blocks from what others wrote since. */
+void emu_code_pages_serve(EmuCpu *cpu);
 
 #endif

@@ -40,6 +40,8 @@ typedef struct EmuTlbEntry {
 
 typedef enum EmuTlbKind {
     EMU_TLB_USER,           /* CPL 3 */
+    EMU_TLB_USER_ALIGN,     /* CPL 3 in EMU_MODE_ALIGN: never filled, so that all accesses get to
+                               the slow path, which checks alignment */
     EMU_TLB_SUPER,          /* CPL 0-2, user pages allowed */
     EMU_TLB_SUPER_SMAP,     /* CPL 0-2 where SMAP forbids user pages; implicit accesses use it too */
     EMU_TLB_KINDS
@@ -50,7 +52,7 @@ typedef struct EmuTlbTables {
     EmuTlbEntry write[EMU_TLB_SIZE];
 } EmuTlbTables;
 
-typedef struct EmuTlb2 EmuTlb2; /* mmu.c */
+typedef struct EmuTlb2 EmuTlb2; /* mmu.h */
 
 typedef struct EmuTlb {
     EmuTlbTables kind[EMU_TLB_KINDS];
