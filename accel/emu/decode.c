@@ -233,6 +233,26 @@ static EmuOpFn *unit_fault(EmuUnit unit, uint32_t mode)
     return emu_op_undefined;
 }
 
+/* Does it work on MMX registers and on no XMM register? */
+static bool is_mmx_form(const EmuDecoded *decoded)
+{
+    bool mmx = false;
+
+    for (unsigned i = 0; i < decoded->insn.operand_count_visible; i++) {
+        const ZydisDecodedOperand *operand = &decoded->operands[i];
+
+        if (operand->type == ZYDIS_OPERAND_TYPE_REGISTER) {
+            ZydisRegisterClass class = ZydisRegisterGetClass(operand->reg.value);
+
+            if (class == ZYDIS_REGCLASS_XMM) {
+                return false;
+            }
+            mmx |= class == ZYDIS_REGCLASS_MMX;
+        }
+    }
+    return mmx;
+}
+
 static EmuOpFn *availability_fault(const EmuDecoded *decoded, const EmuInsn *row)
 {
     bool protected_mode = (decoded->mode & EMU_MODE_PROT) && !(decoded->mode & EMU_MODE_VM86);
@@ -245,6 +265,8 @@ static EmuOpFn *availability_fault(const EmuDecoded *decoded, const EmuInsn *row
         unit = unit == EMU_UNIT_INTEGER ? EMU_UNIT_INTEGER : EMU_UNIT_AVX;
     } else if (decoded->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) {
         return emu_op_undefined;
+    } else if (unit == EMU_UNIT_SSE && is_mmx_form(decoded)) {
+        unit = EMU_UNIT_MMX;
     }
     return unit_fault(unit, decoded->mode);
 }

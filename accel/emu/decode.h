@@ -34,7 +34,8 @@ typedef enum EmuUnit {
     EMU_UNIT_INTEGER,
     EMU_UNIT_X87,   /* CR0.EM or TS: #NM */
     EMU_UNIT_MMX,   /* EM: #UD, TS: #NM; pending x87 exceptions are the handler's business */
-    EMU_UNIT_SSE,   /* EM or !OSFXSR: #UD, TS: #NM */
+    EMU_UNIT_SSE,   /* EM or !OSFXSR: #UD, TS: #NM; as MMX if an explicit operand is an MMX register
+                       and none an XMM register (PADDB mm, mm) */
     EMU_UNIT_AVX,   /* not EMU_MODE_AVX, or not protected mode: #UD, TS: #NM */
     EMU_UNIT_WAIT,  /* FWAIT: MP and TS: #NM */
 } EmuUnit;
