@@ -1,3 +1,464 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cache of decoded blocks of one vCPU.
+ *
+ * Blocks come from an arena that is only ever emptied whole: a block that was invalidated keeps its
+ * memory until then, so links to it need not be hunted down; whoever follows one looks at `valid`.
+ */
 #include "accel/emu/block.h"
 
+#include <string.h>
+#include <sys/mman.h>
+
+#include "accel/emu/decode.h"
+#include "accel/emu/mem.h"
+#include "util/log.h"
+
+#define HASH_BITS 14
+#define PAGE_HASH_BITS 12
+#define MAX_INSN_BYTES 15
+
+/* Where a linear address led last time. */
+struct EmuJump {
+    uint64_t linear;
+    EmuBlock *block;
+};
+#define JUMP_BITS 10
+
+
+/* A physical page with blocks. */
+typedef struct CodePage {
+    uint64_t physical;
+    EmuBlock *blocks;
+    struct CodePage *next;
+} CodePage;
+
+struct EmuBlockCache {
+    uint8_t *arena;
+    size_t size, used;
+    bool jumps_used;
+    EmuJump jumps[1u << JUMP_BITS];
+    EmuBlock *hash[1u << HASH_BITS];
+    CodePage *pages[1u << PAGE_HASH_BITS];
+    /* Holds the op of code that lies in no RAM, or that must not be kept. */
+    union {
+        EmuBlock block;
+        uint8_t room[sizeof(EmuBlock) + 2 * sizeof(EmuOp)];
+    } scratch;
+};
+
+EmuBlockCache *emu_blocks_new(EmuCpu *cpu, size_t max_bytes)
+{
+    EmuBlockCache *cache = g_new0(EmuBlockCache, 1);
+
+    cache->size = max_bytes;
+    cache->arena = mmap(NULL, max_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (cache->arena == MAP_FAILED) {
+        g_error("no memory for %zu bytes of decoded blocks", max_bytes);
+    }
+    return cache;
+}
+
+void emu_blocks_free(EmuBlockCache *cache)
+{
+    if (cache) {
+        munmap(cache->arena, cache->size);
+        g_free(cache);
+    }
+}
+
+size_t emu_blocks_bytes_used(const EmuBlockCache *cache)
+{
+    return cache->used;
+}
+
+/* ---- Memory ---- */
+
+static void *arena_take(EmuBlockCache *cache, size_t bytes)
+{
+    void *memory = cache->arena + cache->used;
+
+    cache->used += ROUND_UP(bytes, 16);
+    return memory;
+}
+
+/* Room for the largest block and its page? */
+static bool arena_has_room(const EmuBlockCache *cache)
+{
+    size_t most = sizeof(EmuBlock) + (EMU_BLOCK_MAX_OPS + 1) * sizeof(EmuOp) + sizeof(CodePage) + 64;
+
+    return cache->size - cache->used >= most;
+}
+
+void emu_blocks_forget_linear(EmuCpu *cpu)
+{
+    EmuBlockCache *cache = cpu->blocks;
+
+    if (cache && cache->jumps_used) {
+        memset(cache->jumps, 0, sizeof(cache->jumps));
+        cache->jumps_used = false;
+    }
+}
+
+void emu_blocks_flush(EmuCpu *cpu)
+{
+    EmuBlockCache *cache = cpu->blocks;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cache->pages); i++) {
+        for (CodePage *page = cache->pages[i]; page; page = page->next) {
+            emu_code_page_release(cpu, page->physical);
+        }
+    }
+    memset(cache->pages, 0, sizeof(cache->pages));
+    memset(cache->hash, 0, sizeof(cache->hash));
+    emu_blocks_forget_linear(cpu);
+    cache->used = 0;
+    cpu->block = NULL;
+}
+
+/* ---- Finding ---- */
+
+static unsigned hash_of(uint64_t physical, uint32_t mode)
+{
+    uint64_t key = (physical ^ (uint64_t)mode << 40) * 0x9e3779b97f4a7c15ull;
+
+    return key >> (64 - HASH_BITS);
+}
+
+static unsigned page_hash_of(uint64_t page)
+{
+    return (page >> EMU_PAGE_BITS) * 0x9e3779b97f4a7c15ull >> (64 - PAGE_HASH_BITS);
+}
+
+static EmuBlock *hash_find(EmuBlockCache *cache, uint64_t physical, uint32_t mode)
+{
+    EmuBlock *block = cache->hash[hash_of(physical, mode)];
+
+    while (block && (block->physical != physical || block->mode != mode)) {
+        block = block->hash_next;
+    }
+    return block;
+}
+
+static CodePage *page_find(EmuBlockCache *cache, uint64_t physical)
+{
+    CodePage *page = cache->pages[page_hash_of(physical)];
+
+    while (page && page->physical != physical) {
+        page = page->next;
+    }
+    return page;
+}
+
+static CodePage *page_make(EmuBlockCache *cache, uint64_t physical)
+{
+    CodePage *page = page_find(cache, physical);
+    CodePage **bucket = &cache->pages[page_hash_of(physical)];
+
+    if (!page) {
+        page = arena_take(cache, sizeof(*page));
+        *page = (CodePage) { .physical = physical, .next = *bucket };
+        *bucket = page;
+    }
+    return page;
+}
+
+/* ---- Going ---- */
+
+static void hash_remove(EmuBlockCache *cache, EmuBlock *block)
+{
+    EmuBlock **at = &cache->hash[hash_of(block->physical, block->mode)];
+
+    while (*at && *at != block) {
+        at = &(*at)->hash_next;
+    }
+    if (*at) {
+        *at = block->hash_next;
+    }
+}
+
+static void block_retire(EmuCpu *cpu, EmuBlock *block)
+{
+    hash_remove(cpu->blocks, block);
+    block->valid = false;
+}
+
+static bool block_touches(const EmuBlock *block, unsigned offset, unsigned len)
+{
+    unsigned first = block->physical & (EMU_PAGE_SIZE - 1);
+
+    return first < offset + len && offset < first + block->bytes;
+}
+
+bool emu_blocks_invalidate(EmuCpu *cpu, uint64_t physical_page, unsigned offset, unsigned len)
+{
+    CodePage *page = page_find(cpu->blocks, physical_page);
+    EmuBlock **at;
+    bool any = false;
+
+    if (!page) {
+        return false;
+    }
+    for (at = &page->blocks; *at;) {
+        EmuBlock *block = *at;
+
+        if (block_touches(block, offset, len)) {
+            *at = block->page_next;
+            block_retire(cpu, block);
+            any = true;
+        } else {
+            at = &block->page_next;
+        }
+    }
+    if (!page->blocks) {
+        emu_code_page_release(cpu, physical_page);
+    }
+    return any;
+}
+
+/* ---- Coming ---- */
+
+/* What a block is decoded from. */
+typedef struct Source {
+    uint64_t linear;      /* of the first byte */
+    EmuFetch page, page2; /* page2: only if `crosses` */
+    bool crosses;
+    unsigned limit;       /* bytes from the first one that the code segment allows, at most a page */
+} Source;
+
+static void log_op(EmuCpu *cpu, const EmuOp *op, const uint8_t *code)
+{
+    ZydisMachineMode machine = cpu->mode & EMU_MODE_CS64 ? ZYDIS_MACHINE_MODE_LONG_64 :
+                               cpu->mode & EMU_MODE_CS32 ? ZYDIS_MACHINE_MODE_LEGACY_32 :
+                                                           ZYDIS_MACHINE_MODE_REAL_16;
+    ZydisDisassembledInstruction insn;
+    uint64_t rip = emu_mask_ip(cpu, emu_op_rip(cpu, op));
+    bool ok = ZYAN_SUCCESS(ZydisDisassembleIntel(machine, rip, code, op->length, &insn));
+
+    log_printf(LOG_IN_ASM, "0x%08" PRIx64 ":  %s\n", rip, ok ? insn.text : "(bad)");
+}
+
+static void fetch_bytes(EmuCpu *cpu, const EmuFetch *page, unsigned offset, uint8_t *buf,
+                        unsigned len)
+{
+    for (unsigned i = 0; i < len; i++) {
+        buf[i] = page->host ? page->host[offset + i] : emu_fetch_byte(cpu, page, offset + i);
+    }
+}
+
+/* One op at `offset` of the page. False: it goes on in the next page. */
+static bool decode_within(EmuCpu *cpu, const Source *source, unsigned offset, unsigned room,
+                          EmuOp *op)
+{
+    unsigned available = MIN(MIN(EMU_PAGE_SIZE - offset, room), MAX_INSN_BYTES);
+    uint8_t bytes[MAX_INSN_BYTES];
+
+    fetch_bytes(cpu, &source->page, offset, bytes, available);
+    if (!emu_decode(cpu, bytes, available, offset, op)) {
+        return false;
+    }
+    if (log_enabled(LOG_IN_ASM)) {
+        log_op(cpu, op, bytes);
+    }
+    return true;
+}
+
+static void op_beyond_limit(EmuCpu *cpu, const EmuOp *op)
+{
+    emu_raise(cpu, X86_GP, 0);
+}
+
+static void make_limit_op(unsigned offset, EmuOp *op)
+{
+    memset(op, 0, sizeof(*op));
+    op->fn = op_beyond_limit;
+    op->page_offset = offset;
+    op->flags = EMU_OP_ENDS;
+}
+
+static void finish_block(EmuBlock *block, unsigned count, unsigned end)
+{
+    EmuOp *stop = &block->ops[count];
+
+    memset(stop, 0, sizeof(*stop));
+    stop->fn = emu_op_stop;
+    stop->page_offset = end;
+    block->op_count = count;
+    block->bytes = end - (block->physical & (EMU_PAGE_SIZE - 1));
+    block->valid = true;
+}
+
+/* A single instruction that begins in one page and ends in the next. */
+static void decode_crossing(EmuCpu *cpu, Source *source, EmuBlock *block)
+{
+    unsigned offset = source->linear & (EMU_PAGE_SIZE - 1);
+    unsigned first = EMU_PAGE_SIZE - offset, len = MIN(MAX_INSN_BYTES, source->limit);
+    uint8_t bytes[MAX_INSN_BYTES];
+
+    fetch_bytes(cpu, &source->page, offset, bytes, MIN(first, len));
+    if (len > first) {
+        fetch_bytes(cpu, &source->page2, 0, bytes + first, len - first);
+    }
+    if (!emu_decode(cpu, bytes, len, offset, &block->ops[0])) {
+        make_limit_op(offset, &block->ops[0]);
+    } else if (log_enabled(LOG_IN_ASM)) {
+        log_op(cpu, &block->ops[0], bytes);
+    }
+    finish_block(block, 1, offset + block->ops[0].length);
+}
+
+/* False: the first instruction crosses into the next page. */
+static bool decode_straight(EmuCpu *cpu, const Source *source, EmuBlock *block, unsigned max_ops)
+{
+    unsigned start = source->linear & (EMU_PAGE_SIZE - 1), offset = start, count = 0;
+
+    while (count < max_ops && offset < EMU_PAGE_SIZE) {
+        EmuOp *op = &block->ops[count];
+        unsigned room = source->limit - (offset - start);
+
+        if (!decode_within(cpu, source, offset, room, op)) {
+            if (count == 0 && room >= EMU_PAGE_SIZE - offset) {
+                return false;
+            }
+            if (count == 0) {
+                make_limit_op(offset, op);
+                count = 1;
+            }
+            break;
+        }
+        count++;
+        offset += op->length;
+        if (op->flags & EMU_OP_ENDS) {
+            break;
+        }
+    }
+    finish_block(block, count, offset);
+    return true;
+}
+
+/* The linear address of cpu->rip, and how much code may follow it. Raises for a bad one. */
+static void find_source(EmuCpu *cpu, Source *source)
+{
+    const X86Segment *cs = &cpu->segs[X86_CS];
+
+    source->crosses = false;
+    source->limit = EMU_PAGE_SIZE;
+    if (cpu->mode & EMU_MODE_CS64) {
+        source->linear = cpu->rip;
+        return;
+    }
+    if (cpu->rip > cs->limit) {
+        emu_raise(cpu, X86_GP, 0);
+    }
+    source->limit = MIN(cs->limit - cpu->rip + 1, EMU_PAGE_SIZE);
+    source->linear = (uint32_t)(cs->base + cpu->rip);
+}
+
+static void insert_block(EmuCpu *cpu, EmuBlock *block)
+{
+    EmuBlockCache *cache = cpu->blocks;
+    EmuBlock **bucket = &cache->hash[hash_of(block->physical, block->mode)];
+    CodePage *page = page_make(cache, block->physical & ~(uint64_t)(EMU_PAGE_SIZE - 1));
+
+    block->hash_next = *bucket;
+    *bucket = block;
+    block->page_next = page->blocks;
+    page->blocks = block;
+}
+
+static EmuBlock *begin_block(EmuBlock *block, uint64_t physical, uint32_t mode)
+{
+    *block = (EmuBlock) { .physical = physical, .physical2 = ~0ull, .mode = mode };
+    return block;
+}
+
+/* Code that is not kept: outside RAM, across pages, or at the end of a short code segment. */
+static EmuBlock *decode_scratch(EmuCpu *cpu, Source *source, uint64_t physical)
+{
+    EmuBlock *block = begin_block(&cpu->blocks->scratch.block, physical, cpu->mode);
+    uint64_t next_page = (source->linear | (EMU_PAGE_SIZE - 1)) + 1;
+
+    if (source->crosses || !decode_straight(cpu, source, block, 1)) {
+        if (!(cpu->mode & EMU_MODE_CS64)) {
+            next_page = (uint32_t)next_page;
+        }
+        emu_fetch_page(cpu, next_page, &source->page2);
+        decode_crossing(cpu, source, block);
+    }
+    block->valid = false; /* neither linked nor remembered */
+    return block;
+}
+
+static EmuBlock *decode_block(EmuCpu *cpu, Source *source, uint64_t physical)
+{
+    EmuBlockCache *cache = cpu->blocks;
+    unsigned max_ops = cpu->mode & EMU_MODE_STEP ? 1 : EMU_BLOCK_MAX_OPS;
+    EmuBlock *block;
+
+    if (!source->page.host || source->limit < EMU_PAGE_SIZE - (source->linear % EMU_PAGE_SIZE)) {
+        return decode_scratch(cpu, source, physical);
+    }
+    if (!arena_has_room(cache)) {
+        emu_blocks_flush(cpu);
+    }
+    emu_code_page_protect(cpu, source->page.physical);
+    block = begin_block((EmuBlock *)(cache->arena + cache->used), physical, cpu->mode);
+    if (!decode_straight(cpu, source, block, max_ops)) {
+        source->crosses = true;
+        return decode_scratch(cpu, source, physical);
+    }
+    arena_take(cache, sizeof(*block) + (block->op_count + 1) * sizeof(EmuOp));
+    insert_block(cpu, block);
+    return block;
+}
+
+/* ---- Lookup ---- */
+
+static EmuJump *jump_entry(EmuBlockCache *cache, uint64_t linear)
+{
+    return &cache->jumps[(linear ^ linear >> 10) & ((1u << JUMP_BITS) - 1)];
+}
+
+static bool within_limit(const EmuCpu *cpu, const EmuBlock *block)
+{
+    return cpu->mode & EMU_MODE_CS64 ||
+           cpu->rip + block->bytes - 1 <= cpu->segs[X86_CS].limit;
+}
+
+static EmuBlock *find_by_page_walk(EmuCpu *cpu, Source *source)
+{
+    uint64_t physical;
+    EmuBlock *block;
+
+    emu_fetch_page(cpu, source->linear & ~(uint64_t)(EMU_PAGE_SIZE - 1), &source->page);
+    physical = source->page.physical | (source->linear & (EMU_PAGE_SIZE - 1));
+    block = hash_find(cpu->blocks, physical, cpu->mode);
+    if (!block || !within_limit(cpu, block)) {
+        block = decode_block(cpu, source, physical);
+    }
+    return block;
+}
+
+EmuBlock *emu_block_lookup(EmuCpu *cpu)
+{
+    EmuBlockCache *cache = cpu->blocks;
+    Source source;
+    EmuJump *jump;
+    EmuBlock *block;
+
+    find_source(cpu, &source);
+    cpu->regs[EMU_REG_PAGE_RIP] = cpu->rip - (source.linear & (EMU_PAGE_SIZE - 1));
+    jump = jump_entry(cache, source.linear);
+    block = jump->block;
+    if (EMU_LIKELY(block && jump->linear == source.linear && block->valid &&
+                   block->mode == cpu->mode && within_limit(cpu, block))) {
+        return block;
+    }
+    block = find_by_page_walk(cpu, &source);
+    if (block->valid) {
+        *jump_entry(cache, source.linear) = (EmuJump) { source.linear, block };
+        cache->jumps_used = true;
+    }
+    return block;
+}

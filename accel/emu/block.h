@@ -41,6 +41,8 @@ struct EmuBlock {
 /* NULL error-free: aborts like glib when memory is out. max_bytes bounds ops and blocks. */
 EmuBlockCache *emu_blocks_new(EmuCpu *cpu, size_t max_bytes);
 void emu_blocks_free(EmuBlockCache *cache);
+/* Memory in use, for statistics. */
+size_t emu_blocks_bytes_used(const EmuBlockCache *cache);
 
 /*
  * The block at cpu->rip in cpu->mode, decoded if need be; sets EMU_REG_PAGE_RIP. Raises fetch

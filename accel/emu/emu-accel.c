@@ -1,3 +1,159 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "accel/emu/exec.h"
+/* The accelerator `emu` as accel/accel.h wants it: options, probe, life of vCPUs. */
+#include "accel/emu/emu-accel.h"
 
+#include <string.h>
+#include <sys/mman.h>
+
+#include "accel/emu/block.h"
+#include "accel/emu/decode.h"
+#include "accel/emu/exec.h"
+#include "accel/emu/mem.h"
+#include "accel/emu/system.h"
+#include "util/error.h"
+
+#define CACHE_MIB_MIN 1
+#define CACHE_MIB_MAX 1024
+
+EmuAccel *emu_accel(void)
+{
+    return (EmuAccel *)accel_current();
+}
+
+static void emu_probe(Accel *accel, AccelProbe *probe)
+{
+    probe->usable = true;
+}
+
+static bool emu_init(Accel *accel, const AccelConfig *config, GError **error)
+{
+    EmuAccel *emu = (EmuAccel *)accel;
+
+    if (config->irqchip_explicit && config->irqchip != ACCEL_IRQCHIP_OFF) {
+        error_setf(error, "the software CPU has no kernel-irqchip; leave it out or say "
+                          "kernel-irqchip=off");
+        return false;
+    }
+    if (emu->cache_mib < CACHE_MIB_MIN || emu->cache_mib > CACHE_MIB_MAX) {
+        error_setf(error, "tb-size is %u to %u (MiB), not %u", CACHE_MIB_MIN, CACHE_MIB_MAX,
+                   emu->cache_mib);
+        return false;
+    }
+    accel->config.irqchip = ACCEL_IRQCHIP_OFF;
+    emu->multi = emu->thread == EMU_THREAD_MULTI;
+    emu_insn_find(0); /* the index is built before there are threads */
+    return true;
+}
+
+/* ---- vCPUs ---- */
+
+static bool emu_vcpu_create(VCpu *vcpu, GError **error)
+{
+    EmuAccel *emu = emu_accel();
+    EmuCpu *cpu = mmap(NULL, sizeof(EmuCpu), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+
+    if (cpu == MAP_FAILED) {
+        error_setf(error, "no memory for a vCPU");
+        return false;
+    }
+    vcpu->accel_data = cpu;
+    cpu->vcpu = vcpu;
+    cpu->rflags = FLAG_ONE;
+    cpu->delivering = -1;
+    cpu->sys = emu_system_new(cpu);
+    emu_tlb_init(cpu);
+    cpu->blocks = emu_blocks_new(cpu, (size_t)emu->cache_mib * MiB);
+    pthread_mutex_lock(&emu->cpus_lock);
+    g_ptr_array_add(emu->cpus, cpu);
+    pthread_mutex_unlock(&emu->cpus_lock);
+    return true;
+}
+
+static void emu_vcpu_destroy(VCpu *vcpu)
+{
+    EmuAccel *emu = emu_accel();
+    EmuCpu *cpu = emu_cpu(vcpu);
+
+    emu_blocks_flush(cpu);
+    pthread_mutex_lock(&emu->cpus_lock);
+    g_ptr_array_remove(emu->cpus, cpu);
+    pthread_mutex_unlock(&emu->cpus_lock);
+    emu_blocks_free(cpu->blocks);
+    emu_tlb_cleanup(cpu);
+    emu_system_free(cpu->sys);
+    munmap(cpu, sizeof(*cpu));
+    vcpu->accel_data = NULL;
+}
+
+static void emu_vcpu_kick(VCpu *vcpu)
+{
+    emu_set_attention(emu_cpu(vcpu));
+}
+
+static const AccelOps emu_ops = {
+    .name = "emu",
+    .probe = emu_probe,
+    .init = emu_init,
+    .cpu_caps = emu_cpu_caps,
+    .vcpu_create = emu_vcpu_create,
+    .vcpu_destroy = emu_vcpu_destroy,
+    .vcpu_run = emu_run,
+    .vcpu_kick = emu_vcpu_kick,
+    .has_work = emu_has_work,
+    .get_state = emu_get_state,
+    .set_state = emu_set_state,
+    .update_debug = emu_update_debug,
+};
+
+/* ---- The type ---- */
+
+static const char *const thread_names[] = {
+    [EMU_THREAD_MULTI] = "multi", [EMU_THREAD_SINGLE] = "single", NULL,
+};
+
+static const Property emu_properties[] = {
+    PROP_ENUM("thread", EmuAccel, thread, thread_names, EMU_THREAD_MULTI,
+              "multi: a host thread runs for each vCPU; single: one vCPU runs at a time"),
+    PROP_UINT32("tb-size", EmuAccel, cache_mib, 64,
+                "MiB of decoded code each vCPU may keep"),
+    PROP_BOOL("one-insn-per-tb", EmuAccel, one_insn, false,
+              "run each instruction by itself (slow; for debugging)"),
+    PROP_END,
+};
+
+static void emu_instance_init(Object *obj)
+{
+    EmuAccel *emu = (EmuAccel *)obj;
+    pthread_condattr_t attr;
+
+    emu->cpus = g_ptr_array_new();
+    pthread_mutex_init(&emu->cpus_lock, NULL);
+    pthread_mutex_init(&emu->gate_lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&emu->gate_cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static void emu_instance_finalize(Object *obj)
+{
+    EmuAccel *emu = (EmuAccel *)obj;
+
+    g_ptr_array_unref(emu->cpus);
+    pthread_cond_destroy(&emu->gate_cond);
+    pthread_mutex_destroy(&emu->gate_lock);
+    pthread_mutex_destroy(&emu->cpus_lock);
+}
+
+static const TypeInfo emu_accel_type = {
+    .name = "emu-accel",
+    .parent = TYPE_ACCEL,
+    .description = "the software CPU: runs on any host",
+    .instance_size = sizeof(EmuAccel),
+    .properties = emu_properties,
+    .instance_init = emu_instance_init,
+    .instance_finalize = emu_instance_finalize,
+    .ops = &emu_ops,
+};
+QOM_TYPE(emu_accel_type);

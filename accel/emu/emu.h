@@ -119,8 +119,8 @@ typedef struct EmuFault {
 
 typedef enum EmuExit {
     EMU_EXIT_FAULT = 1, /* deliver cpu->fault at the start of cpu->op */
-    EMU_EXIT_AGAIN,     /* state is whole at cpu->rip: look up a block anew */
-    EMU_EXIT_LEAVE,     /* return from vcpu_run; state is whole */
+    EMU_EXIT_AGAIN,     /* look up a block anew */
+    EMU_EXIT_LEAVE,     /* return from vcpu_run */
 } EmuExit;
 
 /*
@@ -180,6 +180,7 @@ struct EmuCpu {
     EmuJit *jit;            /* NULL: interpret only */
 
     uint32_t requests;      /* EmuRequest bits, atomic */
+    bool in_guest;          /* between emu_guest_enter() and _leave(); atomic */
     VCpu *vcpu;
     struct EmuSystem *sys;  /* MSRs, CPUID, TSC: see system.h */
 };
@@ -213,7 +214,10 @@ void emu_update_mode(EmuCpu *cpu);
 G_NORETURN void emu_raise(EmuCpu *cpu, unsigned vector, uint32_t error);
 /* For vectors without an error code. */
 G_NORETURN void emu_raise_plain(EmuCpu *cpu, unsigned vector);
-/* Leave the block at once with EMU_EXIT_AGAIN or EMU_EXIT_LEAVE; cpu->rip and all state are whole. */
+/*
+ * Leave the block at once with EMU_EXIT_AGAIN or EMU_EXIT_LEAVE. The running instruction will begin
+ * anew; one that is done sets cpu->rip behind itself and cpu->op to NULL first.
+ */
 G_NORETURN void emu_escape(EmuCpu *cpu, EmuExit how);
 
 static inline void emu_set_attention(EmuCpu *cpu)

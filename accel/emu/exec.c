@@ -1,3 +1,210 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The run loop of a vCPU: find a block, run it, follow links while nothing wants attention; deliver
+ * what was raised; take interrupts at block boundaries.
+ */
 #include "accel/emu/exec.h"
 
+#include "accel/emu/block.h"
+#include "accel/emu/mem.h"
+#include "accel/emu/system.h"
+#include "accel/vm-events.h"
+#include "util/log.h"
+#include "util/vm-lock.h"
+
+/* ---- Leaving a handler ---- */
+
+void emu_escape(EmuCpu *cpu, EmuExit how)
+{
+    siglongjmp(cpu->escape, how);
+}
+
+static G_NORETURN void raise_fault(EmuCpu *cpu, const EmuFault *fault)
+{
+    cpu->fault = *fault;
+    emu_escape(cpu, EMU_EXIT_FAULT);
+}
+
+void emu_raise(EmuCpu *cpu, unsigned vector, uint32_t error)
+{
+    raise_fault(cpu, &(EmuFault) { .vector = vector, .has_error = true, .error = error });
+}
+
+void emu_raise_plain(EmuCpu *cpu, unsigned vector)
+{
+    raise_fault(cpu, &(EmuFault) { .vector = vector });
+}
+
+/* The running instruction begins anew, or never was: RIP is its first byte's again. */
+static void settle_rip(EmuCpu *cpu)
+{
+    if (cpu->op) {
+        cpu->rip = emu_mask_ip(cpu, emu_op_rip(cpu, cpu->op));
+        cpu->op = NULL;
+    }
+    cpu->block = NULL;
+}
+
+/* ---- Boundaries ---- */
+
+/* Lines that an instruction boundary must look at now, IF permitting. */
+static bool lines_deliverable(const EmuCpu *cpu)
+{
+    uint32_t lines = __atomic_load_n(&cpu->vcpu->irq_lines, __ATOMIC_RELAXED);
+
+    if (lines & (VCPU_IRQ_HARD | VCPU_IRQ_EXTINT) && !(cpu->rflags & FLAG_IF)) {
+        lines &= ~(uint32_t)(VCPU_IRQ_HARD | VCPU_IRQ_EXTINT);
+    }
+    return lines != 0;
+}
+
+/* False: vcpu_run must return. */
+static bool serve_attention(EmuCpu *cpu)
+{
+    __atomic_store_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&cpu->vcpu->exit_request, __ATOMIC_SEQ_CST)) {
+        return false;
+    }
+    if (__atomic_load_n(&cpu->requests, __ATOMIC_SEQ_CST)) {
+        emu_serve_requests(cpu);
+    }
+    return true;
+}
+
+/*
+ * Everything that may happen between two instructions. With an interrupt shadow only the next
+ * instruction runs before this is asked again. False: vcpu_run must return.
+ */
+static bool boundary(EmuCpu *cpu)
+{
+    if (__atomic_load_n(&cpu->attention, __ATOMIC_SEQ_CST) && !serve_attention(cpu)) {
+        return false;
+    }
+    if (!cpu->shadow && lines_deliverable(cpu)) {
+        emu_take_interrupts(cpu);
+    }
+    return !cpu->halted && !cpu->triple_fault;
+}
+
+/* ---- Running ---- */
+
+static void run_block(EmuCpu *cpu, EmuBlock *block)
+{
+    cpu->block = block;
+    cpu->op = block->ops;
+    block->runs++;
+    block->ops[0].fn(cpu, block->ops);
+    cpu->op = NULL;
+    cpu->block = NULL;
+}
+
+/* The successor at cpu->rip, if it is in the same page and known. */
+static EmuBlock *linked_successor(EmuCpu *cpu, EmuBlock *block, uint64_t fallthrough)
+{
+    EmuBlock *next = block->next[cpu->rip != fallthrough];
+    uint64_t offset = cpu->rip - cpu->regs[EMU_REG_PAGE_RIP];
+
+    if (next && next->valid && next->mode == cpu->mode && offset < EMU_PAGE_SIZE &&
+        (next->physical & (EMU_PAGE_SIZE - 1)) == offset && (cpu->mode & EMU_MODE_CS64)) {
+        return next;
+    }
+    return NULL;
+}
+
+static void link_successor(EmuCpu *cpu, EmuBlock *block, uint64_t fallthrough, EmuBlock *next)
+{
+    uint64_t page = ~(uint64_t)(EMU_PAGE_SIZE - 1);
+
+    if (block->valid && next->valid && (block->physical & page) == (next->physical & page)) {
+        block->next[cpu->rip != fallthrough] = next;
+    }
+}
+
+/* Run blocks until something wants attention or the mode allows single instructions only. */
+static void run_linked(EmuCpu *cpu)
+{
+    EmuBlock *block = emu_block_lookup(cpu);
+
+    for (;;) {
+        uint64_t page_rip = cpu->regs[EMU_REG_PAGE_RIP], fallthrough;
+        EmuBlock *next;
+
+        run_block(cpu, block);
+        if (__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) || cpu->shadow ||
+            (cpu->mode & EMU_MODE_STEP) || lines_deliverable(cpu)) {
+            return;
+        }
+        fallthrough = page_rip + block->ops[block->op_count].page_offset;
+        next = linked_successor(cpu, block, fallthrough);
+        if (!next) {
+            next = emu_block_lookup(cpu);
+            if (cpu->regs[EMU_REG_PAGE_RIP] == page_rip) {
+                link_successor(cpu, block, fallthrough, next);
+            }
+        }
+        block = next;
+    }
+}
+
+/* One instruction, as a block of its own: in an interrupt shadow, for TF and for debuggers. */
+static void run_single(EmuCpu *cpu)
+{
+    uint32_t mode = cpu->mode;
+    EmuBlock *block;
+
+    cpu->mode |= EMU_MODE_STEP;
+    block = emu_block_lookup(cpu);
+    cpu->mode = mode;
+    cpu->shadow = 0;
+    run_block(cpu, block);
+    if (cpu->step_once) {
+        cpu->step_once = false;
+        emu_update_mode(cpu);
+    }
+}
+
+static void run_guest(EmuCpu *cpu)
+{
+    while (boundary(cpu)) {
+        if (cpu->mode & EMU_MODE_STEP || cpu->shadow) {
+            emu_debug_before(cpu);
+            run_single(cpu);
+            emu_debug_after(cpu);
+        } else {
+            run_linked(cpu);
+        }
+    }
+}
+
+static void shut_down(EmuCpu *cpu)
+{
+    VM_LOCK_GUARD();
+
+    log_printf(LOG_CPU_RESET, "CPU %u: triple fault\n", cpu->vcpu->index);
+    cpu->vcpu->stop_requested = true;
+    vm_request_reset(VM_CAUSE_GUEST_RESET);
+}
+
+int emu_run(VCpu *vcpu)
+{
+    EmuCpu *cpu = emu_cpu(vcpu);
+    int how;
+
+    emu_guest_enter(cpu);
+    how = sigsetjmp(cpu->escape, 0);
+    if (how) {
+        settle_rip(cpu);
+    }
+    if (how == EMU_EXIT_FAULT) {
+        emu_deliver_fault(cpu);
+    }
+    if (how != EMU_EXIT_LEAVE) {
+        run_guest(cpu);
+    }
+    emu_guest_leave(cpu);
+    if (cpu->triple_fault) {
+        cpu->triple_fault = false;
+        shut_down(cpu);
+    }
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The accelerator object: options, and what its vCPUs share.
+ */
+#ifndef VIREO_ACCEL_EMU_EMU_ACCEL_H
+#define VIREO_ACCEL_EMU_EMU_ACCEL_H
+
+#include "accel/emu/emu.h"
+
+typedef enum EmuThread { EMU_THREAD_MULTI, EMU_THREAD_SINGLE } EmuThread;
+
+typedef struct EmuAccel {
+    Accel parent;
+
+    /* Options. */
+    int thread;             /* EmuThread */
+    bool translate;         /* use host code where the host allows it */
+    bool check;             /* run every translated block twice and compare */
+    bool one_insn;          /* one instruction a block */
+    uint32_t cache_mib;     /* of decoded blocks and of host code, each, per vCPU */
+
+    bool multi;             /* vCPUs run at the same time */
+    pthread_mutex_t cpus_lock;
+    GPtrArray *cpus;        /* EmuCpu * that exist */
+    pthread_mutex_t gate_lock;
+    pthread_cond_t gate_cond; /* by CLOCK_MONOTONIC */
+    EmuCpu *exclusive;      /* who holds all others out; written under gate_lock, read atomically */
+    EmuCpu *turn_holder;    /* thread=single: whose turn it is; gate_lock */
+} EmuAccel;
+
+/* The one in use. */
+EmuAccel *emu_accel(void);
+
+#endif
