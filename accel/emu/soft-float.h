@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exact floating point without the host's: binary16, binary32, binary64 and the x87's 80-bit format,
- * with the exceptions, NaN rules and rounding of x86 processors (SDM vol. 1, chapters 4, 8 and 11).
+ * Exact floating point without the host's: binary16, binary32, binary64 and the x87's 80-bit
+ * format, with the exceptions, NaN rules and rounding of x86 processors (SDM vol. 1, chapters 4, 8 and 11).
  * Values are bit patterns. Results are those of masked exceptions; a caller that finds an unmasked
  * one in `flags` drops the result (SSE) or, for f80, gets the exponent-wrapped one of the SDM.
  *
@@ -89,8 +89,8 @@ enum {
 
 /*
  * NaNs: the first operand's, quieted, if it is one, else the second's. min and max give the second
- * operand for NaNs and for two zeros. compare: `quiet` raises invalid for signalling NaNs only (UCOMIS,
- * CMPEQ), else for all. round: to an integral value by `rounding`, inexact only if `exact` is false
+ * operand for NaNs and for two zeros. compare: `quiet` raises invalid for signalling NaNs only
+ * (UCOMIS, CMPEQ), else for all. round: to an integral value by `rounding`, inexact only if `exact` is false
  * (ROUNDSS's bit 3). to_i32 and so on: the "integer indefinite" (80..0, unsigned: FF..F) where the
  * value does not fit; `rounding` is env->rounding or SOFT_ROUND_ZERO (CVTT).
  */
@@ -125,8 +125,8 @@ uint32_t soft_f16_to_f32(SoftFloatEnv *env, uint16_t a);
 uint16_t soft_f32_to_f16(SoftFloatEnv *env, uint32_t a, unsigned rounding);
 
 /*
- * f80. NaNs: a quiet one before a signalling one, else the larger significand. Unsupported encodings
- * are invalid.
+ * f80. NaNs: a quiet one before a signalling one, else the larger significand. Unsupported
+ * encodings are invalid.
  */
 SoftF80 soft_f80_add(SoftFloatEnv *env, SoftF80 a, SoftF80 b);
 SoftF80 soft_f80_sub(SoftFloatEnv *env, SoftF80 a, SoftF80 b);

@@ -34,8 +34,8 @@ static inline void emu_x87_check(EmuCpu *cpu)
 }
 
 /*
- * In every MMX instruction but EMMS: emu_x87_check() first, then the operands (they may fault), then
- * this: TOP = 0, all registers valid. emu_mmx_set() writes registers; emu_mmx() reads.
+ * In every MMX instruction but EMMS: emu_x87_check() first, then the operands (they may fault),
+ * then this: TOP = 0, all registers valid. emu_mmx_set() writes registers; emu_mmx() reads.
  */
 static inline void emu_mmx_begin(EmuCpu *cpu)
 {
