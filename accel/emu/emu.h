@@ -54,7 +54,7 @@ typedef union EmuVec {
     int64_t s64[4];
     float f32[8];
     double f64[4];
-} __attribute__((aligned(32))) EmuVec;
+} __attribute__((aligned(16))) EmuVec;
 
 /* An x87 register as FSTP m80 stores it; MMX registers are the significands. */
 typedef struct EmuF80 {
@@ -145,7 +145,7 @@ struct EmuCpu {
 
     X86Segment segs[X86_SEG__MAX];
     EmuTlb tlb;
-    EmuVec vec[16];         /* XMM, YMM */
+    EmuVec vec[16] __attribute__((aligned(32))); /* XMM, YMM */
     uint32_t mxcsr;
     EmuFpu fpu;
 

@@ -6,6 +6,14 @@
 
 /* ---- Memory ---- */
 
+void emu_vec_load_slow(EmuCpu *cpu, uint64_t linear, EmuVec *vec, unsigned bytes)
+{
+    EmuVec copy;
+
+    emu_read_bytes(cpu, linear, &copy, bytes);
+    memcpy(vec, &copy, bytes);
+}
+
 void emu_vec_load_any(EmuCpu *cpu, uint64_t linear, EmuVec *vec, unsigned bytes)
 {
     vec->u64[1] = 0;
@@ -175,12 +183,11 @@ static inline __attribute__((always_inline)) void run(EmuCpu *cpu, const EmuOp *
         }
     } else {
         fn(cpu, &result, a, b, &cpu->vec[op->r[3]], op->imm2, bytes);
+        write_result(cpu, op, form, a, &result);
         if (mmx) {
             emu_mmx_begin(cpu);
         }
-        write_result(cpu, op, form, a, &result);
     }
-    EMU_NEXT(cpu, op);
 }
 
 /* to, from, vex, bytes, result, in_place */
@@ -230,6 +237,7 @@ static inline __attribute__((always_inline)) void run(EmuCpu *cpu, const EmuOp *
     X(flags_mem, TO_FLAGS, FROM_MEM, false, 16, 0, false) \
     X(flags_vec256, TO_FLAGS, FROM_VEC, true, 32, 0, false) \
     X(flags_mem256, TO_FLAGS, FROM_MEM, true, 32, 0, false) \
+    X(mem_mmx, TO_MEM, FROM_MMX, false, 8, 0, false) \
     X(mem_vec, TO_MEM, FROM_VEC, false, 16, 0, false) \
     X(mem_vec256, TO_MEM, FROM_VEC, false, 32, 0, false)
 
@@ -237,6 +245,7 @@ static inline __attribute__((always_inline)) void run(EmuCpu *cpu, const EmuOp *
     static void op_##name(EmuCpu *cpu, const EmuOp *op) \
     { \
         run(cpu, op, (VecForm) { __VA_ARGS__ }); \
+        EMU_NEXT(cpu, op); \
     }
 VEC_FORMS(DEFINE_HANDLER)
 
@@ -431,6 +440,7 @@ static bool choose_destination(const VecOperands *operands, const EmuVecRow *row
     case OPERAND_MEM:
         form->to = TO_MEM;
         form->vex = false;
+        form->bytes = operands->from.kind == OPERAND_MMX ? 8 : form->bytes;
         return true;
     default:
         return false;

@@ -102,13 +102,16 @@ static inline void emu_host_store16(void *host, const uint64_t in[2])
 #endif
 }
 
+/* Changes nothing of `vec` if the access faults. */
+void emu_vec_load_slow(EmuCpu *cpu, uint64_t linear, EmuVec *vec, unsigned bytes);
+
 /* 16 or 32 bytes. */
 static inline void emu_vec_load(EmuCpu *cpu, uint64_t linear, EmuVec *vec, unsigned bytes)
 {
     const uint8_t *host = emu_fast_read_ptr(cpu, linear, bytes, cpu->tlb.current);
 
     if (EMU_UNLIKELY(!host)) {
-        emu_read_bytes(cpu, linear, vec, bytes);
+        emu_vec_load_slow(cpu, linear, vec, bytes);
         return;
     }
     emu_host_load16(host, vec->u64);
