@@ -196,29 +196,16 @@ EMU_VEC_ELEMENTS(srlv32, u32, q < 32 ? p >> q : 0)
 EMU_VEC_ELEMENTS(srlv64, u64, q < 64 ? p >> q : 0)
 EMU_VEC_ELEMENTS(srav32, s32, p >> ((uint32_t)q < 32 ? q : 31))
 
-typedef struct ShiftRows {
-    EmuVecRow by_vec, by_imm;
-} ShiftRows;
-
-static EmuOpFn *bind_shift(const EmuDecoded *decoded, EmuOp *op)
-{
-    const ShiftRows *rows = decoded->row->data;
-    unsigned last = decoded->insn.operand_count_visible - 1;
-    bool immediate = decoded->operands[last].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-
-    return emu_vec_bind_row(decoded, op, immediate ? &rows->by_imm : &rows->by_vec);
-}
-
 /* ---- Instructions ---- */
 
 #define BOTH(name, function) EMU_VEC_BOTH(name, .fn = function, .flags = EMU_VEC_IN_PLACE)
 #define AVX(name, function) EMU_VEC_ROW(name, .fn = function, .flags = EMU_VEC_IN_PLACE)
 #define SHIFT_DATA(function) \
-    &(const ShiftRows) { { .fn = function##_by_vec, .flags = EMU_VEC_IN_PLACE }, \
-                         { .fn = function##_by_imm, .flags = EMU_VEC_IN_PLACE } }
+    &(const EmuVecPair) { { .fn = function##_by_vec, .flags = EMU_VEC_IN_PLACE }, \
+                          { .fn = function##_by_imm, .flags = EMU_VEC_IN_PLACE } }
 #define SHIFTS(name, function) \
-    { ZYDIS_MNEMONIC_##name, EMU_UNIT_SSE, bind_shift, SHIFT_DATA(function) }, \
-    { ZYDIS_MNEMONIC_V##name, EMU_UNIT_SSE, bind_shift, SHIFT_DATA(function) }
+    { ZYDIS_MNEMONIC_##name, EMU_UNIT_SSE, emu_vec_bind_pair, SHIFT_DATA(function) }, \
+    { ZYDIS_MNEMONIC_V##name, EMU_UNIT_SSE, emu_vec_bind_pair, SHIFT_DATA(function) }
 
 static const EmuInsn rows[] = {
     BOTH(PADDB, add8), BOTH(PADDW, add16), BOTH(PADDD, add32), BOTH(PADDQ, add64),

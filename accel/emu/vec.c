@@ -485,3 +485,12 @@ EmuOpFn *emu_vec_bind(const EmuDecoded *decoded, EmuOp *op)
 {
     return emu_vec_bind_row(decoded, op, decoded->row->data);
 }
+
+EmuOpFn *emu_vec_bind_pair(const EmuDecoded *decoded, EmuOp *op)
+{
+    const EmuVecPair *pair = decoded->row->data;
+    unsigned last = decoded->insn.operand_count_visible - 1;
+    bool immediate = decoded->operands[last].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+
+    return emu_vec_bind_row(decoded, op, immediate ? &pair->by_imm : &pair->by_vec);
+}

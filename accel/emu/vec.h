@@ -56,6 +56,11 @@ enum {
 EmuBind emu_vec_bind;
 /* The same with a row of the caller's choice. */
 EmuOpFn *emu_vec_bind_row(const EmuDecoded *decoded, EmuOp *op, const EmuVecRow *row);
+/* For instructions that have a form with an immediate and one without: data is an EmuVecPair. */
+typedef struct EmuVecPair {
+    EmuVecRow by_vec, by_imm;
+} EmuVecPair;
+EmuBind emu_vec_bind_pair;
 /* Does the guest have the instruction's feature, and is the encoding legacy or VEX? */
 bool emu_vec_allowed(const EmuDecoded *decoded);
 
