@@ -51,6 +51,11 @@ AccelIrqchip accel_irqchip(void)
     return current_accel ? current_accel->config.irqchip : ACCEL_IRQCHIP_OFF;
 }
 
+bool accel_has_smm(void)
+{
+    return current_accel && (!current_ops->has_smm || current_ops->has_smm(current_accel));
+}
+
 void accel_set_a20(bool open)
 {
     g_assert(vm_lock_held());

@@ -45,7 +45,6 @@ typedef struct AccelConfig {
     bool irqchip_explicit;   /* the user said so: no silent fallback */
     unsigned max_cpus;
     bool needs_pit;          /* with ACCEL_IRQCHIP_ON: an in-kernel PIT */
-    bool needs_smm;
     bool cpu_pm;              /* guests may idle the host's CPU: HLT, MWAIT, PAUSE do not exit */
 } AccelConfig;
 
@@ -113,6 +112,8 @@ struct AccelOps {
     bool (*machine_done)(Accel *accel, GError **error);
     /* Debugging: breakpoints and single step; false if it cannot. */
     bool (*update_debug)(VCpu *cpu, GError **error);
+    /* Can its CPUs enter SMM, with a view of memory of its own? NULL: they can. */
+    bool (*has_smm)(Accel *accel);
     /* accel_a20_mask() is another than before. VM lock held. NULL: its CPUs have no A20M# pin. */
     void (*a20_changed)(Accel *accel);
 };
@@ -133,6 +134,8 @@ static inline bool accel_is(const char *name)
     return accel_ops() && g_str_equal(accel_ops()->name, name);
 }
 AccelIrqchip accel_irqchip(void);
+
+bool accel_has_smm(void);
 
 /*
  * The A20 gate: one line to all CPUs, which port 0x92 and the keyboard controller drive; the last

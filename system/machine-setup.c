@@ -39,7 +39,7 @@ const TypeInfo *machine_type_find(const char *name, GError **error)
 
 bool machine_supports_wakeup(void)
 {
-    Object *pm = object_resolve("PIIX4_PM", NULL);
+    Object *pm = object_resolve("/machine/piix4-pm", NULL);
 
     return pm != NULL;
 }

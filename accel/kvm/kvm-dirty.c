@@ -117,7 +117,7 @@ static uint32_t collect_one(KvmAccel *kvm, KvmVCpu *vcpu)
         if (__atomic_load_n(&entry->flags, __ATOMIC_ACQUIRE) != KVM_DIRTY_GFN_F_DIRTY) {
             break;
         }
-        slot = slot_by_id(kvm, entry->slot & 0xffff);
+        slot = slot_by_id(kvm, entry->slot);
         if (slot && entry->offset < slot->size / PAGE_SIZE) {
             memory_region_set_dirty(slot->region, slot->offset + entry->offset * PAGE_SIZE,
                                     PAGE_SIZE);

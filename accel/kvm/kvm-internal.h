@@ -34,10 +34,21 @@ typedef struct KvmSlot {
     bool readonly, logged;
     bool installed;       /* the kernel has it, with these flags: */
     uint32_t installed_flags;
-    uint32_t id;
+    uint32_t space;       /* KvmMemory.id */
+    uint32_t id;          /* KVM's: the space's number in bits 31:16 */
 } KvmSlot;
 
-typedef struct KvmAccel {
+typedef struct KvmAccel KvmAccel;
+
+/* One of our address spaces as one of KVM's. */
+typedef struct KvmMemory {
+    MemoryListener listener;
+    KvmAccel *kvm;
+    uint32_t id; /* KVM's number: 1 is what CPUs in SMM see */
+    bool changed; /* slots, since begin */
+} KvmMemory;
+
+struct KvmAccel {
     Accel parent;
 
     /* properties */
@@ -53,10 +64,11 @@ typedef struct KvmAccel {
         has_triple_fault_event, has_any_length_ioeventfd, has_readonly, has_user_msr;
     bool manual_dirty_protect;
 
-    MemoryListener memory_listener, io_listener;
-    GPtrArray *slots;         /* KvmSlot *, sorted by gpa */
+    KvmMemory memory, smm_memory; /* KVM's address spaces 0 and 1 */
+    MemoryListener io_listener;
+    GPtrArray *slots;         /* KvmSlot *, of both spaces */
     GPtrArray *retired;       /* slots to be deleted at commit */
-    bool slots_changed, slots_exhausted;
+    bool slots_exhausted;
     uint32_t max_slots;
     struct kvm_coalesced_mmio_ring *coalesced_ring; /* of the first vCPU */
 
@@ -80,7 +92,7 @@ typedef struct KvmAccel {
     pthread_cond_t reaper_cond; /* with gate_lock */
     struct kvm_clock_data clock;
     bool clock_valid;
-} KvmAccel;
+};
 
 typedef struct KvmVCpu {
     int fd;
@@ -126,6 +138,8 @@ void kvm_probe(Accel *accel, AccelProbe *probe);
 /* kvm-memory.c: slots, ioeventfds, coalesced MMIO */
 bool kvm_memory_init(KvmAccel *kvm, GError **error);
 void kvm_memory_cleanup(KvmAccel *kvm);
+/* SMM's view of memory, if the machine has one and this KVM can show it. Before the first vCPU. */
+void kvm_memory_add_smm(KvmAccel *kvm);
 /* Around every KVM_RUN. */
 void kvm_gate_enter(KvmAccel *kvm, KvmVCpu *vcpu);
 void kvm_gate_leave(KvmAccel *kvm, KvmVCpu *vcpu);

@@ -147,7 +147,9 @@ static bool id_is_used(const GPtrArray *slots, uint32_t id)
 
 static bool choose_id(KvmAccel *kvm, KvmSlot *slot)
 {
-    for (uint32_t id = 0; id < kvm->max_slots; id++) {
+    const uint32_t first = slot->space << 16;
+
+    for (uint32_t id = first; id < first + kvm->max_slots; id++) {
         if (!id_is_used(kvm->slots, id)) {
             slot->id = id;
             return true;
@@ -162,7 +164,7 @@ static bool choose_id(KvmAccel *kvm, KvmSlot *slot)
     return false;
 }
 
-static bool make_slot(const MemorySection *section, KvmSlot *slot)
+static bool make_slot(const KvmMemory *memory, const MemorySection *section, KvmSlot *slot)
 {
     uint64_t start = ROUND_UP(section->addr, PAGE_SIZE);
     uint64_t end = ROUND_DOWN(section->addr + section->size, PAGE_SIZE);
@@ -179,6 +181,7 @@ static bool make_slot(const MemorySection *section, KvmSlot *slot)
         .region = section->region,
         .offset = section->offset + (start - section->addr),
         .readonly = section->readonly,
+        .space = memory->id,
     };
     if (!IS_ALIGNED((uintptr_t)slot->host, PAGE_SIZE)) {
         log_unimplemented("kvm: '%s' at 0x%" PRIx64 " is not page-aligned in the host",
@@ -190,21 +193,22 @@ static bool make_slot(const MemorySection *section, KvmSlot *slot)
 
 static bool same_slot(const KvmSlot *a, const KvmSlot *b)
 {
-    return a->gpa == b->gpa && a->size == b->size && a->host == b->host &&
+    return a->space == b->space && a->gpa == b->gpa && a->size == b->size && a->host == b->host &&
            a->region == b->region && a->readonly == b->readonly;
 }
 
-static KvmAccel *from_memory_listener(MemoryListener *listener)
+static KvmMemory *from_listener(MemoryListener *listener)
 {
-    return (KvmAccel *)((char *)listener - offsetof(KvmAccel, memory_listener));
+    return (KvmMemory *)((char *)listener - offsetof(KvmMemory, listener));
 }
 
 static void on_region_add(MemoryListener *listener, const MemorySection *section)
 {
-    KvmAccel *kvm = from_memory_listener(listener);
+    KvmMemory *memory = from_listener(listener);
+    KvmAccel *kvm = memory->kvm;
     KvmSlot slot;
 
-    if (!make_slot(section, &slot)) {
+    if (!make_slot(memory, section, &slot)) {
         return;
     }
     if (slot.readonly && !kvm->has_readonly) {
@@ -216,26 +220,27 @@ static void on_region_add(MemoryListener *listener, const MemorySection *section
         if (same_slot(old, &slot)) {
             old->logged = false;
             g_ptr_array_add(kvm->slots, g_ptr_array_steal_index_fast(kvm->retired, i));
-            kvm->slots_changed = true;
+            memory->changed = true;
             return;
         }
     }
     g_ptr_array_add(kvm->slots, g_memdup2(&slot, sizeof(slot)));
-    kvm->slots_changed = true;
+    memory->changed = true;
 }
 
 static void on_region_del(MemoryListener *listener, const MemorySection *section)
 {
-    KvmAccel *kvm = from_memory_listener(listener);
+    KvmMemory *memory = from_listener(listener);
+    KvmAccel *kvm = memory->kvm;
     KvmSlot wanted;
 
-    if (!make_slot(section, &wanted)) {
+    if (!make_slot(memory, section, &wanted)) {
         return;
     }
     for (unsigned i = 0; i < kvm->slots->len; i++) {
         if (same_slot(g_ptr_array_index(kvm->slots, i), &wanted)) {
             g_ptr_array_add(kvm->retired, g_ptr_array_steal_index_fast(kvm->slots, i));
-            kvm->slots_changed = true;
+            memory->changed = true;
             return;
         }
     }
@@ -250,7 +255,8 @@ static bool replaces_memory(const KvmAccel *kvm)
         for (unsigned j = 0; j < kvm->slots->len; j++) {
             const KvmSlot *slot = g_ptr_array_index(kvm->slots, j);
 
-            if (!slot->installed && ranges_overlap(old->gpa, old->size, slot->gpa, slot->size)) {
+            if (!slot->installed && slot->space == old->space &&
+                ranges_overlap(old->gpa, old->size, slot->gpa, slot->size)) {
                 return true;
             }
         }
@@ -260,13 +266,14 @@ static bool replaces_memory(const KvmAccel *kvm)
 
 static void on_commit(MemoryListener *listener)
 {
-    KvmAccel *kvm = from_memory_listener(listener);
+    KvmMemory *memory = from_listener(listener);
+    KvmAccel *kvm = memory->kvm;
     bool gate;
 
-    if (!kvm->slots_changed) {
+    if (!memory->changed) {
         return;
     }
-    kvm->slots_changed = false;
+    memory->changed = false;
     gate = vcpu_count() > 0 && replaces_memory(kvm);
     if (gate) {
         kvm_gate_close(kvm);
@@ -287,20 +294,22 @@ static void on_commit(MemoryListener *listener)
     g_ptr_array_set_size(kvm->retired, 0);
 }
 
-static bool slot_in_section(const KvmSlot *slot, const MemorySection *section)
+static bool slot_in_section(const KvmMemory *memory, const KvmSlot *slot,
+                            const MemorySection *section)
 {
-    return slot->region == section->region &&
+    return slot->space == memory->id && slot->region == section->region &&
            ranges_overlap(slot->gpa, slot->size, section->addr, section->size);
 }
 
 static void set_logging(MemoryListener *listener, const MemorySection *section, bool on)
 {
-    KvmAccel *kvm = from_memory_listener(listener);
+    const KvmMemory *memory = from_listener(listener);
+    KvmAccel *kvm = memory->kvm;
 
     for (unsigned i = 0; i < kvm->slots->len; i++) {
         KvmSlot *slot = g_ptr_array_index(kvm->slots, i);
 
-        if (!slot_in_section(slot, section) || slot->logged == on) {
+        if (!slot_in_section(memory, slot, section) || slot->logged == on) {
             continue;
         }
         if (!on && slot->installed) {
@@ -325,7 +334,8 @@ static void on_log_stop(MemoryListener *listener, const MemorySection *section)
 
 static void on_log_sync(MemoryListener *listener, const MemorySection *section)
 {
-    KvmAccel *kvm = from_memory_listener(listener);
+    const KvmMemory *memory = from_listener(listener);
+    KvmAccel *kvm = memory->kvm;
 
     if (kvm->dirty_ring_size) {
         kvm_dirty_ring_collect(kvm);
@@ -334,7 +344,7 @@ static void on_log_sync(MemoryListener *listener, const MemorySection *section)
     for (unsigned i = 0; i < kvm->slots->len; i++) {
         KvmSlot *slot = g_ptr_array_index(kvm->slots, i);
 
-        if (slot_in_section(slot, section)) {
+        if (slot_in_section(memory, slot, section)) {
             kvm_dirty_sync_slot(kvm, slot);
         }
     }
@@ -445,6 +455,26 @@ void kvm_drain_coalesced(KvmAccel *kvm)
 
 /* ---- life ---- */
 
+static const MemoryListener slot_listener = {
+    .priority = 10,
+    .commit = on_commit,
+    .region_add = on_region_add,
+    .region_del = on_region_del,
+    .log_start = on_log_start,
+    .log_stop = on_log_stop,
+    .log_sync = on_log_sync,
+};
+
+void kvm_memory_add_smm(KvmAccel *kvm)
+{
+    if (!kvm->has_smm || kvm->smm_memory.kvm || address_space_smm() == address_space_memory()) {
+        return;
+    }
+    kvm->smm_memory = (KvmMemory) { .listener = slot_listener, .kvm = kvm, .id = 1 };
+    kvm->smm_memory.listener.name = "kvm-smm";
+    memory_listener_register(&kvm->smm_memory.listener, address_space_smm());
+}
+
 bool kvm_memory_init(KvmAccel *kvm, GError **error)
 {
     kvm->slots = g_ptr_array_new_with_free_func(g_free);
@@ -454,20 +484,12 @@ bool kvm_memory_init(KvmAccel *kvm, GError **error)
         kvm->max_slots = DEFAULT_MAX_SLOTS;
     }
     kvm_dirty_init(kvm);
-    kvm->memory_listener = (MemoryListener) {
-        .name = "kvm-memory",
-        .priority = 10,
-        .commit = on_commit,
-        .region_add = on_region_add,
-        .region_del = on_region_del,
-        .log_start = on_log_start,
-        .log_stop = on_log_stop,
-        .log_sync = on_log_sync,
-        .eventfd_add = on_memory_eventfd_add,
-        .eventfd_del = on_memory_eventfd_del,
-        .coalesced_add = on_memory_coalesced_add,
-        .coalesced_del = on_memory_coalesced_del,
-    };
+    kvm->memory = (KvmMemory) { .listener = slot_listener, .kvm = kvm };
+    kvm->memory.listener.name = "kvm-memory";
+    kvm->memory.listener.eventfd_add = on_memory_eventfd_add;
+    kvm->memory.listener.eventfd_del = on_memory_eventfd_del;
+    kvm->memory.listener.coalesced_add = on_memory_coalesced_add;
+    kvm->memory.listener.coalesced_del = on_memory_coalesced_del;
     kvm->io_listener = (MemoryListener) {
         .name = "kvm-io",
         .priority = 10,
@@ -476,7 +498,7 @@ bool kvm_memory_init(KvmAccel *kvm, GError **error)
         .coalesced_add = on_io_coalesced_add,
         .coalesced_del = on_io_coalesced_del,
     };
-    memory_listener_register(&kvm->memory_listener, address_space_memory());
+    memory_listener_register(&kvm->memory.listener, address_space_memory());
     memory_listener_register(&kvm->io_listener, address_space_io());
     return true;
 }
@@ -487,7 +509,11 @@ void kvm_memory_cleanup(KvmAccel *kvm)
         return;
     }
     memory_listener_unregister(&kvm->io_listener);
-    memory_listener_unregister(&kvm->memory_listener);
+    memory_listener_unregister(&kvm->memory.listener);
+    if (kvm->smm_memory.kvm) {
+        memory_listener_unregister(&kvm->smm_memory.listener);
+        kvm->smm_memory.kvm = NULL;
+    }
     g_clear_pointer(&kvm->retired, g_ptr_array_unref);
     g_clear_pointer(&kvm->slots, g_ptr_array_unref);
 }

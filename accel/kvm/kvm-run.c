@@ -57,7 +57,8 @@ static int handle_io(VCpu *cpu, struct kvm_run *run)
 
 static int handle_mmio(VCpu *cpu, struct kvm_run *run)
 {
-    AddressSpace *memory = address_space_memory();
+    AddressSpace *memory = run->flags & KVM_RUN_X86_SMM ? address_space_smm()
+                                                        : address_space_memory();
     uint32_t len = run->mmio.len;
     uint64_t value = ~0ull;
 

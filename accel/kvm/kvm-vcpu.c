@@ -106,6 +106,7 @@ bool kvm_vcpu_create(VCpu *cpu, GError **error)
 
     cpu->accel_data = vcpu;
     vcpu->fd = -1;
+    kvm_memory_add_smm(kvm);
     if (!kvm_irqchip_create(kvm, error)) {
         kvm_vcpu_destroy(cpu);
         return false;

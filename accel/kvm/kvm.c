@@ -81,6 +81,8 @@ static void read_caps(KvmAccel *kvm)
     for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
         *flags[i].flag = kvm_check_extension(kvm->vm_fd, flags[i].cap) > 0;
     }
+    kvm->has_smm = kvm->has_smm &&
+                   kvm_check_extension(kvm->vm_fd, KVM_CAP_MULTI_ADDRESS_SPACE) > 1;
     kvm->has_user_msr = kvm->has_user_msr &&
                         kvm_check_extension(kvm->vm_fd, KVM_CAP_X86_MSR_FILTER) > 0;
     kvm->coalesced_page = kvm_check_extension(kvm->vm_fd, KVM_CAP_COALESCED_MMIO);
@@ -230,6 +232,11 @@ fail:
     return false;
 }
 
+static bool kvm_has_smm(Accel *accel)
+{
+    return ((const KvmAccel *)accel)->has_smm;
+}
+
 static const char *const irqchip_names[] = { "off", "split", "on", NULL };
 
 static json_object *get_irqchip(Object *obj, const Property *prop)
@@ -301,6 +308,7 @@ static const AccelOps kvm_ops = {
     .vcpu_run = kvm_vcpu_run,
     .vcpu_kick = kvm_vcpu_kick,
     .has_work = kvm_has_work,
+    .has_smm = kvm_has_smm,
     .get_state = kvm_get_state,
     .set_state = kvm_set_state,
     .inject_nmi = kvm_inject_nmi,

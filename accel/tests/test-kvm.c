@@ -848,6 +848,43 @@ static void test_probe(void)
     g_free(probe.reason);
 }
 
+/* SMRAM at 0x30000 in KVM's second address space, with code that ordinary memory does not have. */
+static void test_smm(void)
+{
+    static const uint8_t handler[] = {
+        0xb8, 0x77, 0x00, OUT_TEST_AL,      /* mov ax, 77h */
+        0xc6, 0x06, 0x00, 0x50, 0x01,       /* mov byte [5000h], 1 */
+        0x0f, 0xaa,                         /* rsm */
+    };
+    MemoryRegion *smm, *smram;
+
+    if (!accel_select((const char *const[]) { "kvm", NULL },
+                      &(AccelConfig) { .irqchip = ACCEL_IRQCHIP_ON, .max_cpus = 1 }, true, NULL) ||
+        !accel_has_smm()) {
+        g_test_skip("this host's KVM has no SMM");
+        accel_cleanup();
+        return;
+    }
+    accel_cleanup();
+    smm = memory_smm_init();
+    smram = memory_region_new_ram(NULL, "smram", 64 * KiB, NULL);
+    memory_region_add_overlap(smm, 0x30000, smram, 1);
+    memcpy((uint8_t *)memory_region_ram_ptr(smram) + 0x8000, handler, sizeof(handler));
+    g_assert_true(lab_start("kvm", ACCEL_IRQCHIP_ON, 1));
+    lab->bytes[0x38000] = 0x5a;
+    /* mov ax, 11h; out; wait for [5000h]; mov ax, 3000h; mov ds, ax; mov al, [8000h]; out; done */
+    RUN(0xb8, 0x11, 0x00, OUT_TEST_AL, 0x80, 0x3e, 0x00, 0x50, 0x00, 0x74, 0xf9, 0xb8, 0x00, 0x30,
+        0x8e, 0xd8, 0xa0, 0x00, 0x80, OUT_TEST_AL, OUT_DONE, CLI_HLT);
+    vcpu_set_irq(vcpu_get(0), VCPU_IRQ_SMI, true);
+    wait_for(&lab->done);
+    g_assert_cmpuint(lab->written->len, ==, 3);
+    g_assert_cmphex(written(0) ^ written(1), ==, 0x11 ^ 0x77); /* in either order */
+    g_assert_cmphex(written(2), ==, 0x5a);
+    lab_stop();
+    memory_region_remove(smm, smram);
+    memory_region_free(smram);
+}
+
 int main(int argc, char **argv)
 {
     int status;
@@ -877,6 +914,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/userspace-apic", test_userspace_apic);
     g_test_add_func("/kvm/split-extint", test_split_extint);
     g_test_add_func("/kvm/init-sipi", test_init_sipi);
+    g_test_add_func("/kvm/smm", test_smm);
     vm_lock();
     memory_init();
     vm_events_register(&events);

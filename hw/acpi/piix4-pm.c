@@ -24,7 +24,7 @@ typedef struct Piix4Pm {
     PciDevice parent_obj;
     AcpiPmState acpi;
     MemoryRegion *io, *window, *apm_region;
-    Irq sci;
+    Irq sci, smi;
     uint8_t apm_control, apm_status;
     bool smm;
     bool mapped;
@@ -68,6 +68,9 @@ static void apm_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
     if (value == PIIX4_ACPI_ENABLE || value == PIIX4_ACPI_DISABLE) {
         acpi_pm_set_sci_enable(&pm->acpi, value == PIIX4_ACPI_ENABLE);
     }
+    if (pm->smm && (ldl_le(pm->parent_obj.config + DEVACTB) & DEVACTB_APMC_EN)) {
+        irq_pulse(pm->smi);
+    }
 }
 
 static const MemoryRegionOps apm_ops = {
@@ -82,6 +85,11 @@ static void set_masks(PciDevice *dev)
     memset(dev->wmask + PCI_FIRST_CAP, 0xff, PCI_CONFIG_SIZE - PCI_FIRST_CAP);
     stl_le(dev->wmask + PMBA, PMBA_MASK);
     stl_le(dev->wmask + SMBBA, 0xfff0);
+}
+
+static void pm_init(Object *obj)
+{
+    device_init_irq_out((Device *)obj, "smi", &((Piix4Pm *)obj)->smi, 1);
 }
 
 static bool pm_realize(Device *device, GError **error)
@@ -187,6 +195,7 @@ static const TypeInfo pm_info = {
     .description = "power management",
     .instance_size = sizeof(Piix4Pm),
     .properties = pm_properties,
+    .instance_init = pm_init,
     .instance_finalize = pm_finalize,
     .hooks = &pm_hooks,
     .ops = &pm_ops,
@@ -207,5 +216,9 @@ PciDevice *piix4_pm_new(PciBus *bus, int devfn, MemoryRegion *io, Irq sci, bool 
     pm->io = io;
     pm->sci = sci;
     pm->smm = smm;
+    if (!object_add_child(object_container("/machine"), "piix4-pm", OBJECT(pm), error)) {
+        object_unref(OBJECT(pm));
+        return NULL;
+    }
     return device_realize_and_unref((Device *)pm, (Bus *)bus, error) ? &pm->parent_obj : NULL;
 }

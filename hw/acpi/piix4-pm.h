@@ -21,7 +21,10 @@
 #define PIIX4_S4_TYPE 2
 #define PIIX4_S5_TYPE 0
 
-/* smm: the machine has system management mode, so firmware should use it. */
+/*
+ * smm: the machine has system management mode, so firmware should use it; a write to the APM
+ * control port then pulses the IRQ output "smi" where DEVACTB's APMC_EN says so.
+ */
 PciDevice *piix4_pm_new(PciBus *bus, int devfn, MemoryRegion *io, Irq sci, bool smm,
                         GError **error);
 AcpiPmState *piix4_pm_acpi(PciDevice *dev);

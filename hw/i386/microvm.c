@@ -83,8 +83,9 @@ static bool microvm_map_memory(Machine *machine, GError **error)
     bool split = machine->ram_size >= MICROVM_MAX_LOW_RAM;
 
     x86_map_ram(x86, split ? MICROVM_SPLIT_LOW_RAM : MICROVM_MAX_LOW_RAM);
-    return !machine->firmware ||
-           x86_load_firmware(x86, memory_system(), machine->firmware, error);
+    return x86_check_smm(x86, error) &&
+           (!machine->firmware ||
+            x86_load_firmware(x86, memory_system(), machine->firmware, error));
 }
 
 static bool microvm_init(Machine *machine, GError **error)

@@ -32,6 +32,7 @@
 typedef struct PcMachine {
     X86Machine parent_obj;
     MemoryRegion *pci_memory, *pci_low_overlay, *pci_low_nothing;
+    MemoryRegion *smm; /* borrowed; NULL without SMM */
     PciBus *pci;
     IsaBus *isa;
     PciDevice *pm;
@@ -49,6 +50,12 @@ static bool pc_map_memory(Machine *machine, GError **error)
     bool split = machine->ram_size >= PC_MAX_LOW_RAM;
 
     x86_map_ram(&pc->parent_obj, split ? PC_SPLIT_LOW_RAM : PC_MAX_LOW_RAM);
+    if (!x86_check_smm(&pc->parent_obj, error)) {
+        return false;
+    }
+    if (x86_has_smm(&pc->parent_obj)) {
+        pc->smm = memory_smm_init();
+    }
     pc->pci_memory = memory_region_new_container(OBJECT(pc), "pci", 0);
     memory_region_add_overlap(system, 0, pc->pci_memory, -1);
     /* Below 1 MiB PCI wins over RAM unless PAM says otherwise. */
@@ -69,6 +76,7 @@ static bool create_pci(PcMachine *pc, GError **error)
         .pci_memory = pc->pci_memory,
         .io = memory_io(),
         .ram = pc->parent_obj.parent_obj.ram,
+        .smm = pc->smm,
     };
 
     pc->pci = i440fx_new(&config, error);
@@ -133,6 +141,13 @@ static bool create_isa_devices(PcMachine *pc, GError **error)
     return true;
 }
 
+static void raise_smi(void *opaque, int n, bool level)
+{
+    if (level && vcpu_get(0)) {
+        vcpu_set_irq(vcpu_get(0), VCPU_IRQ_SMI, true);
+    }
+}
+
 static bool create_power_management(PcMachine *pc, GError **error)
 {
     X86Machine *x86 = &pc->parent_obj;
@@ -141,8 +156,12 @@ static bool create_power_management(PcMachine *pc, GError **error)
         return true;
     }
     pc->pm = piix4_pm_new(pc->pci, PCI_DEVFN(1, 3), memory_io(), x86->irqchip->gsi[PIIX4_SCI_IRQ],
-                          x86_option(x86->smm, false), error);
-    return pc->pm != NULL;
+                          x86_has_smm(x86), error);
+    if (!pc->pm) {
+        return false;
+    }
+    device_connect_irq_out((Device *)pc->pm, "smi", 0, (Irq){ .fn = raise_smi });
+    return true;
 }
 
 static bool pc_init(Machine *machine, GError **error)

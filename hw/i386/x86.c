@@ -40,6 +40,21 @@ void x86_map_ram(X86Machine *machine, uint64_t max_low)
     }
 }
 
+bool x86_check_smm(const X86Machine *machine, GError **error)
+{
+    if (machine->smm == PROP_ON && !accel_has_smm()) {
+        error_setf(error, "-machine smm=on: accelerator '%s' has no system management mode here",
+                   accel_ops()->name);
+        return false;
+    }
+    return true;
+}
+
+bool x86_has_smm(const X86Machine *machine)
+{
+    return x86_option(machine->smm, accel_has_smm());
+}
+
 X86Topology x86_topology(const X86Machine *machine)
 {
     const SmpConfig *smp = &machine->parent_obj.smp;

@@ -40,6 +40,9 @@ void x86_map_ram(X86Machine *machine, uint64_t max_low);
  * the CPUs' local APICs. Also connects the ISA bus's lines. irqchip_parts: PcIrqChipParts.
  */
 bool x86_create_cpus(X86Machine *machine, IsaBus *isa, unsigned irqchip_parts, GError **error);
+/* smm=on where the accelerator cannot is an error; auto follows it. */
+bool x86_check_smm(const X86Machine *machine, GError **error);
+bool x86_has_smm(const X86Machine *machine);
 typedef struct X86Timers {
     bool pit, rtc, hpet;
 } X86Timers;

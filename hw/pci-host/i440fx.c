@@ -6,7 +6,10 @@
  *   0x59       PAM0: bits 5:4 for 0xF0000..0xFFFFF
  *   0x5A..0x5F PAM1..6: bits 1:0 and 5:4 for two 16 KiB pieces each, from 0xC0000 up
  *              bit 0 of a pair: reads go to RAM; bit 1: writes go to RAM
- *   0x72       SMRAM: bit 6 D_OPEN, bit 3 G_SMRAME; without SMM the VGA window stays PCI's
+ *   0x72       SMRAM: bit 6 D_OPEN: everybody sees the RAM behind 0xA0000..0xBFFFF; bit 5 D_CLS:
+ *              not data accesses (kept, but KVM cannot tell code from data); bit 4 D_LCK, until
+ *              reset: closes D_OPEN for good; bit 3 G_SMRAME: CPUs in SMM see that RAM;
+ *              bits 2:0 C_BASE_SEG: always 010, the only place it can be
  *
  * A piece is one of two overlays, of which at most one is enabled: RAM (read-only if writes go to
  * PCI), or nothing, so that PCI behind it answers. Reads from PCI with writes to RAM, which
@@ -23,7 +26,9 @@
 #define PAM_READ 1
 #define PAM_WRITE 2
 #define SMRAM 0x72
-#define SMRAM_WMASK 0x78
+enum { D_OPEN = 0x40, D_CLS = 0x20, D_LCK = 0x10, G_SMRAME = 0x08, C_BASE_SEG = 0x02 };
+#define SMRAM_BASE 0xa0000
+#define SMRAM_SIZE 0x20000
 #define PAM_PIECES 13
 
 #define CONFIG_ADDRESS 0xcf8
@@ -41,7 +46,8 @@ typedef struct I440fxPmc {
     PciDevice parent_obj;
     MemoryRegion *system_memory, *pci_memory, *ram;
     MemoryRegion *pam[PAM_PIECES];
-    MemoryRegion *vga_window;
+    MemoryRegion *smm; /* borrowed; NULL without SMM */
+    MemoryRegion *open_smram, *smm_smram;
 } I440fxPmc;
 
 /* Piece 0 is the 64 KiB BIOS area of PAM0; the rest rise in 16 KiB steps. */
@@ -77,11 +83,54 @@ static void update_pam(I440fxPmc *pmc)
     memory_transaction_commit();
 }
 
+static void update_smram(I440fxPmc *pmc)
+{
+    uint8_t smram = pmc->parent_obj.config[SMRAM];
+
+    memory_transaction_begin();
+    memory_region_set_enabled(pmc->open_smram, smram & D_OPEN);
+    if (pmc->smm) {
+        memory_region_set_enabled(pmc->smm_smram, smram & G_SMRAME);
+    }
+    memory_transaction_commit();
+}
+
+/* The register holds a new value; `before` is the old one. */
+static void smram_written(I440fxPmc *pmc, uint8_t before)
+{
+    uint8_t *smram = &pmc->parent_obj.config[SMRAM];
+
+    *smram |= before & D_LCK;
+    if (*smram & D_LCK) {
+        *smram &= ~D_OPEN;
+    }
+    update_smram(pmc);
+}
+
 static void pmc_config_write(PciDevice *dev, uint32_t addr, uint32_t value, unsigned size)
 {
+    uint8_t smram = dev->config[SMRAM];
+
     pci_default_config_write(dev, addr, value, size);
     if (ranges_overlap(addr, size, PAM_FIRST, PAM_LAST - PAM_FIRST + 1)) {
         update_pam((I440fxPmc *)dev);
+    }
+    if (ranges_overlap(addr, size, SMRAM, 1)) {
+        smram_written((I440fxPmc *)dev, smram);
+    }
+}
+
+static void map_smram(I440fxPmc *pmc)
+{
+    pmc->open_smram = memory_region_new_alias(OBJECT(pmc), "smram-open", pmc->ram, SMRAM_BASE,
+                                              SMRAM_SIZE);
+    memory_region_set_enabled(pmc->open_smram, false);
+    memory_region_add_overlap(pmc->system_memory, SMRAM_BASE, pmc->open_smram, 2);
+    if (pmc->smm) {
+        pmc->smm_smram = memory_region_new_alias(OBJECT(pmc), "smram", pmc->ram, SMRAM_BASE,
+                                                 SMRAM_SIZE);
+        memory_region_set_enabled(pmc->smm_smram, false);
+        memory_region_add_overlap(pmc->smm, SMRAM_BASE, pmc->smm_smram, 1);
     }
 }
 
@@ -94,7 +143,8 @@ static bool pmc_realize(Device *device, GError **error)
     for (unsigned at = PAM_FIRST; at <= PAM_LAST; at++) {
         dev->wmask[at] = at == PAM_FIRST ? 0x30 : 0x33;
     }
-    dev->wmask[SMRAM] = SMRAM_WMASK;
+    dev->wmask[SMRAM] = D_OPEN | D_CLS | D_LCK | G_SMRAME;
+    map_smram(pmc);
     for (unsigned piece = 0; piece < PAM_PIECES; piece++) {
         pmc->pam[piece] = memory_region_new_alias(OBJECT(dev), "pam-ram", pmc->ram,
                                                   piece_base(piece), piece_size(piece));
@@ -110,15 +160,17 @@ static void pmc_reset(Device *device)
     uint8_t *config = pmc->parent_obj.config;
 
     memset(config + PAM_FIRST, 0, PAM_LAST - PAM_FIRST + 1);
-    config[SMRAM] = 0x02;
+    config[SMRAM] = C_BASE_SEG;
     stw_le(config + PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     stw_le(config + PCI_STATUS, 0x0280);
     update_pam(pmc);
+    update_smram(pmc);
 }
 
 static bool pmc_post_load(void *opaque, int version, GError **error)
 {
     update_pam(opaque);
+    update_smram(opaque);
     return true;
 }
 
@@ -276,6 +328,7 @@ PciBus *i440fx_new(const I440fxConfig *config, GError **error)
     pmc->system_memory = config->system_memory;
     pmc->pci_memory = config->pci_memory;
     pmc->ram = config->ram;
+    pmc->smm = config->smm;
     if (!device_realize_and_unref((Device *)pmc, (Bus *)host->bus, error)) {
         return NULL;
     }

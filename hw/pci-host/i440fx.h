@@ -17,6 +17,7 @@ typedef struct I440fxConfig {
     MemoryRegion *pci_memory;    /* what PCI decodes; in system_memory with low priority */
     MemoryRegion *io;
     MemoryRegion *ram;           /* at address 0: at least 1 MiB */
+    MemoryRegion *smm;           /* of memory_smm_init(), or NULL on a machine without SMM */
 } I440fxConfig;
 
 /* Makes both; the bus is "pci.0". Regions are borrowed. NULL with error set. */

@@ -118,6 +118,90 @@ static void test_pam_reset(void)
     qtest_stop(qts);
 }
 
+#define SMRAM 0x72
+#define SMRAM_ADDR 0xa0100
+
+static uint8_t write_smram(QTest *qts, uint8_t value)
+{
+    qtest_pci_write(qts, 0, HOST_DEVFN, SMRAM, 1, value);
+    return qtest_pci_read(qts, 0, HOST_DEVFN, SMRAM, 1);
+}
+
+/* Does the flat view of CPUs in SMM have RAM at 0xA0000? */
+static bool smm_sees_smram(QTest *qts)
+{
+    g_autofree char *views = qtest_hmp(qts, "info mtree -f");
+    const char *view = strstr(views, "AS \"SMM\"");
+    const char *next = view ? strstr(view, "FlatView") : NULL;
+    g_autofree char *own = next ? g_strndup(view, next - view) : g_strdup(view);
+
+    return own && strstr(own, "0000000000000000-00000000000bffff (prio 0, ram)");
+}
+
+static bool ram_is_open(QTest *qts)
+{
+    qtest_writel(qts, SMRAM_ADDR, RAM_PROBE);
+    return qtest_readl(qts, SMRAM_ADDR) == RAM_PROBE;
+}
+
+static void test_smram(void)
+{
+    QTest *qts = qtest_start("-M pc,smm=on -nodefaults");
+
+    g_assert_cmphex(qtest_pci_read(qts, 0, HOST_DEVFN, SMRAM, 1), ==, 0x02);
+    g_assert_false(ram_is_open(qts));
+    g_assert_false(smm_sees_smram(qts));
+    g_assert_cmphex(write_smram(qts, 0x4a), ==, 0x4a); /* open, as firmware fills it */
+    g_assert_true(ram_is_open(qts));
+    g_assert_cmphex(write_smram(qts, 0x08), ==, 0x0a); /* C_BASE_SEG is fixed; closed */
+    g_assert_cmphex(qtest_readl(qts, SMRAM_ADDR), !=, RAM_PROBE);
+    g_assert_cmphex(write_smram(qts, 0xff), ==, 0x3a); /* D_LCK closes and stays */
+    g_assert_false(ram_is_open(qts));
+    g_assert_cmphex(write_smram(qts, 0x40), ==, 0x12);
+    g_assert_false(ram_is_open(qts));
+    g_assert_cmphex(write_smram(qts, 0x4a), ==, 0x1a); /* G_SMRAME and D_CLS still change */
+    json_object_put(qtest_qmp(qts, "{'execute': 'system_reset'}"));
+    json_object_put(qtest_qmp_event(qts, "RESET"));
+    g_assert_cmphex(write_smram(qts, 0x40), ==, 0x42); /* a reset unlocks */
+    g_assert_cmphex(qtest_readl(qts, SMRAM_ADDR), ==, RAM_PROBE); /* and memory keeps */
+    qtest_stop(qts);
+}
+
+/* What CPUs in SMM see. */
+static void test_smm_view(void)
+{
+    QTest *qts = qtest_start("-M pc,smm=on -vga std");
+    QTest *without = qtest_start("-M pc,smm=off -nodefaults");
+    g_autofree char *views = qtest_hmp(without, "info mtree -f");
+
+    write_smram(qts, 0x0a);
+    g_assert_true(smm_sees_smram(qts));
+    g_assert_false(ram_is_open(qts));
+    write_smram(qts, 0x02);
+    g_assert_false(smm_sees_smram(qts));
+    qtest_stop(qts);
+    g_assert_null(strstr(views, "SMM"));
+    g_assert_cmphex(write_smram(without, 0x4a), ==, 0x4a); /* the register is there all the same */
+    g_assert_true(ram_is_open(without));
+    qtest_stop(without);
+}
+
+/* A write to the APM port makes an SMI where PIIX4 is told so, and the machine has SMM. */
+static void test_smi(void)
+{
+    const uint8_t pm_devfn = 1 << 3 | 3;
+    QTest *qts = qtest_start("-M pc,smm=on -nodefaults");
+
+    qtest_irq_intercept_out(qts, "piix4-pm", "smi");
+    g_assert_cmphex(qtest_pci_read(qts, 0, pm_devfn, 0x5b, 1), ==, 0);
+    qtest_outb(qts, 0xb2, 0x55);
+    g_assert_cmpuint(qtest_irq_rises(qts, 0), ==, 0);
+    qtest_pci_write(qts, 0, pm_devfn, 0x5b, 1, 0x02);
+    qtest_outb(qts, 0xb2, 0x55);
+    g_assert_cmpuint(qtest_irq_rises(qts, 0), ==, 1);
+    qtest_stop(qts);
+}
+
 /* The firmware stands at the end of 4 GiB and, its last 128 KiB, below 1 MiB. */
 static void test_firmware(void)
 {
@@ -201,6 +285,9 @@ int main(int argc, char **argv)
     g_test_add_func("/i440fx/widths", test_widths);
     g_test_add_func("/i440fx/pam", test_pam);
     g_test_add_func("/i440fx/pam-reset", test_pam_reset);
+    g_test_add_func("/i440fx/smram", test_smram);
+    g_test_add_func("/i440fx/smm-view", test_smm_view);
+    g_test_add_func("/i440fx/smi", test_smi);
     g_test_add_func("/i440fx/firmware", test_firmware);
     g_test_add_func("/pci/bar", test_bar);
     g_test_add_func("/pci/addresses", test_addresses);
