@@ -82,13 +82,16 @@ static inline void *emu_fast_write_ptr(EmuCpu *cpu, uint64_t linear, unsigned si
 }
 
 /*
- * Relaxed loads and stores are TSO on x86 hosts; elsewhere acquire and release are what keeps the
- * guest's order. Misaligned words are single host accesses, as they are on x86.
+ * Relaxed loads and stores are TSO on x86 hosts, and misaligned words single accesses as the guest
+ * has them; elsewhere acquire and release are what keeps the guest's order, and atomic accesses
+ * must be aligned.
  */
 #if defined(__x86_64__)
+#define EMU_HOST_ATOMIC(host, bits) true
 #define EMU_LOAD_ORDER __ATOMIC_RELAXED
 #define EMU_STORE_ORDER __ATOMIC_RELAXED
 #else
+#define EMU_HOST_ATOMIC(host, bits) IS_ALIGNED((uintptr_t)(host), (bits) / 8)
 #define EMU_LOAD_ORDER __ATOMIC_ACQUIRE
 #define EMU_STORE_ORDER __ATOMIC_RELEASE
 #endif
@@ -141,11 +144,22 @@ static inline void *emu_fast_write_ptr(EmuCpu *cpu, uint64_t linear, unsigned si
     typedef uint##bits##_t emu_unaligned_u##bits __attribute__((aligned(1), may_alias)); \
     static inline uint##bits##_t emu_host_load_u##bits(const void *host) \
     { \
-        return __atomic_load_n((const emu_unaligned_u##bits *)host, EMU_LOAD_ORDER); \
+        uint##bits##_t value; \
+        if (EMU_HOST_ATOMIC(host, bits)) { \
+            return __atomic_load_n((const emu_unaligned_u##bits *)host, EMU_LOAD_ORDER); \
+        } \
+        value = *(const emu_unaligned_u##bits *)host; \
+        __atomic_thread_fence(EMU_LOAD_ORDER); \
+        return value; \
     } \
     static inline void emu_host_store_u##bits(void *host, uint##bits##_t value) \
     { \
-        __atomic_store_n((emu_unaligned_u##bits *)host, value, EMU_STORE_ORDER); \
+        if (EMU_HOST_ATOMIC(host, bits)) { \
+            __atomic_store_n((emu_unaligned_u##bits *)host, value, EMU_STORE_ORDER); \
+            return; \
+        } \
+        __atomic_thread_fence(EMU_STORE_ORDER); \
+        *(emu_unaligned_u##bits *)host = value; \
     }
 
 EMU_DEFINE_HOST_ACCESS(8)

@@ -2,7 +2,7 @@
 /*
  * What the registers make of the mode that blocks are decoded for.
  */
-#include "accel/emu/emu.h"
+#include "accel/emu/mem.h"
 #include "accel/emu/system.h"
 
 /* SS.DPL counts in protected mode alone. */
@@ -74,16 +74,15 @@ void emu_update_mode(EmuCpu *cpu)
     mode |= cpu->cr0 & CR0_PE ? EMU_MODE_PROT : 0;
     mode |= (cpu->cr0 & CR0_PE) && (cpu->rflags & FLAG_VM) ? EMU_MODE_VM86 : 0;
     mode |= cpu->in_smm ? EMU_MODE_SMM : 0;
-    if ((cpu->rflags & FLAG_TF) || cpu->vcpu->debug.single_step || emu_debug_armed(cpu)) {
+    if ((cpu->rflags & FLAG_TF) || cpu->vcpu->debug.single_step || cpu->step_once ||
+        emu_debug_armed(cpu)) {
         mode |= EMU_MODE_STEP;
     }
-    cpu->tlb.current = EMU_TLB_SUPER;
     if (cpl == 3) {
-        cpu->tlb.current = EMU_TLB_USER;
         mode |= (cpu->cr0 & CR0_AM) && (cpu->rflags & FLAG_AC) ? EMU_MODE_ALIGN : 0;
     } else if ((cpu->cr4 & CR4_SMAP) && !(cpu->rflags & FLAG_AC)) {
-        cpu->tlb.current = EMU_TLB_SUPER_SMAP;
         mode |= EMU_MODE_SMAP;
     }
     cpu->mode = mode;
+    cpu->tlb.current = emu_tlb_kind(mode);
 }
