@@ -17,7 +17,7 @@ static const EmuInsnTable *const tables[] = {
     &emu_insns_atomic, &emu_insns_far, &emu_insns_system, &emu_insns_io, &emu_insns_segment,
     &emu_insns_x87, &emu_insns_xsave, &emu_insns_vec_move, &emu_insns_vec_int,
     &emu_insns_vec_shuffle, &emu_insns_vec_float, &emu_insns_vec_convert, &emu_insns_vec_misc,
-    &emu_insns_vec_fma, &emu_insns_vec_avx,
+    &emu_insns_vec_fma, &emu_insns_vec_avx, &emu_insns_vec_crypto,
 };
 
 /* No mnemonic is shared by more groups than this (MOV: general, segment, control). */

@@ -77,6 +77,6 @@ extern const EmuInsnTable emu_insns_alu, emu_insns_move, emu_insns_shift, emu_in
     emu_insns_branch, emu_insns_atomic, emu_insns_far, emu_insns_system, emu_insns_io,
     emu_insns_segment, emu_insns_x87, emu_insns_xsave, emu_insns_vec_move, emu_insns_vec_int,
     emu_insns_vec_shuffle, emu_insns_vec_float, emu_insns_vec_convert, emu_insns_vec_misc,
-    emu_insns_vec_fma, emu_insns_vec_avx;
+    emu_insns_vec_fma, emu_insns_vec_avx, emu_insns_vec_crypto;
 
 #endif
