@@ -84,6 +84,8 @@ bool emu_cpu_caps(Accel *accel, X86AccelCaps *caps, GError **error);
 bool emu_debug_armed(const EmuCpu *cpu);
 void emu_debug_before(EmuCpu *cpu);
 void emu_debug_after(EmuCpu *cpu);
+/* INT n and friends, SYSCALL: the instruction that cleared TF is not traced. */
+void emu_debug_drop_step(EmuCpu *cpu);
 /* May data at these addresses be watched? Such pages get no entry in the first-level TLB. */
 bool emu_debug_watches_page(const EmuCpu *cpu, uint64_t linear);
 /* After a data access in such a page: notes a hit, which emu_debug_after() turns into a trap. */
