@@ -11,6 +11,7 @@
 
 typedef struct EmuDescriptor {
     uint64_t raw;        /* the low eight bytes */
+    uint64_t high;       /* the upper eight of a system descriptor in long mode, else 0 */
     uint64_t base;       /* 64-bit system descriptors: all 64 bits */
     uint32_t limit;      /* in bytes */
     uint32_t attr;       /* as X86Segment.attr */
@@ -36,10 +37,24 @@ void emu_far_call(EmuCpu *cpu, uint16_t selector, uint64_t offset, unsigned size
 void emu_far_return(EmuCpu *cpu, unsigned size, unsigned release);
 void emu_iret(EmuCpu *cpu, unsigned size);
 
-typedef enum EmuTaskCause { EMU_TASK_JUMP, EMU_TASK_CALL, EMU_TASK_IRET, EMU_TASK_EVENT } EmuTaskCause;
-/* Hardware task switch (task.c). An event's error code goes on the new stack. */
-void emu_task_switch(EmuCpu *cpu, const EmuDescriptor *tss, uint16_t selector, EmuTaskCause cause,
-                     bool has_error, uint32_t error);
+typedef enum EmuTaskCause {
+    EMU_TASK_JUMP,
+    EMU_TASK_CALL,
+    EMU_TASK_IRET,
+    EMU_TASK_EVENT,
+} EmuTaskCause;
+
+typedef struct EmuTaskSwitch {
+    EmuTaskCause cause;
+    uint16_t selector;      /* of the new TSS */
+    EmuDescriptor tss;      /* checked: a present TSS that the cause may go to */
+    uint64_t rip, rflags;   /* what the old task will resume with */
+    bool has_error;         /* an event's error code goes on the new stack */
+    uint32_t error;
+} EmuTaskSwitch;
+
+/* Hardware task switch (task.c). Faults behind its point of no return are the new task's. */
+void emu_task_switch(EmuCpu *cpu, const EmuTaskSwitch *change);
 
 /* SS:RSP and RSP fields of the current TSS for a privilege level. */
 void emu_tss_stack(EmuCpu *cpu, unsigned level, uint16_t *ss, uint64_t *sp);
