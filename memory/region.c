@@ -424,10 +424,13 @@ bool region_logging(const MemoryRegion *region)
 
 void memory_region_set_log(MemoryRegion *region, DirtyClient client, bool on)
 {
+    bool was_logging;
+
     g_assert(region->block);
     if (on == !!(region->log_mask & BIT(client))) {
         return;
     }
+    was_logging = region_logging(region);
     memory_transaction_begin();
     if (on) {
         ram_block_start_log(region->block, client);
@@ -437,4 +440,8 @@ void memory_region_set_log(MemoryRegion *region, DirtyClient client, bool on)
     }
     memory_state()->changed = true;
     memory_transaction_commit();
+    /* That a logged region has one more client is no news to listeners, but its bits are clear. */
+    if (on && was_logging && client != DIRTY_CODE) {
+        listeners_log_clear(region, 0, ram_block_max_length(region->block));
+    }
 }

@@ -2,15 +2,15 @@
 /*
  * Which CPUs have decoded blocks from which page of RAM.
  *
- * Each RAM block has a map, made when the block is first seen: a directory of chunks, allocated when
- * code is first decoded in their part, of one word per page with a bit per CPU. A page with any bit
- * set has no entry in any CPU's first-level write tables, so that CPUs' writes come to
+ * Each RAM block has a map, made when the block is first seen: a directory of chunks, allocated
+ * when code is first decoded in their part, of one word per page with a bit per CPU. A page with
+ * any bit set has no entry in any CPU's first-level write tables, so that CPUs' writes come to
  * emu_code_page_written(); those of devices come through the block's RamWatch. Both drop the
  * writer's own blocks at once and put the piece on the other CPUs' lists, who are asked to serve
  * them before their next block.
  *
- * Who protects a page sets the bit, then removes write entries, then lets all CPUs that had one pass
- * a block boundary (a store may be between its look into the table and memory), then reads the
+ * Who protects a page sets the bit, then removes write entries, then lets all CPUs that had one
+ * pass a block boundary (a store may be between its look into the table and memory), then reads the
  * bytes. Who writes to a page without a write entry first writes and then looks at the bits. So
  * either the reader sees the write or the writer sees the reader.
  */
@@ -53,7 +53,9 @@ static void map_free(RamWatch *watch)
 {
     EmuCodeMap *map = (EmuCodeMap *)((char *)watch - offsetof(EmuCodeMap, watch));
 
-    emu_cpus_foreach(flush_one, NULL);
+    if (accel_current()) {
+        emu_cpus_foreach(flush_one, NULL);
+    }
     for (uint64_t i = 0; i < map->chunk_count; i++) {
         g_free(map->chunks[i]);
     }

@@ -136,13 +136,16 @@ static void test_listener(Fixture *f, gconstpointer data)
     memory_region_set_log(f->ram, DIRTY_CODE, true); /* not the accelerator's business */
     g_assert_cmpuint(f->starts, ==, 0);
     memory_region_set_log(f->ram, DIRTY_VGA, true);
-    memory_region_set_log(f->ram, DIRTY_MIGRATION, true);
+    g_assert_cmpuint(f->clears, ==, 0);
+    memory_region_set_log(f->ram, DIRTY_MIGRATION, true); /* its bits are clear now */
     g_assert_cmpuint(f->starts, ==, 1);
+    g_assert_cmpuint(f->clears, ==, 1);
     g_assert_cmphex(f->last.addr, ==, 0x100000);
+    g_assert_cmphex(f->last.size, ==, PAGES * PAGE);
     g_assert_true(f->last.romd && !f->last.readonly);
     memory_region_snapshot_dirty(f->ram, DIRTY_VGA, 5 * PAGE, 7 * PAGE, bitmap);
     g_assert_cmpuint(f->syncs, ==, 1);
-    g_assert_cmpuint(f->clears, ==, 1);
+    g_assert_cmpuint(f->clears, ==, 2);
     g_assert_cmphex(f->last.addr, ==, 0x100000 + 5 * PAGE);
     g_assert_cmphex(f->last.offset, ==, 5 * PAGE);
     g_assert_cmphex(f->last.size, ==, 7 * PAGE);
