@@ -87,8 +87,8 @@ static EmuOpFn *bind_iret(const EmuDecoded *decoded, EmuOp *op)
 /* ---- INT n, INT3, INTO, INT1 ---- */
 
 /*
- * Virtual-8086 mode extensions: is this vector left to the 8086 program (SDM vol. 3, 20.3.3)? The 32
- * bytes below the I/O bitmap have a bit for each.
+ * Virtual-8086 mode extensions: is this vector left to the 8086 program (SDM vol. 3, 20.3.3)? The
+ * 32 bytes below the I/O bitmap have a bit for each.
  */
 static bool is_redirected(EmuCpu *cpu, uint8_t vector)
 {

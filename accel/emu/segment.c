@@ -142,24 +142,19 @@ bool emu_try_descriptor(EmuCpu *cpu, uint16_t selector, EmuDescriptor *descripto
 void emu_update_access_byte(EmuCpu *cpu, EmuDescriptor *descriptor, uint8_t set, uint8_t clear)
 {
     uint64_t linear = emu_table_address(cpu, descriptor->address + 5);
-    EmuTlbKind kind = emu_implicit_kind(cpu);
-    uint8_t *host = emu_fast_write_ptr(cpu, linear, 1, kind);
+    unsigned explicit_kind = cpu->tlb.current;
+    EmuLocked locked;
 
-    if (!host) {
-        emu_implicit_probe_write(cpu, linear, 1);
-        host = emu_fast_write_ptr(cpu, linear, 1, kind);
-    }
-    if (host) {
-        if (set) {
-            __atomic_fetch_or(host, set, __ATOMIC_SEQ_CST);
-        } else {
-            __atomic_fetch_and(host, (uint8_t)~clear, __ATOMIC_SEQ_CST);
-        }
+    emu_implicit_probe_write(cpu, linear, 1);
+    cpu->tlb.current = emu_implicit_kind(cpu);
+    emu_locked_begin(cpu, linear, 1, &locked);
+    if (set) {
+        __atomic_fetch_or((uint8_t *)locked.host, set, __ATOMIC_SEQ_CST);
     } else {
-        uint8_t old = emu_implicit_read_u8(cpu, linear);
-
-        emu_implicit_write_u8(cpu, linear, (old | set) & ~clear);
+        __atomic_fetch_and((uint8_t *)locked.host, (uint8_t)~clear, __ATOMIC_SEQ_CST);
     }
+    emu_locked_end(cpu, &locked, true);
+    cpu->tlb.current = explicit_kind;
     descriptor->attr = (descriptor->attr | set) & ~(uint32_t)clear;
 }
 

@@ -25,7 +25,7 @@ typedef struct EmuDescriptor {
 /* Read the descriptor of a selector; `vector` with the selector as error code if it is outside. */
 void emu_read_descriptor(EmuCpu *cpu, uint16_t selector, unsigned fault_vector,
                          EmuDescriptor *descriptor);
-/* Same without raising; false if outside or null. (LAR, LSL, VERR, VERW) Page faults still raise. */
+/* Same without raising; false if outside or null. (LAR, LSL, VERR, VERW.) Page faults raise. */
 bool emu_try_descriptor(EmuCpu *cpu, uint16_t selector, EmuDescriptor *descriptor);
 /* MOV, POP, LES...: load ES, SS, DS, FS or GS with all checks of the current mode. */
 void emu_load_segment(EmuCpu *cpu, unsigned seg, uint16_t selector);

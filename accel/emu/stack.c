@@ -14,8 +14,8 @@ static uint64_t pointer_mask(const EmuStack *stack)
 
 static EmuTlbKind stack_kind(const EmuCpu *cpu, unsigned level)
 {
-    if (level == 3) {
-        return EMU_TLB_USER;
+    if (level == emu_cpl(cpu)) {
+        return cpu->tlb.current;
     }
     return (cpu->cr4 & CR4_SMAP) && !(cpu->rflags & FLAG_AC) ? EMU_TLB_SUPER_SMAP : EMU_TLB_SUPER;
 }

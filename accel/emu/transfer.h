@@ -172,7 +172,7 @@ static inline void emu_frame_push(EmuFrame *frame, uint64_t word)
 void emu_frame_check(EmuCpu *cpu, EmuFrame *frame);
 void emu_frame_write(EmuCpu *cpu, EmuFrame *frame);
 
-/* Read words of the present stack one after another; nothing is popped before the caller says so. */
+/* Read words of the present stack one after another; RSP stays until the caller sets it. */
 typedef struct EmuPops {
     uint64_t sp;
     unsigned size;
@@ -181,7 +181,7 @@ uint64_t emu_pop_word(EmuCpu *cpu, EmuPops *pops);
 
 /* After a return to an outer level: data segments that are too privileged become null. */
 void emu_drop_inner_segments(EmuCpu *cpu);
-/* Check the CS of a return (RETF, IRET) and the SS behind it, if the level or 64-bit IRET wants one. */
+/* Check the CS of a return (RETF, IRET), and the SS behind it if there is one. */
 void emu_check_return_code(EmuCpu *cpu, uint16_t selector, EmuDescriptor *code);
 void emu_check_return_stack(EmuCpu *cpu, uint16_t selector, unsigned cpl,
                             const EmuDescriptor *code, EmuDescriptor *ss);
