@@ -431,7 +431,7 @@ static EmuBlock *find_by_page_walk(EmuCpu *cpu, Source *source)
     uint64_t physical;
     EmuBlock *block;
 
-    emu_fetch_page(cpu, source->linear & ~(uint64_t)(EMU_PAGE_SIZE - 1), &source->page);
+    emu_fetch_page(cpu, source->linear, &source->page);
     physical = source->page.physical | (source->linear & (EMU_PAGE_SIZE - 1));
     block = hash_find(cpu->blocks, physical, cpu->mode);
     if (!block || !within_limit(cpu, block)) {

@@ -91,6 +91,11 @@ static void emu_vcpu_kick(VCpu *vcpu)
     emu_set_attention(emu_cpu(vcpu));
 }
 
+static void emu_a20_changed(Accel *accel)
+{
+    emu_request(NULL, EMU_REQUEST_FLUSH_TLB);
+}
+
 static const AccelOps emu_ops = {
     .name = "emu",
     .probe = emu_probe,
@@ -104,6 +109,7 @@ static const AccelOps emu_ops = {
     .get_state = emu_get_state,
     .set_state = emu_set_state,
     .update_debug = emu_update_debug,
+    .a20_changed = emu_a20_changed,
 };
 
 /* ---- The type ---- */

@@ -59,24 +59,41 @@ void emu_forget_places(EmuCpu *cpu)
 
 /* ---- What is more than a copy ---- */
 
+/* Resetting and loading a CPU's state happens outside. */
+static void leave_guest(EmuCpu *cpu, bool inside)
+{
+    if (inside) {
+        emu_guest_leave(cpu);
+    }
+}
+
+static void enter_guest(EmuCpu *cpu, bool inside)
+{
+    if (inside) {
+        emu_guest_enter(cpu);
+    }
+}
+
 uint64_t emu_mmio_read(EmuCpu *cpu, uint64_t physical, unsigned size)
 {
     AddressSpace *as = emu_address_space(cpu);
+    bool inside = cpu->in_guest;
     uint64_t value = 0;
 
-    emu_guest_leave(cpu);
+    leave_guest(cpu, inside);
     address_space_load(as, physical, size, &value);
-    emu_guest_enter(cpu);
+    enter_guest(cpu, inside);
     return value;
 }
 
 void emu_mmio_write(EmuCpu *cpu, uint64_t physical, uint64_t value, unsigned size)
 {
     AddressSpace *as = emu_address_space(cpu);
+    bool inside = cpu->in_guest;
 
-    emu_guest_leave(cpu);
+    leave_guest(cpu, inside);
     address_space_store(as, physical, size, value);
-    emu_guest_enter(cpu);
+    enter_guest(cpu, inside);
 }
 
 /* ---- Single values ---- */
@@ -123,6 +140,7 @@ void emu_phys_write(EmuCpu *cpu, uint64_t physical, uint64_t value, unsigned siz
 void emu_phys_read_bytes(EmuCpu *cpu, uint64_t physical, void *buf, unsigned len)
 {
     AddressSpace *as = emu_address_space(cpu);
+    bool inside = cpu->in_guest;
     const MemoryPlace *place;
 
     physical &= accel_a20_mask();
@@ -131,9 +149,9 @@ void emu_phys_read_bytes(EmuCpu *cpu, uint64_t physical, void *buf, unsigned len
         memcpy(buf, place->read + (physical - place->first), len);
         return;
     }
-    emu_guest_leave(cpu);
+    leave_guest(cpu, inside);
     address_space_read(as, physical, buf, len);
-    emu_guest_enter(cpu);
+    enter_guest(cpu, inside);
 }
 
 /* ---- Entries of paging structures ---- */
@@ -207,6 +225,7 @@ bool emu_phys_is_ram(EmuCpu *cpu, uint64_t physical)
 void emu_phys_write_bytes(EmuCpu *cpu, uint64_t physical, const void *buf, unsigned len)
 {
     AddressSpace *as = emu_address_space(cpu);
+    bool inside = cpu->in_guest;
     const MemoryPlace *place;
 
     physical &= accel_a20_mask();
@@ -216,7 +235,7 @@ void emu_phys_write_bytes(EmuCpu *cpu, uint64_t physical, const void *buf, unsig
         emu_phys_note_write(cpu, physical, len);
         return;
     }
-    emu_guest_leave(cpu);
+    leave_guest(cpu, inside);
     address_space_write(as, physical, buf, len);
-    emu_guest_enter(cpu);
+    enter_guest(cpu, inside);
 }
