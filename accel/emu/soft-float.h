@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Exact floating point without the host's: binary16, binary32, binary64 and the x87's 80-bit
- * format, with the exceptions, NaN rules and rounding of x86 processors (SDM vol. 1, chapters 4, 8 and 11).
- * Values are bit patterns. Results are those of masked exceptions; a caller that finds an unmasked
+ * format, with the exceptions, NaN rules and rounding of x86 processors (SDM vol. 1, chapters 4, 8
+ * and 11). Values are bit patterns. Results are those of masked exceptions; a caller that finds an unmasked
  * one in `flags` drops the result (SSE) or, for f80, gets the exponent-wrapped one of the SDM.
  *
  * Pure functions of their arguments and *env. Tested against the host's processor.
@@ -90,9 +90,9 @@ enum {
 /*
  * NaNs: the first operand's, quieted, if it is one, else the second's. min and max give the second
  * operand for NaNs and for two zeros. compare: `quiet` raises invalid for signalling NaNs only
- * (UCOMIS, CMPEQ), else for all. round: to an integral value by `rounding`, inexact only if `exact` is false
- * (ROUNDSS's bit 3). to_i32 and so on: the "integer indefinite" (80..0, unsigned: FF..F) where the
- * value does not fit; `rounding` is env->rounding or SOFT_ROUND_ZERO (CVTT).
+ * (UCOMIS, CMPEQ), else for all. round: to an integral value by `rounding`, inexact only if
+ * `exact` is false (ROUNDSS's bit 3). to_i32 and so on: the "integer indefinite" (80..0, unsigned:
+ * FF..F) where the value does not fit; `rounding` is env->rounding or SOFT_ROUND_ZERO (CVTT).
  */
 #define SOFT_DECLARE(f, T) \
     T soft_##f##_add(SoftFloatEnv *env, T a, T b); \

@@ -143,8 +143,10 @@ typedef struct Case {
          soft_##f##_fma(env, in[1], in[2], in[0], SOFT_NEGATE_ADDEND)) \
     BOTH(f##_fnma, "vfnmadd132" s " %%xmm2, %%xmm1, %%xmm0" OUT, \
          soft_##f##_fma(env, in[0], in[2], in[1], SOFT_NEGATE_PRODUCT)) \
-    BOTH(f##_comi, "comi" s " %%xmm1, %%xmm0\n\t" ORDER, (uint64_t)(int64_t)soft_##f##_compare(env, in[0], in[1], false)) \
-    BOTH(f##_ucomi, "ucomi" s " %%xmm1, %%xmm0\n\t" ORDER, (uint64_t)(int64_t)soft_##f##_compare(env, in[0], in[1], true)) \
+    BOTH(f##_comi, "comi" s " %%xmm1, %%xmm0\n\t" ORDER, \
+         (uint64_t)(int64_t)soft_##f##_compare(env, in[0], in[1], false)) \
+    BOTH(f##_ucomi, "ucomi" s " %%xmm1, %%xmm0\n\t" ORDER, \
+         (uint64_t)(int64_t)soft_##f##_compare(env, in[0], in[1], true)) \
     BOTH(f##_to_i32, "cvt" s "2si %%xmm0, %k[r]", \
          (uint32_t)soft_##f##_to_i32(env, in[0], env->rounding)) \
     BOTH(f##_to_i64, "cvt" s "2si %%xmm0, %q[r]", \
