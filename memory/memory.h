@@ -104,6 +104,10 @@ const char *memory_region_name(const MemoryRegion *region);
 uint64_t memory_region_size(const MemoryRegion *region);
 Object *memory_region_owner(const MemoryRegion *region);
 bool memory_region_is_ram(const MemoryRegion *region);
+/* Memory that the guest cannot write. */
+bool memory_region_is_rom(const MemoryRegion *region);
+/* Where it stands in memory_system(), unless it is out of it or only behind aliases. */
+bool memory_region_address(const MemoryRegion *region, uint64_t *addr);
 bool memory_region_is_mapped(const MemoryRegion *region);
 /* Host address of RAM/ROM, else NULL. */
 void *memory_region_ram_ptr(const MemoryRegion *region);

@@ -245,6 +245,21 @@ bool memory_region_is_ram(const MemoryRegion *region)
     return region->block && !region->rom_device;
 }
 
+bool memory_region_is_rom(const MemoryRegion *region)
+{
+    return region->block && (region->readonly || region->rom_device);
+}
+
+bool memory_region_address(const MemoryRegion *region, uint64_t *addr)
+{
+    *addr = 0;
+    while (region->container) {
+        *addr += region->offset;
+        region = region->container;
+    }
+    return region == memory_system();
+}
+
 bool memory_region_is_mapped(const MemoryRegion *region)
 {
     return region->container || region->mapped_aliases;

@@ -118,13 +118,18 @@ static bool dump_instructions(Hmp *hmp, bool physical, unsigned count, uint64_t 
     while (count--) {
         uint8_t code[LINE_BYTES];
         unsigned length = 0;
+        size_t got = sizeof(code);
         g_autofree char *text = NULL;
 
-        if (!read_memory(hmp, physical, addr, code, sizeof(code), error)) {
+        /* The last instruction before a hole may be short. */
+        while (got > 1 && !read_memory(hmp, physical, addr, code, got, NULL)) {
+            got--;
+        }
+        if (got == 1 && !read_memory(hmp, physical, addr, code, got, error)) {
             return false;
         }
-        text = machine->disassemble(hmp_cpu(hmp), addr, code, sizeof(code), &length);
-        length = CLAMP(length, 1, sizeof(code));
+        text = machine->disassemble(hmp_cpu(hmp), addr, code, got, &length);
+        length = CLAMP(length, 1, got);
         hmp_printf(hmp, "0x%08" PRIx64 ": ", addr);
         for (unsigned i = 0; i < length; i++) {
             hmp_printf(hmp, " %02x", code[i]);

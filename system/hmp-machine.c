@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "accel/accel.h"
+#include "cpu/x86/disassemble.h"
 #include "hw/core/machine.h"
 #include "memory/memory.h"
 #include "monitor/hmp.h"
@@ -12,6 +13,9 @@
 #include "util/error.h"
 
 #define PAGE 4096u
+#define EFER_LMA BIT(10)
+#define CS_LONG BIT(13) /* of X86Segment.attr */
+#define CS_BIG BIT(14)
 
 static const char *const general_names[X86_REG__MAX] = {
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
@@ -29,8 +33,6 @@ static const struct {
     unsigned bits;
 } plain_registers[] = {
     { "rip", offsetof(X86CpuState, rip), 64 },
-    { "eip", offsetof(X86CpuState, rip), 32 },
-    { "pc", offsetof(X86CpuState, rip), 64 },
     { "rflags", offsetof(X86CpuState, rflags), 64 },
     { "eflags", offsetof(X86CpuState, rflags), 32 },
     { "cr0", offsetof(X86CpuState, cr0), 64 },
@@ -102,6 +104,11 @@ static bool read_register(int index, const char *name, uint64_t *value, GError *
     if (general_register(&cpu->state, name, value) || segment_register(&cpu->state, name, value)) {
         return true;
     }
+    /* Where code is fetched: what x/i wants. */
+    if (!strcmp(name, "pc") || !strcmp(name, "eip")) {
+        *value = cpu->state.segs[X86_CS].base + cpu->state.rip;
+        return true;
+    }
     for (unsigned i = 0; i < G_N_ELEMENTS(plain_registers); i++) {
         if (!strcmp(name, plain_registers[i].name)) {
             memcpy(value, (const char *)&cpu->state + plain_registers[i].offset, sizeof(*value));
@@ -164,7 +171,21 @@ static bool write_port(uint16_t port, unsigned size, uint32_t value, GError **er
     return true;
 }
 
-static const HmpMachine machine = {
+/* As the CPU would decode it now. */
+static char *disassemble(int index, uint64_t addr, const uint8_t *code, size_t len,
+                         unsigned *length)
+{
+    VCpu *cpu = synced_cpu(index, NULL);
+    uint32_t attr = cpu ? cpu->state.segs[X86_CS].attr : 0;
+    unsigned bits = cpu && (cpu->state.efer & EFER_LMA) && (attr & CS_LONG) ? 64
+                    : attr & CS_BIG                                         ? 32
+                                                                            : 16;
+
+    return x86_disassemble(code, len, bits, addr, length);
+}
+
+/* disassemble is set when there is one. */
+static HmpMachine machine = {
     .n_cpus = vcpu_count,
     .read_physical = read_physical,
     .read_virtual = read_virtual,
@@ -219,8 +240,10 @@ static const HmpCommand machine_info[] = {
 
 void hmp_machine_register(void)
 {
+    machine.disassemble = x86_disassemble_available() ? disassemble : NULL;
     hmp_set_machine(&machine);
     hmp_add_info(machine_info);
     hmp_memory_register();
     hmp_paging_register();
+    hmp_chips_register();
 }

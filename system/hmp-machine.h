@@ -15,4 +15,7 @@ void hmp_memory_register(void);
 /* The part that is about page tables; called by hmp_machine_register(). */
 void hmp_paging_register(void);
 
+/* The part that is about interrupt controllers and ROMs; called by hmp_machine_register(). */
+void hmp_chips_register(void);
+
 #endif

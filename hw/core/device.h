@@ -42,6 +42,10 @@ typedef struct DeviceHooks {
     /* Power-on values. Leaf level first, then its parents. */
     void (*reset)(Device *dev);
     const VmState *vmstate; /* leaf's wins */
+    /* An interrupt controller's lines of `info pic`, as text. */
+    void (*describe_irqs)(Device *dev, GString *out);
+    /* How often each input was raised, for `info irq`: as many as *count, inputs [first...). */
+    const uint64_t *(*irq_counts)(Device *dev, unsigned *first, unsigned *count);
     const char *bus_type;   /* the bus that it sits on; nearest level's wins; NULL: none (system) */
     DeviceCategory category;
     bool hotpluggable;
@@ -109,6 +113,9 @@ void device_unparent(Device *dev);
 Device *device_find(const char *id);
 
 const VmState *device_vmstate(const Device *dev);
+/* `info pic`, `info irq`: what every interrupt controller says. The caller's. */
+char *device_irqs_describe(void);
+char *device_irq_counts_describe(void);
 void device_foreach(bool (*fn)(Device *dev, void *opaque), void *opaque);
 /* "-device help" and "-device X,help". */
 char *device_types_help(void);

@@ -86,6 +86,8 @@ static inline bool apic_x2(const Apic *apic)
 Apic *apic_of_cpu(const VCpu *cpu);
 /* Make a model for the CPU. */
 bool apic_model_attach(VCpu *cpu, const ApicWiring *wiring, GError **error);
+/* The register page, as reads would give it. */
+void apic_read_page(Apic *apic, uint32_t page[APIC_REGISTERS]);
 /* Highest vector set in a 256-bit register, or -1. */
 int apic_highest(const uint32_t bits[APIC_BANKS]);
 uint8_t apic_ppr(const Apic *apic);

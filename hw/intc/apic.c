@@ -427,6 +427,13 @@ static const RegisterSpec registers[APIC_REGISTERS] = {
     [APIC_SELF_IPI] = { REG_X2, NULL, write_self_ipi, 0xff },
 };
 
+void apic_read_page(Apic *apic, uint32_t page[APIC_REGISTERS])
+{
+    for (unsigned i = 0; i < APIC_REGISTERS; i++) {
+        page[i] = registers[i].read ? registers[i].read(apic, i) : 0;
+    }
+}
+
 /* The CPU that makes the access. Under qtest there is none, and the boot CPU stands in. */
 static Apic *current_apic(void)
 {

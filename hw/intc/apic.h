@@ -33,6 +33,8 @@ void apic_detach(VCpu *cpu);
 void apic_map_window(Object *owner);
 /* The PIC's INTR changed: it is wired to every LINT0. */
 void apic_pic_intr_changed(bool level);
+/* `info lapic`: the CPU's registers as text, the caller's. NULL with error set. */
+char *apic_describe(VCpu *cpu, GError **error);
 /* The board's NMI button: LINT1 of this CPU as it is programmed. false: masked there. */
 bool apic_deliver_nmi(VCpu *cpu);
 

@@ -20,6 +20,7 @@
  */
 #include "hw/intc/i8259.h"
 
+#include "hw/intc/describe.h"
 #include "util/bits.h"
 #include "util/error.h"
 
@@ -58,6 +59,7 @@ struct I8259 {
     uint8_t init_state;
     bool expect_icw4, single, level_mode;
     bool read_isr, poll, special_mask, auto_eoi, rotate_auto_eoi, special_nested;
+    uint64_t raised[PIC_INPUTS]; /* since the start; for people */
 };
 
 static uint8_t level_inputs(const I8259 *pic)
@@ -105,6 +107,7 @@ static void set_input(void *opaque, int n, bool level)
     I8259 *pic = opaque;
     uint8_t bit = BIT(n);
 
+    pic->raised[n] += level && !(pic->lines & bit);
     if (level_inputs(pic) & bit) {
         pic->irr = level ? pic->irr | bit : pic->irr & ~bit;
     } else if (level && !(pic->lines & bit)) {
@@ -404,6 +407,26 @@ static const VmState i8259_vmstate = {
     },
 };
 
+static void i8259_describe_irqs(Device *dev, GString *out)
+{
+    const I8259 *pic = (I8259 *)dev;
+
+    i8259_describe(out, !pic->master, &(I8259Text){
+        .irr = pic->irr, .imr = pic->imr, .isr = pic->isr, .top = pic->top,
+        .vector_base = pic->vector_base, .elcr = pic->elcr, .read_isr = pic->read_isr,
+        .special_nested = pic->special_nested,
+    });
+}
+
+static const uint64_t *i8259_irq_counts(Device *dev, unsigned *first, unsigned *count)
+{
+    const I8259 *pic = (I8259 *)dev;
+
+    *first = pic->master ? 0 : PIC_INPUTS;
+    *count = PIC_INPUTS;
+    return pic->raised;
+}
+
 static const Property i8259_properties[] = {
     PROP_UINT32("iobase", I8259, iobase, PORT_UNSET, "first of its two I/O ports"),
     PROP_UINT32("elcr_addr", I8259, elcr_addr, PORT_UNSET, "port of the edge/level register"),
@@ -416,6 +439,8 @@ static const DeviceHooks i8259_hooks = {
     .realize = i8259_realize,
     .reset = i8259_reset,
     .vmstate = &i8259_vmstate,
+    .describe_irqs = i8259_describe_irqs,
+    .irq_counts = i8259_irq_counts,
     .no_user = true,
 };
 

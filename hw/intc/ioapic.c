@@ -24,6 +24,7 @@
 
 #include "hw/core/cpu.h"
 #include "hw/core/msi.h"
+#include "hw/intc/describe.h"
 #include "memory/memory.h"
 #include "util/bits.h"
 #include "util/error.h"
@@ -59,6 +60,7 @@ struct Ioapic {
     uint32_t lines;   /* levels of the pins */
     uint32_t pending; /* edges not sent yet, and asserted level pins */
     uint64_t redir[IOAPIC_PINS];
+    uint64_t raised[IOAPIC_PINS]; /* since the start; for people */
 };
 
 /* The message of an entry (SDM vol. 3, 11.11). */
@@ -124,6 +126,7 @@ static void set_pin(void *opaque, int n, bool level)
     uint32_t bit = BIT(n);
     bool was = ioapic->lines & bit;
 
+    ioapic->raised[n] += level && !was;
     ioapic->lines = level ? ioapic->lines | bit : ioapic->lines & ~bit;
     if (ioapic->redir[n] & RTE_LEVEL) {
         ioapic->pending = level ? ioapic->pending | bit : ioapic->pending & ~bit;
@@ -297,6 +300,21 @@ static const VmState ioapic_vmstate = {
     },
 };
 
+static void ioapic_describe_irqs(Device *dev, GString *out)
+{
+    const Ioapic *ioapic = (Ioapic *)dev;
+
+    ioapic_describe(out, ioapic->version, ioapic->id >> 24, ioapic->select, ioapic->pending,
+                    ioapic->redir, IOAPIC_PINS);
+}
+
+static const uint64_t *ioapic_irq_counts(Device *dev, unsigned *first, unsigned *count)
+{
+    *first = 0;
+    *count = IOAPIC_PINS;
+    return ((const Ioapic *)dev)->raised;
+}
+
 static const Property ioapic_properties[] = {
     PROP_UINT8("version", Ioapic, version, IOAPIC_VERSION_EOIR, "what IOAPICVER reports"),
     PROP_END
@@ -307,6 +325,8 @@ static const DeviceHooks ioapic_hooks = {
     .unrealize = ioapic_unrealize,
     .reset = ioapic_reset,
     .vmstate = &ioapic_vmstate,
+    .describe_irqs = ioapic_describe_irqs,
+    .irq_counts = ioapic_irq_counts,
     .no_user = true,
 };
 

@@ -7,6 +7,9 @@
  */
 #include "hw/intc/apic-internal.h"
 
+#include "hw/intc/describe.h"
+#include "util/error.h"
+
 typedef struct KernelApic {
     Device parent_obj;
     uint32_t id;
@@ -78,6 +81,29 @@ static bool kernel_apic_attach(VCpu *cpu, const ApicWiring *wiring, GError **err
     cpu->apic = apic;
     cpu->apic_ops = accel_irqchip() == ACCEL_IRQCHIP_SPLIT ? &split_ops : NULL;
     return true;
+}
+
+char *apic_describe(VCpu *cpu, GError **error)
+{
+    uint32_t page[APIC_REGISTERS];
+    GString *out;
+
+    if (!cpu->apic) {
+        error_setf(error, "CPU %u has no local APIC", cpu->index);
+        return NULL;
+    }
+    if (accel_irqchip() == ACCEL_IRQCHIP_OFF) {
+        apic_read_page(cpu->apic, page);
+    } else if (vcpu_sync_state(cpu, error)) {
+        for (unsigned i = 0; i < APIC_REGISTERS; i++) {
+            page[i] = ldl_le(cpu->state.lapic + 16 * i);
+        }
+    } else {
+        return NULL;
+    }
+    out = g_string_new(NULL);
+    apic_describe_registers(out, cpu->index, page);
+    return g_string_free(out, FALSE);
 }
 
 bool apic_attach(VCpu *cpu, const ApicWiring *wiring, GError **error)

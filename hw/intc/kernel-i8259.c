@@ -10,6 +10,7 @@
 #include <linux/kvm.h>
 
 #include "hw/core/cpu.h"
+#include "hw/intc/describe.h"
 #include "util/error.h"
 
 #define CHIPS 2
@@ -81,9 +82,26 @@ static const VmState kernel_i8259_vmstate = {
     },
 };
 
+static void kernel_i8259_describe_irqs(Device *dev, GString *out)
+{
+    const KernelI8259 *pic = (KernelI8259 *)dev;
+
+    kernel_i8259_pre_save(dev);
+    for (int i = CHIPS - 1; i >= 0; i--) {
+        const struct kvm_pic_state *chip = &pic->chips[i];
+
+        i8259_describe(out, i, &(I8259Text){
+            .irr = chip->irr, .imr = chip->imr, .isr = chip->isr, .top = chip->priority_add,
+            .vector_base = chip->irq_base, .elcr = chip->elcr, .read_isr = chip->read_reg_select,
+            .special_nested = chip->special_fully_nested_mode,
+        });
+    }
+}
+
 static const DeviceHooks kernel_i8259_hooks = {
     .reset = kernel_i8259_reset,
     .vmstate = &kernel_i8259_vmstate,
+    .describe_irqs = kernel_i8259_describe_irqs,
     .no_user = true,
 };
 

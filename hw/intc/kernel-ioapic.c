@@ -9,8 +9,10 @@
 #include <linux/kvm.h>
 
 #include "hw/core/cpu.h"
+#include "hw/intc/describe.h"
 #include "util/error.h"
 
+#define KVM_IOAPIC_VERSION 0x11 /* which KVM's reports */
 #define ENTRY_MASKED (1ull << 16)
 
 typedef struct KernelIoapic {
@@ -92,6 +94,15 @@ static const VmState kernel_ioapic_vmstate = {
     },
 };
 
+static void kernel_ioapic_describe_irqs(Device *dev, GString *out)
+{
+    const KernelIoapic *ioapic = (KernelIoapic *)dev;
+
+    kernel_ioapic_pre_save(dev);
+    ioapic_describe(out, KVM_IOAPIC_VERSION, ioapic->id, ioapic->select, ioapic->irr,
+                    ioapic->redir, IOAPIC_PINS);
+}
+
 static const Property kernel_ioapic_properties[] = {
     PROP_UINT32("gsi_base", KernelIoapic, gsi_base, 0, "global interrupt number of its pin 0"),
     PROP_END
@@ -100,6 +111,7 @@ static const Property kernel_ioapic_properties[] = {
 static const DeviceHooks kernel_ioapic_hooks = {
     .reset = kernel_ioapic_reset,
     .vmstate = &kernel_ioapic_vmstate,
+    .describe_irqs = kernel_ioapic_describe_irqs,
     .no_user = true,
 };
 

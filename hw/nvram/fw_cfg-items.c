@@ -232,6 +232,16 @@ bool fw_cfg_modify_file(FwCfg *fw, const char *name, GBytes *data, GError **erro
     return true;
 }
 
+void fw_cfg_foreach_file(FwCfg *fw, void (*fn)(const char *name, uint32_t size, void *opaque),
+                         void *opaque)
+{
+    for (unsigned i = 0; i < fw->files->len; i++) {
+        const FwCfgFile *file = g_ptr_array_index(fw->files, i);
+
+        fn(file->name, fw_cfg_item_size(&file->item), opaque);
+    }
+}
+
 bool fw_cfg_has_file(FwCfg *fw, const char *name)
 {
     return fw_cfg_find(fw, name) != NULL;

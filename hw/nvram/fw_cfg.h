@@ -105,6 +105,8 @@ bool fw_cfg_add_writable_file(FwCfg *fw, const char *name, void *data, uint32_t 
                               FwCfgWriteFn *written, void *opaque, GError **error);
 /* Replace a read-only file's contents, or add it; the directory shows the new size. */
 bool fw_cfg_modify_file(FwCfg *fw, const char *name, GBytes *data, GError **error);
+void fw_cfg_foreach_file(FwCfg *fw, void (*fn)(const char *name, uint32_t size, void *opaque),
+                         void *opaque);
 bool fw_cfg_has_file(FwCfg *fw, const char *name);
 /*
  * The contents as the guest would read them, without selecting; NULL if there is none. The

@@ -180,6 +180,52 @@ static void test_hostile(void)
     qtest_stop(qts);
 }
 
+static void assert_hmp(QTest *qts, const char *command, const char *wanted)
+{
+    g_autofree char *text = qtest_hmp(qts, command);
+
+    if (!strstr(text, wanted)) {
+        g_error("%s: no '%s' in: %s", command, wanted, text);
+    }
+}
+
+/* The chips as people see them in the monitor. */
+static void test_monitor(void)
+{
+    g_autoptr(QTest) qts = qtest_start("-M pc -smp 2 -device isa-debug-exit");
+    g_autofree char *line = NULL;
+
+    qtest_outb(qts, 0x21, 0xfb);
+    qtest_set_irq_in(qts, "ioapic", NULL, 4, true);
+    qtest_set_irq_in(qts, "ioapic", NULL, 4, false);
+    qtest_set_irq_in(qts, "ioapic", NULL, 4, true);
+    qtest_writel(qts, 0xfec00000, 0x10 + 2 * 5);
+    qtest_writel(qts, 0xfec00010, 0x0000e931); /* vector 31h, lowest, logical, low, level */
+    assert_hmp(qts, "info pic", "pic0: irr=00 imr=fb isr=00 hprio=0 irq_base=00 rr_sel=0 elcr=00 "
+               "fnm=0\n");
+    assert_hmp(qts, "info pic", "ioapic0: ver=0x20 id=0x00 sel=0x1a (redir[5])\n");
+    assert_hmp(qts, "info pic", "  pin 5  0x000000000000a931 dest=0 vec=49  active-lo level        "
+               "lowest logical\n");
+    assert_hmp(qts, "info irq", "IRQ statistics for ioapic:\n 4: 2\n");
+    qtest_writel(qts, 0xfee000f0, 0x1ff);
+    qtest_writel(qts, 0xfee00320, 0x00020040);
+    assert_hmp(qts, "info lapic", "SPIV     0x000001ff APIC enabled, focus=off, spurious vec 255");
+    assert_hmp(qts, "info lapic", "active-hi edge         periodic     fixed  (vec 64)");
+    assert_hmp(qts, "info lapic 1", "local APIC of CPU 1");
+    assert_hmp(qts, "info lapic 9", "no such CPU");
+    assert_hmp(qts, "info roms", "addr=00000000fffc0000 size=0x040000 mem=rom name=\"pc.bios\"");
+    assert_hmp(qts, "info roms", "fw=etc/acpi/rsdp size=0x000024");
+    /* Code at the reset vector, by both roads; the last bytes of memory are no error. */
+    line = qtest_hmp(qts, "xp/i 0xffff0");
+    if (strstr(line, "no disassembler")) {
+        g_test_message("built without Zydis");
+        return;
+    }
+    assert_hmp(qts, "xp/i 0xffff0", "ljmp 0xF000:0xE05B\n");
+    assert_hmp(qts, "x/i $pc", "ljmp 0xF000:0xE05B\n");
+    assert_hmp(qts, "xp/20i 0xfffffff0", "0xffffffff: ");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -191,5 +237,6 @@ int main(int argc, char **argv)
     g_test_add_func("/irqchip/hpet-message", test_hpet_message);
     g_test_add_func("/irqchip/dma", test_dma);
     g_test_add_func("/irqchip/hostile", test_hostile);
+    g_test_add_func("/irqchip/monitor", test_monitor);
     return g_test_run();
 }
