@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BT BTS BTR BTC, BSF BSR LZCNT TZCNT POPCNT, CRC32. BT and its kin change CF only. A search in zero
- * leaves its destination, all 64 bits of it, and processors set PF besides ZF.
+ * BT BTS BTR BTC, BSF BSR LZCNT TZCNT POPCNT, CRC32. BT and its kin change CF only. A search in
+ * zero leaves its destination, all 64 bits of it, and processors set PF besides ZF.
  */
 #include "accel/emu/op-int.h"
 

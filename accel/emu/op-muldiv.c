@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MUL IMUL MULX DIV IDIV. Of the undefined flags, processors set SF and PF by the low half of a product
- * and clear ZF and AF; divisions leave all.
+ * MUL IMUL MULX DIV IDIV. Of the undefined flags, processors set SF and PF by the low half of a
+ * product and clear ZF and AF; divisions leave all.
  */
 #include "accel/emu/op-int.h"
 

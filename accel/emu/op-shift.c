@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SHL SHR SAR ROL ROR RCL RCR SHLD SHRD. Counts are taken modulo 32 (64 for 64-bit operands); 0
- * leaves all flags. Where the manual leaves OF undefined (counts above 1), processors give what the first
- * step would; AF they clear (shifts) or leave (rotations).
+ * leaves all flags. Where the manual leaves OF undefined (counts above 1), processors give what the
+ * first step would; AF they clear (shifts) or leave (rotations).
  */
 #include "accel/emu/op-int.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stack as PUSH, CALL and their kin see it: SS:RSP in 64-bit code, else SS:ESP or SS:SP by SS.B.
- * None of these moves the stack pointer before the access has succeeded.
+ * The stack as PUSH, CALL and their kin see it: SS:RSP in 64-bit code, else SS:ESP or SS:SP by
+ * SS.B. None of these moves the stack pointer before the access has succeeded.
  */
 #ifndef VIREO_ACCEL_EMU_OP_STACK_H
 #define VIREO_ACCEL_EMU_OP_STACK_H

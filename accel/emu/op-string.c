@@ -3,8 +3,8 @@
  * MOVS, CMPS, STOS, LODS, SCAS, INS, OUTS, alone and repeated.
  *
  * Registers always hold the count of completed elements when anything can fault, so a fault, an
- * interrupt or a single step in the middle leaves an instruction that goes on where it was. A repeated
- * one ends its block; when something wants attention it returns with RIP at itself.
+ * interrupt or a single step in the middle leaves an instruction that goes on where it was. A
+ * repeated one ends its block; when something wants attention it returns with RIP at itself.
  *
  * REP MOVS and STOS upwards go through RAM a page at a time.
  */
@@ -117,8 +117,8 @@ DEFINE_PORT_ELEMENTS(32)
 /* ---- Many elements at once: pieces of pages of RAM ---- */
 
 /*
- * How many of `count` elements from `offset` up are in one page, below the segment's limit and the end
- * of the address space. 0: leave it to the single element.
+ * How many of `count` elements from `offset` up are in one page, below the segment's limit and the
+ * end of the address space. 0: leave it to the single element.
  */
 static uint64_t run_length(EmuCpu *cpu, const EmuOp *op, unsigned seg, uint64_t offset,
                            uint64_t linear, unsigned size, uint64_t count)
