@@ -8,6 +8,7 @@
 #include "util/error.h"
 #include "util/map-file.h"
 
+#define ISA_VGA_BIOS "vgabios-isavga.bin"
 #define SPLASH_MAX (16 * MiB)
 #define BOOT_ENTRY_HALT INT32_MAX
 #define STATE_ENABLED 0x80 /* in "etc/system-states" */
@@ -127,6 +128,28 @@ static bool fw_items_add_serial_console(FwCfg *fw, const Machine *machine, GErro
            fw_cfg_add_file_copy(fw, "etc/sercon-port", &port, sizeof(port), error);
 }
 
+static bool find_isa_vga(Device *dev, void *opaque)
+{
+    *(bool *)opaque |= object_is_a(dev, "isa-vga");
+    return !*(bool *)opaque;
+}
+
+/* A card on PCI shows its BIOS itself; for one on ISA, firmware looks here. */
+static bool fw_items_add_vga_rom(FwCfg *fw, GError **error)
+{
+    g_autoptr(GBytes) data = NULL;
+    g_autofree char *path = NULL;
+    bool found = false;
+
+    device_foreach(find_isa_vga, &found);
+    path = found ? datadir_find(ISA_VGA_BIOS, NULL) : NULL;
+    if (!path) {
+        return true; /* as for PCI: one that is not installed is simply absent */
+    }
+    data = map_file(path, error);
+    return data && fw_cfg_add_file(fw, "vgaroms/" ISA_VGA_BIOS, data, error);
+}
+
 static bool fw_items_add_option_roms(FwCfg *fw, const Machine *machine, GError **error)
 {
     for (unsigned i = 0; machine->option_roms && i < machine->option_roms->len; i++) {
@@ -150,7 +173,7 @@ bool fw_items_add(FwCfg *fw, const Machine *machine, const FwItemsConfig *config
         !fw_items_add_states(fw, config, error) ||
         !fw_items_add_boot(fw, &machine->boot, error) || !fw_items_add_vmcoreinfo(fw, error) ||
         !fw_items_add_serial_console(fw, machine, error) ||
-        !fw_items_add_option_roms(fw, machine, error)) {
+        !fw_items_add_option_roms(fw, machine, error) || !fw_items_add_vga_rom(fw, error)) {
         return false;
     }
     for (unsigned i = 0; machine->fw_cfg_options && i < machine->fw_cfg_options->len; i++) {

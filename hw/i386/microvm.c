@@ -36,7 +36,6 @@ typedef struct Microvm {
     bool isa_serial, auto_kernel_cmdline;
     IsaBus *isa;
     Device *transports[VIRTIO_TRANSPORTS];
-    uint16_t serial_ports[4];
     uint8_t vmgenid[16];
     uint64_t vmgenid_page; /* where a direct boot puts it */
 } Microvm;
@@ -110,7 +109,7 @@ static bool microvm_init(Machine *machine, GError **error)
         return false;
     }
     return !microvm->isa_serial ||
-           x86_create_serial(x86, microvm->isa, microvm->serial_ports, error);
+           x86_create_serial(x86, microvm->isa, error);
 }
 
 static bool transport_in_use(const Microvm *microvm, unsigned index)
@@ -160,10 +159,7 @@ static void fill_acpi(Microvm *microvm, AcpiConfig *config)
         .reset_value = GED_RESET_VALUE,
     };
     config->rtc = x86->rtc != NULL;
-    memcpy(config->serial, microvm->serial_ports, sizeof(config->serial));
-    for (unsigned i = 0; i < 4; i++) {
-        config->serial_irq[i] = i & 1 ? 3 : 4;
-    }
+    x86_isa_ports(microvm->isa, "isa-serial", 4, config->serial, config->serial_irq);
     config->fw_cfg_port = FW_CFG_IO_BASE;
     config->virtio_mmio = (AcpiVirtioMmio){
         .base = VIRTIO_MMIO_BASE,
@@ -204,13 +200,14 @@ static const uint8_t restart_stub[] = {
 static GBytes *device_tree(const Microvm *microvm, const char *bootargs, GError **error)
 {
     const X86Machine *x86 = &microvm->parent_obj;
+    uint16_t ports[4];
+    uint8_t irqs[4];
     bool present[VIRTIO_TRANSPORTS];
-    const MicrovmFdtConfig config = {
+    MicrovmFdtConfig config = {
         .bootargs = bootargs,
         .cpu_count = x86->parent_obj.smp.cpus,
         .ioapic_address = IOAPIC_ADDRESS,
         .lapic_address = LAPIC_ADDRESS,
-        .serial = microvm->serial_ports[0] != 0,
         .rtc = x86->rtc != NULL,
         .virtio_base = VIRTIO_MMIO_BASE,
         .virtio_stride = VIRTIO_MMIO_SIZE,
@@ -222,6 +219,8 @@ static GBytes *device_tree(const Microvm *microvm, const char *bootargs, GError 
     for (unsigned i = 0; i < VIRTIO_TRANSPORTS; i++) {
         present[i] = transport_in_use(microvm, i);
     }
+    x86_isa_ports(microvm->isa, "isa-serial", 4, ports, irqs);
+    config.serial = ports[0] != 0;
     return microvm_fdt_build(&config, error);
 }
 

@@ -37,7 +37,6 @@ typedef struct PcMachine {
     IsaBus *isa;
     PciDevice *pm;
     bool hpet;
-    uint16_t serial_ports[4], parallel_ports[3];
 } PcMachine;
 
 /* What PCI answers below 1 MiB where no device does: nothing. RAM must not show through. */
@@ -105,7 +104,6 @@ static const char *const isa_parts[] = { "i8042", "port92" };
 
 static bool create_isa_devices(PcMachine *pc, GError **error)
 {
-    static const uint16_t lpt_ports[] = { 0x378, 0x278, 0x3bc };
     X86Machine *x86 = &pc->parent_obj;
 
     if (!i8257_new(pc->isa, error)) {
@@ -120,10 +118,10 @@ static bool create_isa_devices(PcMachine *pc, GError **error)
         }
         device_connect_irq_out(dev, "a20", 0, (Irq){ .fn = drive_a20 });
     }
-    if (!x86_create_serial(x86, pc->isa, pc->serial_ports, error)) {
+    if (!x86_create_serial(x86, pc->isa, error)) {
         return false;
     }
-    for (unsigned i = 0; i < G_N_ELEMENTS(lpt_ports); i++) {
+    for (unsigned i = 0; i < G_N_ELEMENTS(x86->parent_obj.parallel); i++) {
         const char *chardev = x86->parent_obj.parallel[i];
         g_autoptr(Object) dev = NULL;
 
@@ -136,7 +134,6 @@ static bool create_isa_devices(PcMachine *pc, GError **error)
             !device_realize_and_unref((Device *)g_steal_pointer(&dev), (Bus *)pc->isa, error)) {
             return false;
         }
-        pc->parallel_ports[i] = lpt_ports[i];
     }
     return true;
 }
@@ -294,14 +291,8 @@ static void fill_acpi(PcMachine *pc, AcpiConfig *config, PcAcpiData *data)
     };
     config->rtc = true;
     config->i8042 = true;
-    for (unsigned i = 0; i < 4; i++) {
-        config->serial[i] = pc->serial_ports[i];
-        config->serial_irq[i] = i & 1 ? 3 : 4;
-    }
-    for (unsigned i = 0; i < 3; i++) {
-        config->parallel[i] = pc->parallel_ports[i];
-        config->parallel_irq[i] = 7;
-    }
+    x86_isa_ports(pc->isa, "isa-serial", 4, config->serial, config->serial_irq);
+    x86_isa_ports(pc->isa, "isa-parallel", 3, config->parallel, config->parallel_irq);
     config->hpet = pc->hpet;
     config->hpet_addr = HPET_ADDRESS;
     config->fw_cfg_port = FW_CFG_IO_BASE;

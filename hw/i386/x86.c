@@ -270,7 +270,33 @@ typedef struct SerialPort {
 
 static const SerialPort com_ports[4] = { { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 4 }, { 0x2e8, 3 } };
 
-bool x86_create_serial(X86Machine *machine, IsaBus *isa, uint16_t ports[4], GError **error)
+static uint64_t get_number(Object *obj, const char *property)
+{
+    json_object *value = object_property_get(obj, property, NULL);
+    uint64_t number = json_object_get_uint64(value);
+
+    json_object_put(value);
+    return number;
+}
+
+void x86_isa_ports(IsaBus *isa, const char *type, unsigned max, uint16_t *ports, uint8_t *irqs)
+{
+    const GPtrArray *devices = ((Bus *)isa)->children;
+
+    memset(ports, 0, max * sizeof(*ports));
+    memset(irqs, 0, max * sizeof(*irqs));
+    for (unsigned i = 0; i < devices->len; i++) {
+        Object *obj = g_ptr_array_index(devices, i);
+        uint64_t index = object_is_a(obj, type) ? get_number(obj, "index") : max;
+
+        if (index < max) {
+            ports[index] = get_number(obj, "iobase");
+            irqs[index] = get_number(obj, "irq");
+        }
+    }
+}
+
+bool x86_create_serial(X86Machine *machine, IsaBus *isa, GError **error)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(com_ports); i++) {
         const char *chardev = machine->parent_obj.serial[i];
@@ -287,7 +313,6 @@ bool x86_create_serial(X86Machine *machine, IsaBus *isa, uint16_t ports[4], GErr
             !device_realize_and_unref((Device *)g_steal_pointer(&dev), (Bus *)isa, error)) {
             return false;
         }
-        ports[i] = com_ports[i].port;
     }
     return true;
 }

@@ -68,8 +68,13 @@ bool x86_load_kernel_fw_cfg(X86Machine *machine, GError **error);
 /* Load `name` from the firmware search path: a ROM at the end of the first 4 GiB, its last 128 KiB
    also below 1 MiB, both inside `space`. */
 bool x86_load_firmware(X86Machine *machine, MemoryRegion *space, const char *name, GError **error);
-/* A serial port per -serial that has one (COM1..4); ports[] gets those that exist, for ACPI. */
-bool x86_create_serial(X86Machine *machine, IsaBus *isa, uint16_t ports[4], GError **error);
+/* A serial port per -serial that has one (COM1..4). */
+bool x86_create_serial(X86Machine *machine, IsaBus *isa, GError **error);
+/*
+ * Where the bus's devices of a type ("isa-serial", "isa-parallel") are, those of -device too, by
+ * their index below max: first port, 0 for none, and IRQ. For ACPI, after -device.
+ */
+void x86_isa_ports(IsaBus *isa, const char *type, unsigned max, uint16_t *ports, uint8_t *irqs);
 /* on_off_auto with this board's default. */
 static inline bool x86_option(int value, bool def)
 {

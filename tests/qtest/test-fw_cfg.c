@@ -159,6 +159,51 @@ static void test_tables(void)
     g_assert_cmpmem(script, script_size, again, size);
 }
 
+/* Does the DSDT have a device of this name? */
+static bool dsdt_names(QTest *qts, const char *name)
+{
+    g_autofree uint8_t *tables = NULL;
+    uint32_t size;
+
+    tables = read_file(qts, "etc/acpi/tables", &size);
+    return memmem(tables, size, name, strlen(name)) != NULL;
+}
+
+/* Ports of -device are listed as those of -serial are. */
+static void test_isa_ports(void)
+{
+    QTest *qts = qtest_start("-M pc -m 64 -nodefaults");
+
+    g_assert_false(dsdt_names(qts, "COM"));
+    g_assert_false(dsdt_names(qts, "LPT"));
+    qtest_stop(qts);
+    qts = qtest_start("-M pc -m 64 -nodefaults -chardev null,id=a -chardev null,id=b "
+                      "-chardev null,id=c -serial chardev:a -device isa-serial,chardev=b,index=2 "
+                      "-device isa-parallel,chardev=c,index=1");
+    g_assert_true(dsdt_names(qts, "COM1"));
+    g_assert_true(dsdt_names(qts, "COM3"));
+    g_assert_false(dsdt_names(qts, "COM2"));
+    g_assert_true(dsdt_names(qts, "LPT2"));
+    g_assert_false(dsdt_names(qts, "LPT1"));
+    qtest_stop(qts);
+}
+
+/* The BIOS of a VGA card that has no ROM BAR. */
+static void test_isa_vga_rom(void)
+{
+    QTest *qts = qtest_start("-M pc -m 64 -vga none -device isa-vga");
+    g_autofree uint8_t *rom = NULL;
+    uint32_t size;
+
+    rom = read_file(qts, "vgaroms/vgabios-isavga.bin", &size);
+    g_assert_cmphex(ldw_le(rom), ==, 0xaa55);
+    g_assert_cmpuint(size, ==, rom[2] * 512);
+    qtest_stop(qts);
+    qts = qtest_start("-M pc -m 64 -vga std");
+    g_assert_cmpuint(find_file(qts, "vgaroms/vgabios-isavga.bin").key, ==, 0);
+    qtest_stop(qts);
+}
+
 static void test_no_acpi(void)
 {
     g_autoptr(QTest) qts = qtest_start("-M pc,acpi=off -m 64");
@@ -254,6 +299,8 @@ int main(int argc, char **argv)
     g_test_add_func("/fw_cfg/items", test_items);
     g_test_add_func("/fw_cfg/numa", test_numa);
     g_test_add_func("/fw_cfg/tables", test_tables);
+    g_test_add_func("/fw_cfg/isa-ports", test_isa_ports);
+    g_test_add_func("/fw_cfg/isa-vga-rom", test_isa_vga_rom);
     g_test_add_func("/fw_cfg/no-acpi", test_no_acpi);
     g_test_add_func("/fw_cfg/vmgenid", test_vmgenid);
     g_test_add_func("/fw_cfg/vmcoreinfo", test_vmcoreinfo);
