@@ -103,18 +103,23 @@ static void op_store_memory(EmuCpu *cpu, const EmuOp *op)
     EMU_NEXT(cpu, op);
 }
 
-/* Only two bytes of a wider slot are written, as on Intel's processors since long ago. */
+/* Of a slot of four bytes only two are written, as Intel's processors have it since long ago. */
 static void op_push_segment(EmuCpu *cpu, const EmuOp *op)
 {
-    uint64_t sp = cpu->regs[X86_RSP] - op->size;
+    uint64_t sp = cpu->regs[X86_RSP] - op->size, linear;
+    uint16_t selector = cpu->segs[op->r[0]].selector;
 
     if (!(cpu->mode & EMU_MODE_CS64)) {
         sp = cpu->mode & EMU_MODE_SS32 ? (uint32_t)sp : (uint16_t)sp;
     } else if (!emu_is_canonical(cpu, sp)) {
         emu_raise(cpu, X86_SS_FAULT, 0);
     }
-    emu_write_u16(cpu, emu_linear(cpu, X86_SS, sp, op->size, EMU_WRITE),
-                  cpu->segs[op->r[0]].selector);
+    linear = emu_linear(cpu, X86_SS, sp, op->size, EMU_WRITE);
+    if (op->size == 8) {
+        emu_write_u64(cpu, linear, selector);
+    } else {
+        emu_write_u16(cpu, linear, selector);
+    }
     if (cpu->mode & (EMU_MODE_CS64 | EMU_MODE_SS32)) {
         cpu->regs[X86_RSP] = sp;
     } else {
