@@ -3,30 +3,20 @@
 #include "accel/emu/vec-float-host.h"
 
 #define HOST_FMA_PACKED_TYPE(op, order, type) \
-    EMU_FLOAT_FN(emu_host_##op##order##_##type) \
-    { \
+    HOST_OP_NEEDS("fma", op##order##_##type, \
         __m128i value; \
-        HOST_NEED("fma", op##order##_##type); \
-        host_enter(cpu); \
         for (unsigned i = 0; i < bytes / 16; i++) { \
             value = host_load(a, i); \
             __asm__ volatile("v" #op #order #type " %2, %1, %0" \
                              : "+x"(value) : "x"(host_load(c, i)), "x"(host_load(b, i))); \
             host_store(dst, i, value); \
-        } \
-        HOST_LEAVE(op##order##_##type); \
-    }
+        })
 #define HOST_FMA_SCALAR_TYPE(op, order, type) \
-    EMU_FLOAT_FN(emu_host_##op##order##_##type) \
-    { \
+    HOST_OP_NEEDS("fma", op##order##_##type, \
         __m128i value = host_load_##type(a); \
-        HOST_NEED("fma", op##order##_##type); \
-        host_enter(cpu); \
         __asm__ volatile("v" #op #order #type " %2, %1, %0" \
                          : "+x"(value) : "x"(host_load_##type(c)), "x"(host_load_##type(b))); \
-        host_store_##type(dst, value); \
-        HOST_LEAVE(op##order##_##type); \
-    }
+        host_store_##type(dst, value);)
 
 #define HOST_FMA_PACKED(order, op) \
     HOST_FMA_PACKED_TYPE(op, order, ps) HOST_FMA_PACKED_TYPE(op, order, pd)

@@ -2,6 +2,8 @@
 /* SSE arithmetic by the host's instructions. */
 #include "accel/emu/vec-float-host.h"
 
+#include "accel/emu/flags.h"
+
 /*
  * What to load for a guest whose controls are not the default: all masked. If a guest's exception
  * is not, only new flags are of interest; and as tiny results that are exact raise an unmasked
@@ -52,40 +54,23 @@ bool host_leave_special(EmuCpu *cpu)
 
 /* ---- Two operands in, one out ---- */
 
-#define HOST_PACKED_BODY(op, insn) \
+#define HOST_PACKED_BODY(insn) \
     __m128i low = host_load(a, 0), high; \
-    host_enter(cpu); \
     __asm__ volatile(insn " %1, %0" : "+x"(low) : "x"(host_load(b, 0))); \
     if (bytes > 16) { \
         high = host_load(a, 1); \
         __asm__ volatile(insn " %1, %0" : "+x"(high) : "x"(host_load(b, 1))); \
         host_store(dst, 1, high); \
     } \
-    host_store(dst, 0, low); \
-    HOST_LEAVE(op);
+    host_store(dst, 0, low);
 
-#define HOST_PACKED(op, insn) \
-    EMU_FLOAT_FN(emu_host_##op) \
-    { \
-        HOST_PACKED_BODY(op, insn) \
-    }
-
-#define HOST_PACKED_SSE3(op, insn) \
-    EMU_FLOAT_FN(emu_host_##op) \
-    { \
-        HOST_NEED("sse3", op); \
-        HOST_PACKED_BODY(op, insn) \
-    }
-
+#define HOST_PACKED(op, insn) HOST_OP(op, HOST_PACKED_BODY(insn))
+#define HOST_PACKED_SSE3(op, insn) HOST_OP_NEEDS("sse3", op, HOST_PACKED_BODY(insn))
 #define HOST_SCALAR(op, type, insn) \
-    EMU_FLOAT_FN(emu_host_##op##_##type) \
-    { \
-        __m128i value = host_load_##type(a); \
-        host_enter(cpu); \
-        __asm__ volatile(insn " %1, %0" : "+x"(value) : "x"(host_load_##type(b))); \
-        host_store_##type(dst, value); \
-        HOST_LEAVE(op##_##type); \
-    }
+    HOST_OP(op##_##type, \
+            __m128i value = host_load_##type(a); \
+            __asm__ volatile(insn " %1, %0" : "+x"(value) : "x"(host_load_##type(b))); \
+            host_store_##type(dst, value);)
 
 #define HOST_ARITHMETIC(op) \
     HOST_PACKED(op##_ps, #op "ps") \
@@ -128,18 +113,31 @@ HOST_APPROXIMATE(rsqrt)
 /* ---- Comparisons ---- */
 
 #define HOST_ORDER(op, type) \
-    EMU_FLOAT_FN(emu_host_##op##_##type) \
+    static inline __attribute__((always_inline)) unsigned \
+    op##_##type##_order(const EmuVec *a, const EmuVec *b) \
     { \
         bool zf, pf, cf; \
-        host_enter(cpu); \
         __asm__ volatile(#op #type " %4, %3" \
                          : "=@ccz"(zf), "=@ccp"(pf), "=@ccc"(cf) \
                          : "x"(host_load_##type(a)), "x"(host_load_##type(b))); \
-        if (EMU_UNLIKELY(host_leave(cpu))) { \
-            emu_soft_##op##_##type(EMU_FLOAT_ARGS); \
-            return; \
+        return (zf ? FLAG_ZF : 0) | (pf ? FLAG_PF : 0) | (cf ? FLAG_CF : 0); \
+    } \
+    EMU_FLOAT_FN(emu_host_##op##_##type) \
+    { \
+        unsigned order; \
+        if (host_is_default(cpu->mxcsr)) { \
+            __asm__ volatile("ldmxcsr %0" : : "m"(cpu->mxcsr)); \
+            order = op##_##type##_order(a, b); \
+            __asm__ volatile("stmxcsr %0" : "=m"(cpu->mxcsr)); \
+        } else { \
+            host_enter_special(cpu); \
+            order = op##_##type##_order(a, b); \
+            if (EMU_UNLIKELY(host_leave_special(cpu))) { \
+                emu_soft_##op##_##type(EMU_FLOAT_ARGS); \
+                return; \
+            } \
         } \
-        emu_float_set_order(cpu, zf, pf, cf); \
+        emu_flags_set(cpu, order); \
     }
 
 HOST_ORDER(comi, ss)
@@ -179,33 +177,27 @@ HOST_CMP(ss)
 HOST_CMP(sd)
 
 #define HOST_CMP_PACKED(type) \
-    EMU_FLOAT_FN(emu_host_cmp_##type) \
-    { \
-        if (imm > 7) { \
-            HOST_NEED("avx", cmp_##type); \
-        } \
-        host_enter(cpu); \
-        for (unsigned i = 0; i < bytes / 16; i++) { \
-            host_store(dst, i, compare_##type(host_load(a, i), host_load(b, i), imm)); \
-        } \
-        HOST_LEAVE(cmp_##type); \
-    }
+    HOST_DEFINE(cmp_##type, imm < 8 || __builtin_cpu_supports("avx"), host_enter_special(cpu), \
+                host_is_default(cpu->mxcsr), \
+                for (unsigned i = 0; i < bytes / 16; i++) { \
+                    host_store(dst, i, compare_##type(host_load(a, i), host_load(b, i), imm)); \
+                })
 #define HOST_CMP_SCALAR(type) \
-    EMU_FLOAT_FN(emu_host_cmp_##type) \
-    { \
-        if (imm > 7) { \
-            HOST_NEED("avx", cmp_##type); \
-        } \
-        host_enter(cpu); \
-        host_store_##type(dst, compare_##type(host_load_##type(a), host_load_##type(b), imm)); \
-        HOST_LEAVE(cmp_##type); \
-    }
+    HOST_DEFINE(cmp_##type, imm < 8 || __builtin_cpu_supports("avx"), host_enter_special(cpu), \
+                host_is_default(cpu->mxcsr), \
+                host_store_##type(dst, compare_##type(host_load_##type(a), \
+                                                      host_load_##type(b), imm));)
 HOST_CMP_PACKED(ps)
 HOST_CMP_PACKED(pd)
 HOST_CMP_SCALAR(ss)
 HOST_CMP_SCALAR(sd)
 
-/* ---- Dot products: elements that are left out are zeros, which raise nothing ---- */
+/*
+ * ---- Dot products ----
+ *
+ * Elements that are left out are zeros, which raise nothing. Each element of the result is a sum of
+ * its own: which of several NaNs it gets depends on the order of its operands.
+ */
 
 static __m128i mask_ps(unsigned bits)
 {
@@ -221,43 +213,34 @@ static __m128i mask_pd(unsigned bits)
     return _mm_cmpeq_epi32(_mm_and_si128(_mm_set1_epi32(bits), lanes), lanes);
 }
 
-EMU_FLOAT_FN(emu_host_dp_ps)
-{
+HOST_OP(dp_ps,
     __m128i use = mask_ps(imm >> 4), keep = mask_ps(imm), product, other;
 
-    host_enter(cpu);
     for (unsigned i = 0; i < bytes / 16; i++) {
         product = _mm_and_si128(host_load(a, i), use);
         other = _mm_and_si128(host_load(b, i), use);
-        __asm__ volatile("mulps %2, %0\n\t"       /* p3 p2 p1 p0 */
+        __asm__ volatile("mulps %1, %0\n\t"
                          "movaps %0, %1\n\t"
-                         "shufps $0xb1, %1, %1\n\t" /* p2 p3 p0 p1 */
-                         "addps %1, %0\n\t"
-                         "movhlps %0, %1\n\t"
-                         "addss %1, %0\n\t"
-                         "shufps $0, %0, %0"
-                         : "+x"(product), "=&x"(other) : "x"(other));
+                         "shufps $0xb1, %1, %1\n\t" /* the neighbours, first operands */
+                         "addps %0, %1\n\t"
+                         "movaps %1, %0\n\t"
+                         "shufps $0x4e, %1, %1\n\t" /* the other halves, second operands */
+                         "addps %1, %0"
+                         : "+x"(product), "+x"(other));
         host_store(dst, i, _mm_and_si128(product, keep));
-    }
-    HOST_LEAVE(dp_ps);
-}
+    })
 
-EMU_FLOAT_FN(emu_host_dp_pd)
-{
+HOST_OP(dp_pd,
     __m128i use = mask_pd(imm >> 4), product, other;
 
-    host_enter(cpu);
     product = _mm_and_si128(host_load(a, 0), use);
     other = _mm_and_si128(host_load(b, 0), use);
-    __asm__ volatile("mulpd %2, %0\n\t"
+    __asm__ volatile("mulpd %1, %0\n\t"
                      "movapd %0, %1\n\t"
-                     "unpckhpd %1, %1\n\t"
-                     "addsd %1, %0\n\t"
-                     "unpcklpd %0, %0"
-                     : "+x"(product), "=&x"(other) : "x"(other));
-    host_store(dst, 0, _mm_and_si128(product, mask_pd(imm)));
-    HOST_LEAVE(dp_pd);
-}
+                     "shufpd $1, %1, %1\n\t"
+                     "addpd %1, %0"
+                     : "+x"(product), "+x"(other));
+    host_store(dst, 0, _mm_and_si128(product, mask_pd(imm)));)
 
 /* ---- Rounding to integral values: by MXCSR, which the immediate went into ---- */
 
@@ -271,32 +254,18 @@ EMU_FLOAT_FN(emu_host_dp_pd)
     } while (0)
 
 #define HOST_ROUND_PACKED(type) \
-    EMU_FLOAT_FN(emu_host_round_##type) \
-    { \
+    HOST_OP_ROUNDING("sse4.1", round_##type, \
         __m128i value; \
-        HOST_NEED("sse4.1", round_##type); \
-        host_enter_rounding(cpu, imm); \
         for (unsigned i = 0; i < bytes / 16; i++) { \
             value = host_load(b, i); \
             HOST_ROUND("round" #type, value); \
             host_store(dst, i, value); \
-        } \
-        if (EMU_UNLIKELY(host_leave_special(cpu))) { \
-            emu_soft_round_##type(EMU_FLOAT_ARGS); \
-        } \
-    }
+        })
 #define HOST_ROUND_SCALAR(type) \
-    EMU_FLOAT_FN(emu_host_round_##type) \
-    { \
+    HOST_OP_ROUNDING("sse4.1", round_##type, \
         __m128i value = host_load_##type(b); \
-        HOST_NEED("sse4.1", round_##type); \
-        host_enter_rounding(cpu, imm); \
         HOST_ROUND("round" #type, value); \
-        host_store_##type(dst, value); \
-        if (EMU_UNLIKELY(host_leave_special(cpu))) { \
-            emu_soft_round_##type(EMU_FLOAT_ARGS); \
-        } \
-    }
+        host_store_##type(dst, value);)
 HOST_ROUND_PACKED(ps)
 HOST_ROUND_PACKED(pd)
 HOST_ROUND_SCALAR(ss)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How the host back end enters and leaves the guest's MXCSR around host instructions. Between
- * host_enter() and host_leave() there are only asm statements, moves and integer code. x86-64
- * hosts only.
+ * How the host back end computes under the guest's MXCSR. x86-64 hosts only.
  */
 #ifndef VIREO_ACCEL_EMU_VEC_FLOAT_HOST_H
 #define VIREO_ACCEL_EMU_VEC_FLOAT_HOST_H
@@ -25,25 +23,6 @@ void host_enter_rounding(EmuCpu *cpu, unsigned imm);
  * nothing was changed.
  */
 bool host_leave_special(EmuCpu *cpu);
-
-static inline void host_enter(EmuCpu *cpu)
-{
-    if (host_is_default(cpu->mxcsr)) {
-        __asm__ volatile("ldmxcsr %0" : : "m"(cpu->mxcsr));
-    } else {
-        host_enter_special(cpu);
-    }
-}
-
-/* As host_leave_special(). The usual controls are the host's too: nothing to restore. */
-static inline bool host_leave(EmuCpu *cpu)
-{
-    if (host_is_default(cpu->mxcsr)) {
-        __asm__ volatile("stmxcsr %0" : "=m"(cpu->mxcsr));
-        return false;
-    }
-    return host_leave_special(cpu);
-}
 
 /* Whole 16-byte parts, and the lowest element of a vector (zeros above). */
 static inline __m128i host_load(const EmuVec *v, unsigned part)
@@ -76,21 +55,46 @@ static inline void host_store_sd(EmuVec *v, __m128i value)
     _mm_storel_epi64((__m128i *)v->u64, value);
 }
 
-/* The end of every operation: have its twin raise what is unmasked. */
-#define HOST_LEAVE(op) \
-    do { \
-        if (EMU_UNLIKELY(host_leave(cpu))) { \
+/*
+ * Define emu_host_<op>. The body writes dst under the guest's controls, by asm statements, moves
+ * and integer code only. The usual controls are the host's too, so that there is nothing to
+ * restore, and the function calls no other.
+ */
+#define HOST_DEFINE(op, check, enter_special, is_usual, ...) \
+    static inline __attribute__((always_inline)) EMU_FLOAT_FN(op##_body) \
+    { \
+        __VA_ARGS__ \
+    } \
+    static __attribute__((noinline)) EMU_FLOAT_FN(op##_special) \
+    { \
+        enter_special; \
+        op##_body(EMU_FLOAT_ARGS); \
+        if (EMU_UNLIKELY(host_leave_special(cpu))) { \
             emu_soft_##op(EMU_FLOAT_ARGS); \
         } \
-    } while (0)
+    } \
+    EMU_FLOAT_FN(emu_host_##op) \
+    { \
+        if (EMU_UNLIKELY(!(check))) { \
+            emu_soft_##op(EMU_FLOAT_ARGS); \
+        } else if (is_usual) { \
+            __asm__ volatile("ldmxcsr %0" : : "m"(cpu->mxcsr)); \
+            op##_body(EMU_FLOAT_ARGS); \
+            __asm__ volatile("stmxcsr %0" : "=m"(cpu->mxcsr)); \
+        } else { \
+            op##_special(EMU_FLOAT_ARGS); \
+        } \
+    }
 
-/* The start of operations that not every x86-64 host has. */
-#define HOST_NEED(feature, op) \
-    do { \
-        if (!__builtin_cpu_supports(feature)) { \
-            emu_soft_##op(EMU_FLOAT_ARGS); \
-            return; \
-        } \
-    } while (0)
+#define HOST_OP(op, ...) \
+    HOST_DEFINE(op, true, host_enter_special(cpu), host_is_default(cpu->mxcsr), __VA_ARGS__)
+/* Not every x86-64 host has the instruction. */
+#define HOST_OP_NEEDS(feature, op, ...) \
+    HOST_DEFINE(op, __builtin_cpu_supports(feature), host_enter_special(cpu), \
+                host_is_default(cpu->mxcsr), __VA_ARGS__)
+/* The immediate chooses the rounding. */
+#define HOST_OP_ROUNDING(feature, op, ...) \
+    HOST_DEFINE(op, __builtin_cpu_supports(feature), host_enter_rounding(cpu, imm), false, \
+                __VA_ARGS__)
 
 #endif

@@ -13,6 +13,15 @@ SOFT_PACKED(ph2ps, u32, soft_f16_to_f32(&env, b->u16[i]))
 SOFT_SCALAR(ss2sd, u64, soft_f32_to_f64(&env, b->u32[i]))
 SOFT_SCALAR(sd2ss, u32, soft_f64_to_f32(&env, b->u64[i]))
 
+/* Observed: a denormal source is inexact even if underflow is unmasked and its digits would fit. */
+static uint16_t convert_to_f16(SoftFloatEnv *env, uint32_t value, unsigned rounding)
+{
+    bool denormal = (value & 0x7fffffff) - 1 < 0x007fffff && !env->daz;
+
+    env->flags |= denormal ? SOFT_INEXACT : 0;
+    return soft_f32_to_f16(env, value, rounding);
+}
+
 /* To elements of half the size; what is left of 16 bytes is cleared. */
 #define SOFT_NARROW(op, from, to, value) \
     EMU_FLOAT_FN(emu_soft_##op) \
@@ -27,7 +36,7 @@ SOFT_SCALAR(sd2ss, u32, soft_f64_to_f32(&env, b->u64[i]))
 SOFT_NARROW(pd2dq, u64, u32, soft_f64_to_i32(&env, b->u64[i], env.rounding))
 SOFT_NARROW(tpd2dq, u64, u32, soft_f64_to_i32(&env, b->u64[i], SOFT_ROUND_ZERO))
 SOFT_NARROW(pd2ps, u64, u32, soft_f64_to_f32(&env, b->u64[i]))
-SOFT_NARROW(ps2ph, u32, u16, soft_f32_to_f16(&env, b->u32[i], soft_rounding(&env, imm)))
+SOFT_NARROW(ps2ph, u32, u16, convert_to_f16(&env, b->u32[i], soft_rounding(&env, imm)))
 
 /* ---- General registers ---- */
 

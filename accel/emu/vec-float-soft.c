@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SSE arithmetic by soft-float.h. */
+#include "accel/emu/flags.h"
 #include "accel/emu/vec-float-soft.h"
 
 #define SOFT_BINARY(op) \
@@ -55,22 +56,34 @@ SOFT_PACKED(addsub_pd, u64, i & 1 ? soft_f64_add(&env, a->u64[i], b->u64[i])
 SOFT_HORIZONTAL(add)
 SOFT_HORIZONTAL(sub)
 
+/*
+ * Dot products work in steps: one that raises hides the exceptions of those behind it. Each
+ * element of the result is a sum of its own, with the operands in the processor's order: it decides
+ * which of several NaNs comes out.
+ */
+static void leave_step(EmuCpu *cpu, SoftFloatEnv *env)
+{
+    soft_leave(cpu, env);
+    env->flags = 0;
+}
+
 EMU_FLOAT_FN(emu_soft_dp_ps)
 {
     SoftFloatEnv env = soft_float_env_sse(cpu->mxcsr);
-    uint32_t product[4], sum;
+    uint32_t product[8], sum[8];
 
-    for (unsigned lane = 0; lane < bytes / 4; lane += 4) {
-        for (unsigned i = 0; i < 4; i++) {
-            product[i] = imm >> (4 + i) & 1
-                             ? soft_f32_mul(&env, a->u32[lane + i], b->u32[lane + i]) : 0;
-        }
-        product[0] = soft_f32_add(&env, product[0], product[1]);
-        product[2] = soft_f32_add(&env, product[2], product[3]);
-        sum = soft_f32_add(&env, product[0], product[2]);
-        for (unsigned i = 0; i < 4; i++) {
-            dst->u32[lane + i] = imm >> i & 1 ? sum : 0;
-        }
+    for (unsigned i = 0; i < bytes / 4; i++) {
+        product[i] = imm >> (4 + i % 4) & 1 ? soft_f32_mul(&env, a->u32[i], b->u32[i]) : 0;
+    }
+    leave_step(cpu, &env);
+    for (unsigned i = 0; i < bytes / 4; i++) {
+        sum[i] = soft_f32_add(&env, product[i ^ 1], product[i]);
+    }
+    leave_step(cpu, &env);
+    for (unsigned i = 0; i < bytes / 4; i++) {
+        uint32_t total = soft_f32_add(&env, sum[i], sum[i ^ 2]);
+
+        dst->u32[i] = imm >> i % 4 & 1 ? total : 0;
     }
     soft_leave(cpu, &env);
 }
@@ -78,14 +91,16 @@ EMU_FLOAT_FN(emu_soft_dp_ps)
 EMU_FLOAT_FN(emu_soft_dp_pd)
 {
     SoftFloatEnv env = soft_float_env_sse(cpu->mxcsr);
-    uint64_t product[2], sum;
+    uint64_t product[2];
 
     for (unsigned i = 0; i < 2; i++) {
         product[i] = imm >> (4 + i) & 1 ? soft_f64_mul(&env, a->u64[i], b->u64[i]) : 0;
     }
-    sum = soft_f64_add(&env, product[0], product[1]);
+    leave_step(cpu, &env);
     for (unsigned i = 0; i < 2; i++) {
-        dst->u64[i] = imm >> i & 1 ? sum : 0;
+        uint64_t total = soft_f64_add(&env, product[i], product[i ^ 1]);
+
+        dst->u64[i] = imm >> i & 1 ? total : 0;
     }
     soft_leave(cpu, &env);
 }
@@ -124,15 +139,27 @@ SOFT_PACKED(cmp_pd, u64, compare_f64(&env, a->u64[i], b->u64[i], imm))
 SOFT_SCALAR(cmp_ss, u32, compare_f32(&env, a->u32[i], b->u32[i], imm))
 SOFT_SCALAR(cmp_sd, u64, compare_f64(&env, a->u64[i], b->u64[i], imm))
 
+static uint32_t order_flags(SoftOrder order)
+{
+    switch (order) {
+    case SOFT_UNORDERED:
+        return FLAG_ZF | FLAG_PF | FLAG_CF;
+    case SOFT_LESS:
+        return FLAG_CF;
+    case SOFT_EQUAL:
+        return FLAG_ZF;
+    default:
+        return 0;
+    }
+}
+
 #define SOFT_ORDER(op, type, f, lane, quiet) \
     EMU_FLOAT_FN(emu_soft_##op##_##type) \
     { \
         SoftFloatEnv env = soft_float_env_sse(cpu->mxcsr); \
         SoftOrder order = soft_##f##_compare(&env, a->lane[0], b->lane[0], quiet); \
         soft_leave(cpu, &env); \
-        emu_float_set_order(cpu, order == SOFT_EQUAL || order == SOFT_UNORDERED, \
-                            order == SOFT_UNORDERED, \
-                            order == SOFT_LESS || order == SOFT_UNORDERED); \
+        emu_flags_set(cpu, order_flags(order)); \
     }
 SOFT_ORDER(comi, ss, f32, u32, false)
 SOFT_ORDER(comi, sd, f64, u64, false)

@@ -2,8 +2,6 @@
 /* SSE and AVX floating-point arithmetic and comparisons. */
 #include "accel/emu/vec-float.h"
 
-#include "accel/emu/flags.h"
-
 static void raise_unmasked(EmuCpu *cpu)
 {
     emu_raise_plain(cpu, cpu->cr4 & CR4_OSXMMEXCPT ? X86_XM : X86_UD);
@@ -15,11 +13,6 @@ void emu_float_flags(EmuCpu *cpu, uint32_t flags)
     if (EMU_UNLIKELY(flags & ~(cpu->mxcsr >> MXCSR_MASK_SHIFT))) {
         raise_unmasked(cpu);
     }
-}
-
-void emu_float_set_order(EmuCpu *cpu, bool zf, bool pf, bool cf)
-{
-    emu_flags_set(cpu, (zf ? FLAG_ZF : 0) | (pf ? FLAG_PF : 0) | (cf ? FLAG_CF : 0));
 }
 
 /* The legacy forms have eight predicates, VEX ones 32. (CMPSD is a string instruction too.) */

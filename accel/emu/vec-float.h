@@ -76,7 +76,5 @@ EMU_FMA_SCALAR_OPS(EMU_FMA_DECLARE_SCALAR_OP)
 
 /* MXCSR_FLAGS that an operation found: make them visible, and raise if one is unmasked. */
 void emu_float_flags(EmuCpu *cpu, uint32_t flags);
-/* ZF PF CF as COMISS sets them. */
-void emu_float_set_order(EmuCpu *cpu, bool zf, bool pf, bool cf);
 
 #endif
