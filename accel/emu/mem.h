@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Guest memory as instructions see it. "linear" functions take linear addresses and apply paging
- * with the privilege of explicit data accesses now (cpu->tlb.current); the "implicit" ones apply that
- * of descriptor tables, TSS and interrupt stacks at CPL 0. All raise #PF (or #AC) through emu_raise() and
- * have then changed nothing. Accesses are little-endian, of any alignment, and to RAM atomic as the
- * architecture promises; ordering is TSO.
+ * with the privilege of explicit data accesses now (cpu->tlb.current); the "implicit" ones apply
+ * that of descriptor tables, TSS and interrupt stacks at CPL 0. All raise #PF (or #AC) through
+ * emu_raise() and have then changed nothing. Accesses are little-endian, of any alignment, and to
+ * RAM atomic as the architecture promises; ordering is TSO.
  */
 #ifndef VIREO_ACCEL_EMU_MEM_H
 #define VIREO_ACCEL_EMU_MEM_H
@@ -29,9 +29,9 @@ uint64_t emu_segment_address(EmuCpu *cpu, unsigned seg, uint64_t offset, unsigne
                              EmuAccess access);
 
 /*
- * Linear address of `size` bytes at `offset` in `seg`. In flat modes ES, CS, SS and DS cost nothing; a
- * non-canonical address then misses the TLB, and the slow path raises #GP or #SS (`seg` reaches it as
- * cpu->op->seg).
+ * Linear address of `size` bytes at `offset` in `seg`. In flat modes ES, CS, SS and DS cost nothing;
+ * a non-canonical address then misses the TLB, and the slow path raises #GP or #SS (`seg` reaches it
+ * as cpu->op->seg).
  */
 static inline uint64_t emu_linear(EmuCpu *cpu, unsigned seg, uint64_t offset, unsigned size,
                                   EmuAccess access)
@@ -122,7 +122,7 @@ static inline void *emu_fast_write_ptr(EmuCpu *cpu, uint64_t linear, unsigned si
     { \
         emu_write_kind_u##bits(cpu, linear, value, cpu->tlb.current); \
     } \
-    /* The first half of a read-modify-write (not LOCKed); emu_write follows at the same address. */ \
+    /* The first half of a read-modify-write (not LOCKed); emu_write follows at the same place. */ \
     static inline uint##bits##_t emu_read_for_write_u##bits(EmuCpu *cpu, uint64_t linear) \
     { \
         const uint##bits##_t *host = emu_fast_write_ptr(cpu, linear, bits / 8, cpu->tlb.current); \
@@ -167,7 +167,7 @@ EMU_DEFINE_HOST_ACCESS(16)
 EMU_DEFINE_HOST_ACCESS(32)
 EMU_DEFINE_HOST_ACCESS(64)
 
-/* Implicit supervisor accesses ignore RFLAGS.AC: user pages are out of reach while CR4.SMAP is set. */
+/* Implicit supervisor accesses ignore RFLAGS.AC: CR4.SMAP alone puts user pages out of reach. */
 static inline EmuTlbKind emu_implicit_kind(const EmuCpu *cpu)
 {
     return cpu->cr4 & CR4_SMAP ? EMU_TLB_SUPER_SMAP : EMU_TLB_SUPER;
@@ -220,8 +220,8 @@ void emu_implicit_probe_write(EmuCpu *cpu, uint64_t linear, unsigned len);
 /*
  * A LOCKed read-modify-write of 1 to 16 bytes. begin raises the write's faults, then gives a host
  * address to work on with __atomic builtins; `atomic` false says that the address is a private copy
- * and that (but for I/O) every other vCPU is held out of guest code until end, which writes the copy
- * back if `changed`. An atomic one may be misaligned on x86 hosts, but is within a cache line;
+ * and that (but for I/O) every other vCPU is held out of guest code until end, which writes the
+ * copy back if `changed`. An atomic one may be misaligned on x86 hosts, but is within a cache line;
  * 16 bytes are aligned. Nothing between begin and end raises.
  */
 typedef struct EmuLocked {
@@ -314,8 +314,10 @@ void emu_phys_write(EmuCpu *cpu, uint64_t physical, uint64_t value, unsigned siz
 void emu_code_page_protect(EmuCpu *cpu, uint64_t physical_page);
 /* No block of this CPU comes from the page any more. */
 void emu_code_page_release(EmuCpu *cpu, uint64_t physical_page);
-/* A write of this CPU (or, cpu NULL, of a device) reached [physical, +len) of a protected page: drop
-   blocks there, of all CPUs. True: blocks of this CPU went, perhaps the running one. */
+/*
+ * A write of this CPU (or, cpu NULL, of a device) reached [physical, +len) of a protected page: drop
+ * blocks there, of all CPUs. True: blocks of this CPU went, perhaps the running one.
+ */
 bool emu_code_page_written(EmuCpu *cpu, uint64_t physical, unsigned len);
 /* Serve EMU_REQUEST_INVALIDATE: drop blocks from what others wrote since. */
 void emu_code_pages_serve(EmuCpu *cpu);

@@ -10,8 +10,9 @@
  * in the table concerned: I/O, ROM being written, pages with cached code or a clean dirty bit being
  * written, watched pages.
  *
- * The second (mmu.c) is larger, tagged with PCID, global bit and a generation number, and holds what
- * a page walk found. Flushing it is a new generation; a miss there walks the guest's page tables.
+ * The second (mmu.h) is larger, tagged with PCID, global bit and a generation number, and holds
+ * what a page walk found. Flushing it is a new generation; a miss there walks the guest's page
+ * tables.
  *
  * Filled and looked up by the owner's thread. Another thread that makes a page's writes slow (code
  * was decoded from it, dirty logging began) removes entries under `lock`, which filling takes too.
@@ -43,7 +44,7 @@ typedef enum EmuTlbKind {
     EMU_TLB_USER_ALIGN,     /* CPL 3 in EMU_MODE_ALIGN: never filled, so that all accesses get to
                                the slow path, which checks alignment */
     EMU_TLB_SUPER,          /* CPL 0-2, user pages allowed */
-    EMU_TLB_SUPER_SMAP,     /* CPL 0-2 where SMAP forbids user pages; implicit accesses use it too */
+    EMU_TLB_SUPER_SMAP,     /* CPL 0-2 where SMAP forbids user pages; implicit accesses too */
     EMU_TLB_KINDS
 } EmuTlbKind;
 
@@ -56,7 +57,7 @@ typedef struct EmuTlb2 EmuTlb2; /* mmu.h */
 
 typedef struct EmuTlb {
     EmuTlbTables kind[EMU_TLB_KINDS];
-    unsigned current;       /* EmuTlbKind of explicit data accesses now; kept by emu_update_mode() */
+    unsigned current;       /* EmuTlbKind of explicit data accesses; kept by emu_update_mode() */
     bool used[EMU_TLB_KINDS]; /* something was filled since the last flush */
     pthread_mutex_t lock;
     EmuTlb2 *second;

@@ -41,8 +41,8 @@ void emu_harness_free(EmuHarness *harness);
 void emu_harness_set_mode(EmuCpu *cpu, EmuHarnessMode mode);
 
 /*
- * Call fn in guest code. True: it returned. False: it raised; *fault says what (vector 0xff: it left
- * by emu_escape()).
+ * Call fn in guest code. True: it returned. False: it raised; *fault says what (vector 0xff: it
+ * left by emu_escape()).
  */
 bool emu_harness_try(EmuCpu *cpu, void (*fn)(EmuCpu *cpu, void *opaque), void *opaque,
                      EmuFault *fault);
