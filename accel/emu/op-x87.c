@@ -348,7 +348,8 @@ static const X87Form register_forms[8][8] = {
 
 /* D9 E0 to FF. */
 static const X87Form d9_forms[32] = {
-    { emu_op_fchs }, { emu_op_fabs }, { NULL }, { NULL }, { op_tst }, { op_xam }, { NULL }, { NULL },
+    { emu_op_fchs }, { emu_op_fabs }, { NULL }, { NULL }, { op_tst }, { op_xam }, { NULL },
+    { NULL },
     CONSTANT(ONE), CONSTANT(L2T), CONSTANT(L2E), CONSTANT(PI), CONSTANT(LG2), CONSTANT(LN2),
     CONSTANT(ZERO), { NULL },
     { op_f2xm1 }, { op_yl2x }, { op_ptan }, { op_patan }, { op_xtract }, { op_prem1 },

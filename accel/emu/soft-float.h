@@ -2,8 +2,9 @@
 /*
  * Exact floating point without the host's: binary16, binary32, binary64 and the x87's 80-bit
  * format, with the exceptions, NaN rules and rounding of x86 processors (SDM vol. 1, chapters 4, 8
- * and 11). Values are bit patterns. Results are those of masked exceptions; a caller that finds an unmasked
- * one in `flags` drops the result (SSE) or, for f80, gets the exponent-wrapped one of the SDM.
+ * and 11). Values are bit patterns. Results are those of masked exceptions; a caller that finds an
+ * unmasked one in `flags` drops the result (SSE) or, for f80, gets the exponent-wrapped one of the
+ * SDM.
  *
  * Pure functions of their arguments and *env. Tested against the host's processor.
  */

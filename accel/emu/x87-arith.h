@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What x87 instructions compute, twice: x87_soft_* in portable C (transcendentals through the host's
- * long double, so not to the last bit), x87_host_* by the host's own x87. X87(name) is the one that
- * handlers use.
+ * What x87 instructions compute, twice: x87_soft_* in portable C (transcendentals through the
+ * host's long double, so not to the last bit), x87_host_* by the host's own x87. X87(name) is the
+ * one that handlers use.
  *
- * All work by fpu->fcw and return status word bits: exceptions, and C0-C3 as far as the instruction
- * defines them. Where an unmasked exception forbids a result, results are left alone; otherwise they
- * may be registers of fpu. Tags and TOP are the caller's.
+ * All work by fpu->fcw and return status word bits: exceptions, and C0-C3 as far as the
+ * instruction defines them. Where an unmasked exception forbids a result, results are left alone;
+ * otherwise they may be registers of fpu. Tags and TOP are the caller's.
  */
 #ifndef VIREO_ACCEL_EMU_X87_ARITH_H
 #define VIREO_ACCEL_EMU_X87_ARITH_H

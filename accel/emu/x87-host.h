@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * x87 arithmetic by the x87 of an x86-64 host. The control word is the guest's, unmasked exceptions
- * included: they only become pending, and are cleared before an instruction would wait for them.
- * Functions are entered and left with the control word of the ABI and an empty stack; exception flags
- * may stay set, which costs less than clearing them each time (see x87_host_begin).
+ * x87 arithmetic by the x87 of an x86-64 host. The control word is the guest's, unmasked
+ * exceptions included: they only become pending, and are cleared before an instruction would wait
+ * for them. Functions are entered and left with the control word of the ABI and an empty stack;
+ * exception flags may stay set, which costs less than clearing them each time (see
+ * x87_host_begin).
  */
 #ifndef VIREO_ACCEL_EMU_X87_HOST_H
 #define VIREO_ACCEL_EMU_X87_HOST_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the handlers of op-x87*.c share. In their ops imm holds X87_OP_*, imm2 the 11 bits of FOP, r[0]
- * and r[1] the numbers of ST(i).
+ * What the handlers of op-x87*.c share. In their ops imm holds X87_OP_*, imm2 the 11 bits of FOP,
+ * r[0] and r[1] the numbers of ST(i).
  */
 #ifndef VIREO_ACCEL_EMU_X87_OP_H
 #define VIREO_ACCEL_EMU_X87_OP_H

@@ -71,7 +71,8 @@ static SoftF80 widen_i32(SoftFloatEnv *env, uint64_t value)
 }
 
 #define DEFINE_SOURCE(name, source) \
-    uint16_t x87_soft_##name##_##source(const EmuFpu *fpu, EmuF80 *dst, const EmuF80 *a, uint64_t b) \
+    uint16_t x87_soft_##name##_##source(const EmuFpu *fpu, EmuF80 *dst, const EmuF80 *a, \
+                                          uint64_t b) \
     { \
         SoftFloatEnv env = soft_float_env_x87(fpu->fcw); \
         SoftF80 wide = widen_##source(&env, b); \

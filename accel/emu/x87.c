@@ -11,8 +11,8 @@ enum {
 
 void emu_x87_pending(EmuCpu *cpu)
 {
-    /* Without CR0.NE the interrupt controller is to be told by FERR#; the instruction goes on, as it
-       does with IGNNE# asserted. */
+    /* Without CR0.NE the interrupt controller is to be told by FERR#; the instruction goes on, as
+       it does with IGNNE# asserted. */
     if (cpu->cr0 & CR0_NE) {
         emu_raise_plain(cpu, X86_MF);
     }
@@ -84,9 +84,7 @@ void emu_fxsave_put(const EmuCpu *cpu, uint8_t *area, unsigned components, bool 
         }
     }
     if (components & 2) {
-        unsigned count = cpu->mode & EMU_MODE_CS64 ? 16 : 8;
-
-        for (unsigned i = 0; i < count; i++) {
+        for (unsigned i = 0; i < 16; i++) {
             memcpy(area + FX_XMM + 16 * i, cpu->vec[i].u8, 16);
         }
     }
@@ -113,9 +111,7 @@ void emu_fxsave_get(EmuCpu *cpu, const uint8_t *area, unsigned components, bool 
         }
     }
     if (components & 2) {
-        unsigned count = cpu->mode & EMU_MODE_CS64 ? 16 : 8;
-
-        for (unsigned i = 0; i < count; i++) {
+        for (unsigned i = 0; i < 16; i++) {
             memcpy(cpu->vec[i].u8, area + FX_XMM + 16 * i, 16);
         }
     }

@@ -68,10 +68,12 @@ uint16_t emu_x87_tag_word(const EmuFpu *fpu);
 
 /*
  * The 512 bytes of FXSAVE and of XSAVE's legacy region, for state.c and op-xsave.c. `components` is
- * bits 0 (x87) and 1 (SSE registers) of XCR0; MXCSR is separate. wide: 64-bit FIP and FDP (REX.W).
- * Only the fields of the components are touched.
+ * bits 0 (x87) and 1 (all 16 SSE registers) of XCR0; MXCSR is separate. wide: 64-bit FIP and FDP
+ * (REX.W). Only the fields of the components are touched.
  */
 void emu_fxsave_put(const EmuCpu *cpu, uint8_t *area, unsigned components, bool wide);
 void emu_fxsave_get(EmuCpu *cpu, const uint8_t *area, unsigned components, bool wide);
+/* XINUSE: which of the components 0 to 2 are not in their initial state (XGETBV with ECX 1). */
+uint64_t emu_xinuse(const EmuCpu *cpu);
 
 #endif
