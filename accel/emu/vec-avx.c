@@ -85,18 +85,36 @@ static void write_element(EmuCpu *cpu, uint64_t linear, const EmuVec *source, un
     }
 }
 
+/*
+ * The bytes from the first selected element to the last may fault. If a page ends among them,
+ * processors name the last byte.
+ */
+static void probe_masked(EmuCpu *cpu, uint64_t first, uint64_t last)
+{
+    emu_probe_write(cpu, first, 1);
+    if ((first ^ last) >> EMU_PAGE_BITS) {
+        emu_probe_write(cpu, last, 1);
+    }
+}
+
 static void masked_store(EmuCpu *cpu, const EmuOp *op, const EmuVec *mask, const EmuVec *source,
                          unsigned size, unsigned bytes)
 {
     uint64_t linear[16];
+    int first = -1, last = -1;
 
     for (unsigned i = 0; i < bytes / size; i++) {
         if (is_selected(mask, i, size)) {
             linear[i] = element_address(cpu, op, i, size, EMU_WRITE);
-            emu_probe_write(cpu, linear[i], size);
+            first = first < 0 ? (int)i : first;
+            last = i;
         }
     }
-    for (unsigned i = 0; i < bytes / size; i++) {
+    if (first < 0) {
+        return;
+    }
+    probe_masked(cpu, linear[first], linear[last] + size - 1);
+    for (int i = first; i <= last; i++) {
         if (is_selected(mask, i, size)) {
             write_element(cpu, linear[i], source, i, size);
         }
@@ -134,10 +152,14 @@ static EmuOpFn *bind_masked(const EmuDecoded *decoded, EmuOp *op)
     return op->mem_at == 0 ? data->store[wide] : data->load[wide];
 }
 
-/* ---- MASKMOVDQU, MASKMOVQ: bytes, to DS:rDI ---- */
+/* ---- MASKMOVDQU, MASKMOVQ: bytes, to DS:rDI. Bytes that are masked out may fault as well. ---- */
 
 static void op_maskmovdqu(EmuCpu *cpu, const EmuOp *op)
 {
+    uint64_t linear = emu_operand(cpu, op, 16, EMU_WRITE);
+
+    emu_probe_write(cpu, linear + 8, 8);
+    emu_probe_write(cpu, linear, 8);
     masked_store(cpu, op, &cpu->vec[op->r[1]], &cpu->vec[op->r[0]], 1, 16);
     EMU_NEXT(cpu, op);
 }
@@ -148,8 +170,9 @@ static void maskmovq(EmuCpu *cpu, const EmuOp *op)
     EmuVec source = { .u64 = { emu_mmx(cpu, op->r[0]) } };
 
     emu_x87_check(cpu);
-    masked_store(cpu, op, &mask, &source, 1, 8);
     emu_mmx_begin(cpu);
+    emu_probe_write(cpu, emu_operand(cpu, op, 8, EMU_WRITE), 8);
+    masked_store(cpu, op, &mask, &source, 1, 8);
 }
 
 static void op_maskmovq(EmuCpu *cpu, const EmuOp *op)
@@ -170,6 +193,15 @@ static EmuOpFn *bind_maskmov(const EmuDecoded *decoded, EmuOp *op)
 
 /* ---- Gathers ---- */
 
+/* Fill elements with their top bit; above is zero. */
+static void spread_signs(EmuVec *mask, unsigned size, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        memset(&mask->u8[i * size], is_selected(mask, i, size) ? 0xff : 0, size);
+    }
+    memset(&mask->u8[count * size], 0, sizeof(*mask) - count * size);
+}
+
 /*
  * r[0] is the destination, r[1] the mask, op->index a vector register. An element that was loaded
  * loses its mask at once: after a fault the instruction starts again and does the rest.
@@ -179,29 +211,30 @@ static inline void gather(EmuCpu *cpu, const EmuOp *op, unsigned index_size, uns
 {
     EmuVec *dst = &cpu->vec[op->r[0]], *mask = &cpu->vec[op->r[1]];
     const EmuVec *index = &cpu->vec[op->index];
+    unsigned bytes = op->flags & EMU_OP_L256 ? 32 : 16;
 
+    spread_signs(mask, size, bytes / size);
     for (unsigned i = 0; i < count; i++) {
-        if (is_selected(mask, i, size)) {
-            int64_t scaled = index_size == 4 ? index->s32[i] : index->s64[i];
-            uint64_t offset = cpu->regs[op->base] + ((uint64_t)scaled << op->scale) +
-                              (int64_t)op->disp;
-            uint64_t linear = emu_linear(cpu, op->seg,
-                                         offset << op->addr_shift >> op->addr_shift, size,
-                                         EMU_READ);
+        int64_t scaled = index_size == 4 ? index->s32[i] : index->s64[i];
+        uint64_t offset = cpu->regs[op->base] + ((uint64_t)scaled << op->scale) +
+                          (int64_t)op->disp;
+        uint64_t linear;
 
-            if (size == 4) {
-                dst->u32[i] = emu_read_u32(cpu, linear);
-            } else {
-                dst->u64[i] = emu_read_u64(cpu, linear);
-            }
+        if (!is_selected(mask, i, size)) {
+            continue;
         }
+        linear = emu_linear(cpu, op->seg, offset << op->addr_shift >> op->addr_shift, size,
+                            EMU_READ);
         if (size == 4) {
+            dst->u32[i] = emu_read_u32(cpu, linear);
             mask->u32[i] = 0;
         } else {
+            dst->u64[i] = emu_read_u64(cpu, linear);
             mask->u64[i] = 0;
         }
+        memset(&dst->u8[bytes], 0, sizeof(*dst) - bytes);
     }
-    memset((uint8_t *)dst + count * size, 0, sizeof(*dst) - count * size);
+    memset(&dst->u8[count * size], 0, sizeof(*dst) - count * size);
     memset(mask, 0, sizeof(*mask));
 }
 

@@ -183,6 +183,9 @@ static inline __attribute__((always_inline)) void run(EmuCpu *cpu, const EmuOp *
         }
     } else {
         fn(cpu, &result, a, b, &cpu->vec[op->r[3]], op->imm2, bytes);
+        if (mmx && form.to == TO_MEM) {
+            cpu->fpu.top = 0; /* as processors leave it even if the store faults */
+        }
         write_result(cpu, op, form, a, &result);
         if (mmx) {
             emu_mmx_begin(cpu);
