@@ -300,6 +300,12 @@ struct addrinfo *socket_resolve(const InetSocketAddress *addr, bool passive, GEr
         return NULL;
     }
     result = getaddrinfo(*addr->host ? addr->host : NULL, addr->port, &hints, &list);
+    /* It means the loopback even where /etc/hosts does not say so (RFC 6761, 6.3). */
+    if (result && g_ascii_strcasecmp(addr->host, "localhost") == 0 &&
+        !(hints.ai_flags & AI_NUMERICHOST)) {
+        hints.ai_flags &= ~AI_PASSIVE;
+        result = getaddrinfo(NULL, addr->port, &hints, &list);
+    }
     if (result) {
         error_setf(error, "cannot find address '%s:%s': %s", addr->host, addr->port,
                    result == EAI_SYSTEM ? g_strerror(errno) : gai_strerror(result));
