@@ -13,6 +13,7 @@
 typedef struct ListenSocket {
     NetListener *listener;
     int fd;
+    SocketFile file;
 } ListenSocket;
 
 struct NetListener {
@@ -26,7 +27,7 @@ static void listen_socket_free(void *opaque)
 {
     ListenSocket *socket = opaque;
 
-    socket_listen_close(socket->fd);
+    socket_listen_close(socket->fd, socket->file);
     g_free(socket);
 }
 
@@ -76,6 +77,7 @@ void net_listener_add(NetListener *listener, int fd)
 
     socket->listener = listener;
     socket->fd = fd;
+    socket->file = socket_listen_file(fd);
     g_ptr_array_add(listener->sockets, socket);
     update_watch(listener, socket);
 }

@@ -198,12 +198,29 @@ unsigned socket_listen(const SocketAddress *addr, int backlog, int fds[SOCKET_LI
     return n;
 }
 
-void socket_listen_close(int fd)
+SocketFile socket_listen_file(int fd)
 {
     g_autoptr(SocketAddress) addr = socket_local_address(fd, NULL);
+    SocketFile file = { 0 };
+    struct stat st;
 
-    if (addr && addr->type == SOCKET_ADDRESS_TYPE_UNIX && *addr->u.q_unix.path) {
-        remove_stale(&addr->u.q_unix);
+    if (addr && addr->type == SOCKET_ADDRESS_TYPE_UNIX &&
+        !(addr->u.q_unix.has_abstract && addr->u.q_unix.abstract) && *addr->u.q_unix.path &&
+        lstat(addr->u.q_unix.path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+        file.dev = st.st_dev;
+        file.ino = st.st_ino;
+    }
+    return file;
+}
+
+void socket_listen_close(int fd, SocketFile file)
+{
+    SocketFile now = socket_listen_file(fd);
+
+    if (file.ino && now.ino == file.ino && now.dev == file.dev) {
+        g_autoptr(SocketAddress) addr = socket_local_address(fd, NULL);
+
+        unlink(addr->u.q_unix.path);
     }
     close(fd);
 }

@@ -12,6 +12,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <sys/socket.h>
 
 #include "io/channel.h"
@@ -59,8 +60,18 @@ void socket_connect_cancel(SocketConnect *connect);
 #define SOCKET_LISTEN_MAX 16
 unsigned socket_listen(const SocketAddress *addr, int backlog, int fds[SOCKET_LISTEN_MAX],
                        GError **error);
-/* Close a listening descriptor and remove its socket file. */
-void socket_listen_close(int fd);
+/* Which file a socket's name is; ino 0: none. */
+typedef struct SocketFile {
+    dev_t dev;
+    ino_t ino;
+} SocketFile;
+/* Of a listening descriptor that has just been made. */
+SocketFile socket_listen_file(int fd);
+/*
+ * Close a listening descriptor and remove its socket file, unless another socket has taken its name
+ * meanwhile.
+ */
+void socket_listen_close(int fd, SocketFile file);
 /* NULL with error set, or without error if nobody is waiting to be accepted. */
 Channel *socket_accept(int listen_fd, GError **error);
 

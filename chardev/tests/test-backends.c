@@ -89,6 +89,31 @@ static void test_unix_server(void)
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
+/* A server that makes way for one at its own path must not take the new one's file along. */
+static void test_unix_server_change(void)
+{
+    g_autofree char *path = g_build_filename(tmp_dir, "same", NULL);
+    g_autofree char *options = g_strdup_printf("socket,id=s,path=%s,server=on,wait=off", path);
+    g_autofree char *text = g_strdup_printf("socket,path=%s,server=on,wait=off", path);
+    TestFrontend *test = test_attach(test_new(options));
+    json_object *change = chardev_parse_options(text, NULL, NULL);
+    g_autoptr(GError) error = NULL;
+    int peer;
+
+    g_assert_nonnull(chardev_change("s", change, &error));
+    g_assert_no_error(error);
+    g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+    peer = dial(path);
+    SPIN_UNTIL(test->opened == 1);
+    send_text(peer, "new");
+    SPIN_UNTIL(test->input->len == 3);
+    close(peer);
+    test_detach(test);
+    test_remove("s");
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    json_object_put(change);
+}
+
 /* A frontend that cannot read leaves the bytes in the kernel, and gets all of them later. */
 static void test_flow_control(void)
 {
@@ -472,6 +497,7 @@ int main(int argc, char **argv)
     tmp_dir = g_dir_make_tmp("vireo-chardev-XXXXXX", NULL);
     vm_lock();
     g_test_add_func("/chardev/socket/unix", test_unix_server);
+    g_test_add_func("/chardev/socket/unix-change", test_unix_server_change);
     g_test_add_func("/chardev/socket/flow-control", test_flow_control);
     g_test_add_func("/chardev/socket/hostile-reader", test_hostile_reader);
     g_test_add_func("/chardev/socket/remove-in-callback", test_remove_in_callback);

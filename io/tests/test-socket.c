@@ -182,7 +182,7 @@ static bool have_ipv6(void)
     unsigned n = socket_listen(addr, 1, fds, NULL);
 
     for (unsigned i = 0; i < n; i++) {
-        socket_listen_close(fds[i]);
+        socket_listen_close(fds[i], socket_listen_file(fds[i]));
     }
     return n > 0;
 }
