@@ -4,9 +4,9 @@
  * SDM vol. 3, chapter 32).
  *
  * The map is the last 512 bytes of the 64 KiB from SMBASE. Processors with long mode use AMD64's
- * layout (revision 64h), others that of 32-bit processors (revision 0), whose shadow registers stand
- * where Intel leaves it to the processor. Both can relocate SMBASE and restart HLT; neither restarts
- * I/O instructions.
+ * layout (revision 64h), others that of 32-bit processors (revision 0), whose shadow registers
+ * stand where Intel leaves it to the processor. Both can relocate SMBASE and restart HLT; neither
+ * restarts I/O instructions.
  */
 #include <string.h>
 

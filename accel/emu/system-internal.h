@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the system part of the software CPU keeps beside EmuCpu: MSRs, CPUID, the time stamp counter,
- * events that wait. Shared by the files named in system.h and state.c; others use its functions.
+ * What the system part of the software CPU keeps beside EmuCpu: MSRs, CPUID, the time stamp
+ * counter, events that wait. For the files of that part alone; others use system.h.
  */
 #ifndef VIREO_ACCEL_EMU_SYSTEM_INTERNAL_H
 #define VIREO_ACCEL_EMU_SYSTEM_INTERNAL_H

@@ -49,16 +49,17 @@ uint64_t emu_read_tsc(EmuCpu *cpu);
 
 /*
  * Replace the bits of `mask` in RFLAGS, arithmetic ones too; bit 1 stays. Recomputes the mode where
- * it depends on them and sees to interrupts that wait for IF: the handler must end its block if mask
- * has TF, IF, AC or VM. RF is dropped while no breakpoint is armed.
+ * it depends on them and sees to interrupts that wait for IF: the handler must end its block if
+ * mask has TF, IF, AC or VM. RF is dropped while no breakpoint is armed.
  */
 void emu_write_rflags(EmuCpu *cpu, uint64_t value, uint64_t mask);
 /* IRET's last step: NMIs may come again. */
 void emu_unmask_nmi(EmuCpu *cpu);
 
 /*
- * Port accesses of 1, 2 or 4 bytes; rights are checked already (emu_check_io). They may block on the
- * VM lock and raise nothing. A handler that made one ends its block, or looks at cpu->attention.
+ * Port accesses of 1, 2 or 4 bytes; rights are checked already (emu_check_io). They may block on
+ * the VM lock and raise nothing. A handler that made one ends its block, or looks at
+ * cpu->attention.
  */
 uint32_t emu_io_read(EmuCpu *cpu, uint16_t port, unsigned size);
 void emu_io_write(EmuCpu *cpu, uint16_t port, uint32_t value, unsigned size);
@@ -76,10 +77,10 @@ void emu_write_dr(EmuCpu *cpu, unsigned n, uint64_t value);
 bool emu_cpu_caps(Accel *accel, X86AccelCaps *caps, GError **error);
 
 /*
- * Breakpoints and single steps, the guest's and a debugger's (debug.c). While something is armed, or
- * TF is set, emu_update_mode() sets EMU_MODE_STEP; then the run loop calls emu_debug_before() before
- * each instruction and emu_debug_after() behind it. cpu->rip is whole at both. Both may raise,
- * deliver or leave by emu_escape().
+ * Breakpoints and single steps, the guest's and a debugger's (debug.c). While something is armed,
+ * or TF is set, emu_update_mode() sets EMU_MODE_STEP; then the run loop calls emu_debug_before()
+ * before each instruction and emu_debug_after() behind it. cpu->rip is whole at both. Both may
+ * raise, deliver or leave by emu_escape().
  */
 bool emu_debug_armed(const EmuCpu *cpu);
 void emu_debug_before(EmuCpu *cpu);

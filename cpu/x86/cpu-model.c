@@ -23,8 +23,9 @@ static const uint16_t kvm_adds[] = {
     F_KVMCLOCK, F_KVMCLOCK2, F_KVM_NOPIODELAY, F_KVM_ASYNCPF, F_KVM_STEAL_TIME, F_KVM_PV_EOI,
     F_KVMCLOCK_STABLE_BIT, F_X2APIC, F_END,
 };
-/* Off with KVM unless asked for: what it does not emulate, and nested virtualization. */
-static const uint16_t kvm_removes[] = { F_ACPI, F_MONITOR, F_SVM, F_END };
+/* Off unless asked for, but where no guest code runs: what accelerators do not emulate, and nested
+   virtualization. */
+static const uint16_t not_by_default[] = { F_ACPI, F_MONITOR, F_SVM, F_END };
 
 /* Features that a guest sees without any help of the accelerator's CPUID. */
 static const uint16_t always_supported[] = {
@@ -296,7 +297,9 @@ static void base_words(X86CpuConfig *config, const X86AccelCaps *caps)
         }
         if (config->kvm && config->model->kind != X86_MODEL_BASE) {
             add_offered(config, kvm_adds, caps);
-            apply_ids(config->words, kvm_removes, false);
+        }
+        if (!caps->everything && config->model->kind != X86_MODEL_BASE) {
+            apply_ids(config->words, not_by_default, false);
         }
         return;
     }
