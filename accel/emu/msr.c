@@ -26,7 +26,8 @@ struct MsrSpec {
     uint32_t first, count;
     uint16_t flags;
     uint16_t needs;     /* X86FeatureId; 0 (F_FPU): always there */
-    uint32_t offset;    /* in EmuSystem, of the first; 0: kept nowhere, reads as `fixed` */
+    bool kept;          /* at `offset` in EmuSystem (the first); else it reads as `fixed` */
+    uint32_t offset;
     uint64_t writable;
     uint64_t fixed;     /* ORed into what is read */
     bool (*exists)(const EmuSystem *sys);
@@ -295,7 +296,7 @@ static bool read_arch_capabilities(EmuCpu *cpu, uint32_t index, uint64_t *value)
 
 /* ---- The table ---- */
 
-#define AT(field) .offset = offsetof(EmuSystem, field)
+#define AT(field) .kept = true, .offset = offsetof(EmuSystem, field)
 #define ALL_BITS .writable = UINT64_MAX
 /* Registers that configure what this processor does not have: zero, and writes are let pass. */
 #define IGNORED(index, n, vendor)                                                                  \
@@ -417,7 +418,7 @@ static const MsrSpec *find_spec(const EmuSystem *sys, uint32_t index)
 
 static uint64_t *place_of(EmuSystem *sys, const MsrSpec *spec, uint32_t index)
 {
-    return spec->offset ? (uint64_t *)((char *)sys + spec->offset) + (index - spec->first) : NULL;
+    return spec->kept ? (uint64_t *)((char *)sys + spec->offset) + (index - spec->first) : NULL;
 }
 
 static bool read_spec(EmuCpu *cpu, const MsrSpec *spec, uint32_t index, uint64_t *value)

@@ -10,11 +10,11 @@
 #include "accel/emu/x87.h"
 #include "util/error.h"
 
+#define XSAVE_XMM_AT 160
 #define XSAVE_BV_AT 512
 #define XSAVE_AVX_AT 576
 #define XSAVE_SIZE 832
 #define MXCSR_AT 24
-#define MXCSR_DEFAULT 0x1f80u
 #define MXCSR_MASK 0xffffu
 enum { STATE_X87 = 1, STATE_SSE = 2, STATE_AVX = 4 };
 
@@ -23,11 +23,13 @@ enum { STATE_X87 = 1, STATE_SSE = 2, STATE_AVX = 4 };
 static void get_xsave(const EmuCpu *cpu, X86CpuState *state)
 {
     memset(state->xsave, 0, sizeof(state->xsave));
-    emu_fxsave_put(cpu, state->xsave, STATE_X87 | STATE_SSE, cpu->efer & EFER_LMA);
+    emu_fxsave_put(cpu, state->xsave, STATE_X87, cpu->efer & EFER_LMA);
     stl_le(state->xsave + MXCSR_AT, cpu->mxcsr);
     stl_le(state->xsave + MXCSR_AT + 4, MXCSR_MASK);
     stq_le(state->xsave + XSAVE_BV_AT, STATE_X87 | STATE_SSE | STATE_AVX);
+    /* All sixteen, whatever the mode. */
     for (unsigned i = 0; i < G_N_ELEMENTS(cpu->vec); i++) {
+        memcpy(state->xsave + XSAVE_XMM_AT + 16 * i, &cpu->vec[i].u8[0], 16);
         memcpy(state->xsave + XSAVE_AVX_AT + 16 * i, &cpu->vec[i].u8[16], 16);
     }
     state->xsave_size = XSAVE_SIZE;
@@ -87,20 +89,17 @@ bool emu_get_state(VCpu *vcpu, GError **error)
 /* Components that XSTATE_BV leaves out have their initial values. */
 static void set_xsave(EmuCpu *cpu, const X86CpuState *state)
 {
-    static const uint8_t initial[XSAVE_BV_AT] = { 0x7f, 0x03 };
+    static const uint8_t initial[X86_XSAVE_MAX] = { 0x7f, 0x03 };
     uint64_t present = ldq_le(state->xsave + XSAVE_BV_AT);
-    bool wide = cpu->efer & EFER_LMA;
+    const uint8_t *sse = present & STATE_SSE ? state->xsave : initial;
+    const uint8_t *avx = present & STATE_AVX ? state->xsave : initial;
 
-    for (unsigned component = STATE_X87; component <= STATE_SSE; component <<= 1) {
-        emu_fxsave_get(cpu, present & component ? state->xsave : initial, component, wide);
-    }
+    emu_fxsave_get(cpu, present & STATE_X87 ? state->xsave : initial, STATE_X87,
+                   cpu->efer & EFER_LMA);
     cpu->mxcsr = ldl_le(state->xsave + MXCSR_AT) & MXCSR_MASK;
     for (unsigned i = 0; i < G_N_ELEMENTS(cpu->vec); i++) {
-        if (present & STATE_AVX) {
-            memcpy(&cpu->vec[i].u8[16], state->xsave + XSAVE_AVX_AT + 16 * i, 16);
-        } else {
-            memset(&cpu->vec[i].u8[16], 0, 16);
-        }
+        memcpy(&cpu->vec[i].u8[0], sse + XSAVE_XMM_AT + 16 * i, 16);
+        memcpy(&cpu->vec[i].u8[16], avx + XSAVE_AVX_AT + 16 * i, 16);
     }
     cpu->xcr0 = (state->xcr0 & cpu->sys->xcr0_allowed) | STATE_X87;
     if (!(cpu->xcr0 & STATE_SSE)) {

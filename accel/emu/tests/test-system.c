@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The software CPU's system registers: state in and out, CPUID, MSRs, control registers, debug
- * registers, priorities of interrupts, SMM. Everything runs on the vCPU's own thread.
+ * registers, priorities of interrupts, SMM.
  */
 #include <string.h>
 
+#include "accel/emu/decode.h"
 #include "accel/emu/exec.h"
 #include "accel/emu/flags.h"
 #include "accel/emu/mem.h"
 #include "accel/emu/system-internal.h"
+#include "accel/emu/tests/emu-harness.h"
 #include "cpu/x86/msr.h"
 #include "memory/memory.h"
 #include "util/error.h"
@@ -98,6 +100,7 @@ static void expect_equal_msrs(const X86CpuState *a, const X86CpuState *b)
         uint64_t value;
 
         g_assert_true(x86_cpu_state_get_msr(b, a->msrs[i].index, &value));
+        g_test_message("MSR %x", a->msrs[i].index);
         if (a->msrs[i].index != MSR_IA32_TSC) {
             g_assert_cmphex(a->msrs[i].value, ==, value);
         }
@@ -640,25 +643,20 @@ static void test_smm(EmuCpu *cpu)
     set_reset_state(cpu);
 }
 
-/* ---- Running them on the CPU's thread ---- */
-
-typedef void CpuTest(EmuCpu *cpu);
-
-static void run_here(VCpu *vcpu, void *opaque)
-{
-    (*(CpuTest **)opaque)(emu_cpu(vcpu));
-}
+/* ---- All ---- */
 
 static void run_test(const void *opaque)
 {
-    CpuTest *const *test = opaque;
+    EmuHarness *harness = emu_harness_new(1, NULL);
+    void (*const *run)(EmuCpu *cpu) = opaque;
 
-    vcpu_run_on(vcpu_get(0), run_here, (void *)test);
+    (*run)(harness->cpu);
+    emu_harness_free(harness);
 }
 
 static const struct {
     const char *name;
-    CpuTest *run;
+    void (*run)(EmuCpu *cpu);
 } tests[] = {
     { "/emu/system/reset", test_reset },
     { "/emu/system/round-trip", test_round_trip },
@@ -677,30 +675,10 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-    static const AccelConfig config = { .irqchip = ACCEL_IRQCHIP_OFF, .max_cpus = 1 };
-    static const X86Topology topology = { 1, 1, 1, 1 };
-    const char *const list[] = { "emu", NULL };
-    MemoryRegion *ram;
-    VCpu *vcpu;
-    int ret;
-
     g_test_init(&argc, &argv, NULL);
-    vm_lock();
-    memory_init();
-    ram = memory_region_new_ram(NULL, "ram", 1024 * KiB, NULL);
-    memory_region_add(memory_system(), 0, ram);
-    g_assert_true(accel_select(list, &config, false, NULL));
-    vcpu = vcpu_new(NULL, 0, 0, NULL, &topology, NULL);
-    g_assert_nonnull(vcpu);
+    error_init("test-system");
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
         g_test_add_data_func(tests[i].name, &tests[i].run, run_test);
     }
-    ret = g_test_run();
-    vcpu_free(vcpu);
-    accel_cleanup();
-    memory_region_remove(memory_system(), ram);
-    memory_region_free(ram);
-    memory_cleanup();
-    vm_unlock();
-    return ret;
+    return g_test_run();
 }
