@@ -8,12 +8,14 @@
  * stand where Intel leaves it to the processor. Both can relocate SMBASE and restart HLT; neither
  * restarts I/O instructions.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "accel/emu/exec.h"
 #include "accel/emu/flags.h"
 #include "accel/emu/mem.h"
 #include "accel/emu/system-internal.h"
+#include "util/log.h"
 
 #define MAP_OFFSET 0xfe00u
 #define MAP_SIZE 512u
@@ -260,6 +262,10 @@ void emu_enter_smm(EmuCpu *cpu)
     SaveMap map = { { 0 } };
     SavedState state;
 
+    if (log_enabled(LOG_INT)) {
+        log_printf(LOG_INT, "cpu %u: SMI at %04x:%" PRIx64 "\n", cpu->vcpu->index,
+                   cpu->segs[X86_CS].selector, cpu->rip);
+    }
     collect(cpu, &state);
     if (has_long_mode(cpu)) {
         put_map64(&map, &state);
@@ -341,6 +347,10 @@ void emu_op_rsm(EmuCpu *cpu, const EmuOp *op)
         emu_escape(cpu, EMU_EXIT_LEAVE);
     }
     restore(cpu, &state);
+    if (log_enabled(LOG_INT)) {
+        log_printf(LOG_INT, "cpu %u: RSM to %04x:%" PRIx64 "\n", cpu->vcpu->index,
+                   cpu->segs[X86_CS].selector, cpu->rip);
+    }
     emu_tlb_flush_all(cpu);
     emu_update_mode(cpu);
     emu_check_lines(cpu);
