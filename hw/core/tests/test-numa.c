@@ -278,6 +278,27 @@ static void test_refused(void)
     machine_drop(machine);
 }
 
+static void count_turn(void *opaque)
+{
+    ++*(unsigned *)opaque;
+}
+
+/* The main loop turns while much is saved. */
+static void test_pmemsave_yields(void)
+{
+    unsigned turns = 0;
+    LoopBh *bh = loop_bh_new(loop_main(), count_turn, &turns);
+    GError *error = NULL;
+    bool ok;
+
+    loop_bh_schedule(bh);
+    g_assert_true(qmp_pmemsave(0, 3 * MiB + 5, "/dev/null", NULL));
+    g_assert_cmpuint(turns, ==, 1);
+    ok = qmp_pmemsave(0, MiB, "/dev/full", &error);
+    check_error(ok, error, "/dev/full");
+    loop_bh_free(bh);
+}
+
 static void test_pmemsave(void)
 {
     g_autofree char *path = g_build_filename(g_get_tmp_dir(), "vireo-pmemsave-XXXXXX", NULL);
@@ -322,6 +343,7 @@ int main(int argc, char **argv)
     g_test_add_func("/machine/memory/default", test_default_ram);
     g_test_add_func("/machine/memory/named", test_named_backend);
     g_test_add_func("/machine/memory/pmemsave", test_pmemsave);
+    g_test_add_func("/machine/memory/pmemsave-yields", test_pmemsave_yields);
     g_test_add_func("/machine/numa/nodes", test_nodes);
     g_test_add_func("/machine/numa/completion", test_completion);
     g_test_add_func("/machine/numa/refused", test_refused);
