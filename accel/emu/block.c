@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "accel/emu/decode.h"
+#include "accel/emu/jit/jit.h"
 #include "accel/emu/mem.h"
 #include "util/log.h"
 
@@ -99,6 +100,9 @@ void emu_blocks_forget_linear(EmuCpu *cpu)
         memset(cache->jumps, 0, sizeof(cache->jumps));
         cache->jumps_used = false;
     }
+    if (cpu->jit) {
+        emu_jit_forget_linear(cpu);
+    }
 }
 
 void emu_blocks_flush(EmuCpu *cpu)
@@ -114,7 +118,9 @@ void emu_blocks_flush(EmuCpu *cpu)
     memset(cache->hash, 0, sizeof(cache->hash));
     emu_blocks_forget_linear(cpu);
     cache->used = 0;
-    cpu->block = NULL;
+    if (cpu->jit) {
+        emu_jit_flush(cpu);
+    }
 }
 
 /* ---- Finding ---- */
@@ -182,6 +188,9 @@ static void block_retire(EmuCpu *cpu, EmuBlock *block)
 {
     hash_remove(cpu->blocks, block);
     block->valid = false;
+    if (block->code) {
+        emu_jit_retire(cpu, block);
+    }
 }
 
 static bool block_touches(const EmuBlock *block, unsigned offset, unsigned len)

@@ -28,6 +28,7 @@ struct EmuBlock {
     uint32_t mode;
     uint16_t bytes;        /* of guest code */
     uint16_t op_count;     /* without the stop op behind them */
+    bool no_code;          /* not to be translated */
     bool valid;            /* false: its page was written; kept until nothing can point to it */
     uint32_t runs;         /* how often it was interpreted: heat for the translator */
     EmuBlock *next[2];     /* linked successors in the same page: not taken / fallen through, taken */

@@ -8,6 +8,7 @@
 #include "accel/emu/block.h"
 #include "accel/emu/decode.h"
 #include "accel/emu/exec.h"
+#include "accel/emu/jit/jit.h"
 #include "accel/emu/mem.h"
 #include "accel/emu/system.h"
 #include "util/error.h"
@@ -64,6 +65,12 @@ static bool emu_vcpu_create(VCpu *vcpu, GError **error)
     cpu->sys = emu_system_new(cpu);
     emu_tlb_init(cpu);
     cpu->blocks = emu_blocks_new(cpu, (size_t)emu->cache_mib * MiB);
+    if (emu->translate && emu_jit_supported()) {
+        cpu->jit = emu_jit_new(cpu, (size_t)emu->cache_mib * MiB, error);
+        if (!cpu->jit) {
+            return false;
+        }
+    }
     pthread_mutex_lock(&emu->cpus_lock);
     g_ptr_array_add(emu->cpus, cpu);
     pthread_mutex_unlock(&emu->cpus_lock);
@@ -80,6 +87,7 @@ static void emu_vcpu_destroy(VCpu *vcpu)
     g_ptr_array_remove(emu->cpus, cpu);
     pthread_mutex_unlock(&emu->cpus_lock);
     emu_blocks_free(cpu->blocks);
+    emu_jit_free(cpu->jit);
     emu_tlb_cleanup(cpu);
     emu_system_free(cpu->sys);
     munmap(cpu, sizeof(*cpu));
@@ -123,6 +131,8 @@ static const Property emu_properties[] = {
               "multi: a host thread runs for each vCPU; single: one vCPU runs at a time"),
     PROP_UINT32("tb-size", EmuAccel, cache_mib, 64,
                 "MiB of decoded code each vCPU may keep"),
+    PROP_BOOL("translate", EmuAccel, translate, true,
+              "run hot code as host code, where the host is of the guest's kind"),
     PROP_BOOL("one-insn-per-tb", EmuAccel, one_insn, false,
               "run each instruction by itself (slow; for debugging)"),
     PROP_END,

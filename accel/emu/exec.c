@@ -6,6 +6,7 @@
 #include "accel/emu/exec.h"
 
 #include "accel/emu/block.h"
+#include "accel/emu/jit/jit.h"
 #include "accel/emu/mem.h"
 #include "accel/emu/system.h"
 #include "accel/vm-events.h"
@@ -47,8 +48,7 @@ static void settle_rip(EmuCpu *cpu)
 
 /* ---- Boundaries ---- */
 
-/* Lines that an instruction boundary must look at now, IF permitting. */
-static bool lines_deliverable(const EmuCpu *cpu)
+bool emu_lines_deliverable(const EmuCpu *cpu)
 {
     uint32_t lines = __atomic_load_n(&cpu->vcpu->irq_lines, __ATOMIC_RELAXED);
 
@@ -80,7 +80,7 @@ static bool boundary(EmuCpu *cpu)
     if (__atomic_load_n(&cpu->attention, __ATOMIC_SEQ_CST) && !serve_attention(cpu)) {
         return false;
     }
-    if (!cpu->shadow && lines_deliverable(cpu)) {
+    if (!cpu->shadow && emu_lines_deliverable(cpu)) {
         emu_take_interrupts(cpu);
     }
     return !cpu->halted && !cpu->triple_fault;
@@ -98,51 +98,38 @@ static void run_block(EmuCpu *cpu, EmuBlock *block)
     cpu->block = NULL;
 }
 
-/* The successor at cpu->rip, if it is in the same page and known. */
-static EmuBlock *linked_successor(EmuCpu *cpu, EmuBlock *block, uint64_t fallthrough)
+/* The block at cpu->rip, translated if it is hot. */
+static EmuBlock *find_block(EmuCpu *cpu)
 {
-    EmuBlock *next = block->next[cpu->rip != fallthrough];
-    uint64_t offset = cpu->rip - cpu->regs[EMU_REG_PAGE_RIP];
+    EmuBlock *block = emu_block_lookup(cpu);
 
-    if (next && next->valid && next->mode == cpu->mode && offset < EMU_PAGE_SIZE &&
-        (next->physical & (EMU_PAGE_SIZE - 1)) == offset && (cpu->mode & EMU_MODE_CS64)) {
-        return next;
+    if (cpu->jit && !block->code && !block->no_code && block->valid &&
+        block->runs >= EMU_JIT_HOT && !emu_jit_translate(cpu, block) && emu_jit_full(cpu)) {
+        emu_blocks_flush(cpu);
+        block = emu_block_lookup(cpu);
     }
-    return NULL;
-}
-
-static void link_successor(EmuCpu *cpu, EmuBlock *block, uint64_t fallthrough, EmuBlock *next)
-{
-    uint64_t page = ~(uint64_t)(EMU_PAGE_SIZE - 1);
-
-    if (block->valid && next->valid && (block->physical & page) == (next->physical & page)) {
-        block->next[cpu->rip != fallthrough] = next;
-    }
+    return block;
 }
 
 /* Run blocks until something wants attention or the mode allows single instructions only. */
 static void run_linked(EmuCpu *cpu)
 {
-    EmuBlock *block = emu_block_lookup(cpu);
+    EmuBlock *block = find_block(cpu);
 
     for (;;) {
-        uint64_t page_rip = cpu->regs[EMU_REG_PAGE_RIP], fallthrough;
-        EmuBlock *next;
-
-        run_block(cpu, block);
-        if (__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) || cpu->shadow ||
-            (cpu->mode & EMU_MODE_STEP) || lines_deliverable(cpu)) {
+        if (block->code) {
+            emu_jit_run(cpu, block);
+        } else {
+            run_block(cpu, block);
+        }
+        if (__atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) || cpu->shadow || cpu->halted ||
+            (cpu->mode & EMU_MODE_STEP) || emu_lines_deliverable(cpu)) {
             return;
         }
-        fallthrough = page_rip + block->ops[block->op_count].page_offset;
-        next = linked_successor(cpu, block, fallthrough);
-        if (!next) {
-            next = emu_block_lookup(cpu);
-            if (cpu->regs[EMU_REG_PAGE_RIP] == page_rip) {
-                link_successor(cpu, block, fallthrough, next);
-            }
+        block = find_block(cpu);
+        if (cpu->jit) {
+            emu_jit_link(cpu, block);
         }
-        block = next;
     }
 }
 
@@ -193,6 +180,7 @@ int emu_run(VCpu *vcpu)
     emu_guest_enter(cpu);
     how = sigsetjmp(cpu->escape, 0);
     if (how) {
+        emu_jit_abandoned(cpu);
         settle_rip(cpu);
     }
     if (how == EMU_EXIT_FAULT) {

@@ -10,6 +10,8 @@
 
 /* AccelOps.vcpu_run. */
 int emu_run(VCpu *vcpu);
+/* Does an interrupt line want an instruction boundary, IF permitting? */
+bool emu_lines_deliverable(const EmuCpu *cpu);
 
 /* ---- exception.c ---- */
 

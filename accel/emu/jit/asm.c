@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "accel/emu/jit/asm.h"
+
+void jit_rex(JitAsm *as, bool w, unsigned reg, unsigned index, unsigned base, bool force)
+{
+    uint8_t rex = 0x40 | w << 3 | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1);
+
+    if (rex != 0x40 || force) {
+        jit_u8(as, rex);
+    }
+}
+
+void jit_modrm_mem(JitAsm *as, unsigned reg, const JitMem *mem)
+{
+    bool no_base = mem->base == HOST_NONE;
+    bool sib = mem->index != HOST_NONE || no_base || (mem->base & 7) == HOST_RSP;
+    bool short_disp = mem->disp == (int8_t)mem->disp && !no_base;
+    /* Base RBP or R13 without displacement is another form. */
+    unsigned mod = no_base || (!mem->disp && (mem->base & 7) != HOST_RBP) ? 0 : short_disp ? 1 : 2;
+    unsigned base = no_base ? HOST_RBP : mem->base & 7;
+    unsigned index = mem->index == HOST_NONE ? HOST_RSP : mem->index & 7;
+
+    jit_u8(as, mod << 6 | (reg & 7) << 3 | (sib ? 4 : base));
+    if (sib) {
+        jit_u8(as, mem->scale << 6 | index << 3 | base);
+    }
+    if (mod == 1) {
+        jit_u8(as, mem->disp);
+    } else if (mod == 2 || no_base) {
+        jit_u32(as, mem->disp);
+    }
+}
+
+void jit_op_mem(JitAsm *as, bool w, uint8_t opcode, HostReg reg, const JitMem *mem)
+{
+    jit_rex(as, w, reg, mem->index == HOST_NONE ? 0 : mem->index,
+            mem->base == HOST_NONE ? 0 : mem->base, false);
+    jit_u8(as, opcode);
+    jit_modrm_mem(as, reg, mem);
+}
+
+void jit_mov(JitAsm *as, HostReg dst, HostReg src)
+{
+    if (dst != src) {
+        jit_rex(as, true, src, 0, dst, false);
+        jit_u8(as, 0x89);
+        jit_u8(as, 0xc0 | (src & 7) << 3 | (dst & 7));
+    }
+}
+
+void jit_mov_imm(JitAsm *as, HostReg dst, uint64_t value)
+{
+    bool wide = value != (uint32_t)value;
+
+    jit_rex(as, wide, 0, 0, dst, false);
+    jit_u8(as, 0xb8 | (dst & 7));
+    if (wide) {
+        jit_u64(as, value);
+    } else {
+        jit_u32(as, value);
+    }
+}
+
+void jit_movzx8(JitAsm *as, HostReg dst, HostReg src)
+{
+    jit_u8(as, 0x0f);
+    jit_u8(as, 0xb6);
+    jit_u8(as, 0xc0 | dst << 3 | src);
+}
+
+/* A three-byte VEX prefix for W=1 instructions of map `map` with prefix code `pp`. */
+static void vex3(JitAsm *as, unsigned map, unsigned pp, HostReg reg, HostReg vvvv, HostReg rm)
+{
+    jit_u8(as, 0xc4);
+    jit_u8(as, (~reg >> 3 & 1) << 7 | 1 << 6 | (~rm >> 3 & 1) << 5 | map);
+    jit_u8(as, 1 << 7 | (~vvvv & 15) << 3 | pp);
+}
+
+void jit_rorx(JitAsm *as, HostReg dst, HostReg src, unsigned count)
+{
+    vex3(as, 3, 3, dst, 0, src);
+    jit_u8(as, 0xf0);
+    jit_u8(as, 0xc0 | (dst & 7) << 3 | (src & 7));
+    jit_u8(as, count);
+}
+
+static void shift_x(JitAsm *as, unsigned pp, HostReg dst, HostReg src, HostReg count)
+{
+    vex3(as, 2, pp, dst, count, src);
+    jit_u8(as, 0xf7);
+    jit_u8(as, 0xc0 | (dst & 7) << 3 | (src & 7));
+}
+
+void jit_shlx(JitAsm *as, HostReg dst, HostReg src, HostReg count)
+{
+    shift_x(as, 1, dst, src, count);
+}
+
+void jit_shrx(JitAsm *as, HostReg dst, HostReg src, HostReg count)
+{
+    shift_x(as, 3, dst, src, count);
+}
+
+static uint8_t *displacement(JitAsm *as)
+{
+    uint8_t *at = as->at;
+
+    jit_u32(as, 0);
+    return at;
+}
+
+uint8_t *jit_jmp(JitAsm *as)
+{
+    jit_u8(as, 0xe9);
+    return displacement(as);
+}
+
+uint8_t *jit_jcc(JitAsm *as, unsigned condition)
+{
+    jit_u8(as, 0x0f);
+    jit_u8(as, 0x80 | condition);
+    return displacement(as);
+}
+
+uint8_t *jit_call(JitAsm *as)
+{
+    jit_u8(as, 0xe8);
+    return displacement(as);
+}
+
+void jit_jrcxz_over_jmp(JitAsm *as)
+{
+    jit_u8(as, 0xe3);
+    jit_u8(as, 5);
+}
+
+static void patch_to_run(JitAsm *as, uint8_t *disp, const void *run_target)
+{
+    if (!as->full) {
+        jit_patch(disp, (const uint8_t *)run_target - as->delta);
+    }
+}
+
+void jit_jmp_to(JitAsm *as, const void *run_target)
+{
+    patch_to_run(as, jit_jmp(as), run_target);
+}
+
+void jit_call_to(JitAsm *as, const void *run_target)
+{
+    patch_to_run(as, jit_call(as), run_target);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Branches: within the page by links, elsewhere through the jump table. */
+#include "accel/emu/jit/internal.h"
+
+/* RAX = the linear address `target` bytes from the start of the block's page. */
+static void load_target(JitTranslation *t, int64_t target)
+{
+    jit_load64(t->as, HOST_RAX, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP));
+    jit_lea(t->as, true, HOST_RAX, JIT_MEM(HOST_RAX, (int32_t)target));
+}
+
+static void emit_link(JitTranslation *t, unsigned target)
+{
+    JitExit *exit = jit_data_take(t->jit, sizeof(*exit));
+
+    if (!exit) {
+        t->failed = true;
+        return;
+    }
+    *exit = (JitExit) {
+        .block = t->block,
+        .target = target,
+        .backward = target <= (t->block->physical & (EMU_PAGE_SIZE - 1)),
+    };
+    exit->jump = jit_jmp(t->as);
+    if (!t->as->full) {
+        jit_patch(exit->jump, t->as->at); /* until linked: what follows */
+    }
+    jit_mov_imm(t->as, HOST_RAX, (uintptr_t)exit);
+    jit_jmp_to(t->as, t->jit->stubs.leave_exit);
+}
+
+void jit_emit_exit(JitTranslation *t, int64_t target)
+{
+    jit_vec_spill(t, t->vec_dirty);
+    if (target >= 0 && target < EMU_PAGE_SIZE) {
+        emit_link(t, target);
+    } else {
+        load_target(t, target);
+        jit_jmp_to(t->as, t->jit->stubs.dispatch);
+    }
+    t->ended = true;
+}
+
+/* Where a direct branch leads, from the page's start. */
+static int64_t branch_target(const EmuOp *op)
+{
+    return (int64_t)op->page_offset + op->length + (int64_t)op->imm;
+}
+
+bool jit_emit_jcc(JitTranslation *t)
+{
+    uint8_t *taken;
+
+    if (t->decoded.insn.operand_width != 64) {
+        return false;
+    }
+    jit_vec_spill(t, t->vec_dirty);
+    t->vec_dirty = 0;
+    taken = jit_jcc(t->as, t->decoded.insn.opcode & 15);
+    jit_emit_exit(t, t->op->page_offset + t->op->length);
+    if (!t->as->full) {
+        jit_patch(taken, t->as->at);
+    }
+    jit_emit_exit(t, branch_target(t->op));
+    return true;
+}
+
+/* RAX = target, already there. */
+static void dispatch(JitTranslation *t)
+{
+    jit_vec_spill(t, t->vec_dirty);
+    jit_jmp_to(t->as, t->jit->stubs.dispatch);
+    t->ended = true;
+}
+
+/* RAX = operand of an indirect branch, from a register or memory. */
+static void load_indirect(JitTranslation *t)
+{
+    const EmuOp *op = t->op;
+
+    if (op->flags & EMU_OP_MEM) {
+        jit_linear(t);
+        jit_translate_address(t, 8, false, 1);
+        jit_load64(t->as, HOST_RAX, HOST_RAX, 0);
+    } else {
+        jit_mov(t->as, HOST_RAX, jit_get_reg(t, op->r[0], HOST_RAX));
+    }
+}
+
+static bool is_near(const JitTranslation *t)
+{
+    return t->decoded.insn.meta.branch_type != ZYDIS_BRANCH_TYPE_FAR &&
+           t->decoded.insn.operand_width == 64;
+}
+
+static bool is_direct(const JitTranslation *t)
+{
+    return t->decoded.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+}
+
+bool jit_emit_jmp(JitTranslation *t)
+{
+    if (!is_near(t)) {
+        return false;
+    }
+    if (is_direct(t)) {
+        jit_emit_exit(t, branch_target(t->op));
+    } else {
+        load_indirect(t);
+        dispatch(t);
+    }
+    return true;
+}
+
+/* The return address on the stack; RSP moves once that has worked. RAX is lost. */
+static void push_return_address(JitTranslation *t)
+{
+    HostReg rsp = jit_host_reg[X86_RSP];
+
+    jit_lea(t->as, true, HOST_RAX, JIT_MEM(rsp, -8));
+    jit_translate_address(t, 8, true, 1);
+    jit_load64(t->as, HOST_RCX, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP));
+    jit_lea(t->as, true, HOST_RCX, JIT_MEM(HOST_RCX, t->op->page_offset + t->op->length));
+    jit_store64(t->as, HOST_RAX, 0, HOST_RCX);
+    jit_lea(t->as, true, rsp, JIT_MEM(rsp, -8));
+}
+
+bool jit_emit_call(JitTranslation *t)
+{
+    if (!is_near(t)) {
+        return false;
+    }
+    if (is_direct(t)) {
+        push_return_address(t);
+        jit_emit_exit(t, branch_target(t->op));
+        return true;
+    }
+    load_indirect(t);
+    jit_store64(t->as, HOST_RBP, JIT_CPU(jit_target), HOST_RAX);
+    push_return_address(t);
+    jit_load64(t->as, HOST_RAX, HOST_RBP, JIT_CPU(jit_target));
+    dispatch(t);
+    return true;
+}
+
+bool jit_emit_ret(JitTranslation *t)
+{
+    HostReg rsp = jit_host_reg[X86_RSP];
+    /* RET imm16 releases that much more. */
+    int32_t release = 8 + (t->decoded.insn.operand_count_visible ? (uint16_t)t->op->imm : 0);
+
+    if (!is_near(t)) {
+        return false;
+    }
+    jit_mov(t->as, HOST_RAX, rsp);
+    jit_translate_address(t, 8, false, 1);
+    jit_load64(t->as, HOST_RAX, HOST_RAX, 0);
+    jit_lea(t->as, true, rsp, JIT_MEM(rsp, release));
+    dispatch(t);
+    return true;
+}

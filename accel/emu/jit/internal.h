@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the translator's files share. */
+#ifndef VIREO_ACCEL_EMU_JIT_INTERNAL_H
+#define VIREO_ACCEL_EMU_JIT_INTERNAL_H
+
+#include <Zydis/Zydis.h>
+
+#include "accel/emu/decode.h"
+#include "accel/emu/jit/asm.h"
+#include "accel/emu/jit/jit.h"
+#include "accel/emu/mem.h"
+
+/* RBP is the EmuCpu's address plus this, so that all registers are within a byte's displacement. */
+#define JIT_BIAS 128
+#define JIT_CPU(field) ((int32_t)offsetof(EmuCpu, field) - JIT_BIAS)
+#define JIT_REG(n) ((int32_t)((n) * 8) - JIT_BIAS)
+
+/* Linear address -> code, one table for each kind of TLB (that is: CPL and SMAP). */
+#define JIT_JUMP_BITS 11
+#define JIT_JUMPS (1u << JIT_JUMP_BITS)
+typedef struct JitJumpTable {
+    uint64_t negated[JIT_JUMPS]; /* -(linear address); 0: empty (entry 0: ~0) */
+    const void *code[JIT_JUMPS];
+    uint32_t mode;               /* EmuMode for which it is filled */
+    bool used;
+} JitJumpTable;
+
+/* An instruction that its handler does, as an op of its own. */
+typedef struct JitCallout {
+    EmuOp op, stop;
+    EmuBlock *block;
+} JitCallout;
+
+/* A way out of a block to a known place in the same page. */
+typedef struct JitExit {
+    EmuBlock *block;
+    uint8_t *jump;          /* displacement of the jump to patch (writable address) */
+    uint16_t target;        /* page offset */
+    bool backward;          /* then the link leads to the entry that looks at attention */
+} JitExit;
+
+/* What the translator keeps for a block; EmuBlock.code is `far_entry`'s run address. */
+typedef struct JitBlock {
+    uint8_t *far_entry;     /* RAX = RIP: sets EMU_REG_PAGE_RIP, then as checked_entry */
+    uint8_t *checked_entry; /* leaves if attention is set */
+    uint8_t *entry;         /* five bytes to be patched when the block retires */
+    uint8_t *leave;         /* cpu->rip = this block's first byte; back to the run loop */
+} JitBlock;
+
+/* Code that all blocks share; run addresses. */
+typedef struct JitStubs {
+    void *(*enter)(EmuCpu *cpu, const void *code); /* returns the JitExit that was taken, or NULL */
+    const void *leave;      /* cpu->rip is set */
+    const void *leave_exit; /* RAX = JitExit */
+    const void *callout;    /* RDX = JitCallout; called */
+    const void *dispatch;   /* RAX = RIP: through the jump table, or leave */
+    const void *dispatch_rip; /* the same with RIP in cpu->rip */
+} JitStubs;
+
+struct EmuJit {
+    EmuCpu *cpu;
+    uint8_t *write, *run;   /* two mappings of the code */
+    size_t size, stubs_size;
+    JitAsm as;
+    JitStubs stubs;
+    uint8_t *data;          /* JitBlocks, callouts, exits: emptied with the code */
+    size_t data_size, data_used;
+    JitExit *taken;         /* how emu_jit_run() left last */
+    bool inside;
+    bool overflow;          /* the code or its data is full: flush before translating more */
+    JitJumpTable jumps[EMU_TLB_KINDS];
+};
+
+/* ---- code.c ---- */
+bool jit_code_map(EmuJit *jit, size_t size, GError **error);
+void jit_code_unmap(EmuJit *jit);
+/* NULL when it is full. */
+void *jit_data_take(EmuJit *jit, size_t size);
+
+static inline const void *jit_run_address(const JitAsm *as, const uint8_t *write)
+{
+    return write + as->delta;
+}
+
+/* ---- stubs.c ---- */
+void jit_make_stubs(EmuJit *jit);
+/* Called by the callout stub. */
+void jit_do_callout(EmuCpu *cpu, JitCallout *callout);
+/* The arithmetic flags between flags.h's form and cpu->host_flags. */
+void jit_flags_to_host(EmuCpu *cpu);
+void jit_flags_from_host(EmuCpu *cpu);
+
+/* The host register that holds a guest register, HOST_NONE if it lives in the EmuCpu. */
+extern const int8_t jit_host_reg[16];
+
+/* The op that t->op is, alone, for its handler; t->failed if there is no room. */
+typedef struct JitTranslation JitTranslation;
+JitCallout *jit_make_callout(JitTranslation *t);
+
+/* ---- translate.c ---- */
+
+/* A place where the fast path gave up: what to emit behind the block. */
+typedef struct JitSlowPath {
+    uint8_t *jump;          /* displacement of the jump that leads here */
+    uint8_t *back;          /* where the instruction is done; NULL: it ends the block */
+    JitCallout *callout;
+    uint32_t vec_spill, vec_reload; /* vector registers to save before, load after */
+} JitSlowPath;
+
+#define JIT_MAX_SLOW (EMU_BLOCK_MAX_OPS * 2)
+
+struct JitTranslation {
+    EmuJit *jit;
+    EmuCpu *cpu;
+    EmuBlock *block;
+    JitBlock *info;
+    JitAsm *as;
+    const EmuOp *op;
+    EmuDecoded decoded;
+    JitSlowPath slow[JIT_MAX_SLOW];
+    unsigned slow_count;
+    bool wide;              /* 256-bit vectors: registers are kept whole */
+    uint32_t vec_loaded, vec_dirty;
+    uint32_t vec_dirty_before; /* as `op` began */
+    unsigned native;        /* instructions that became host code */
+    bool failed;            /* no room */
+    bool ended;             /* the block's end was emitted */
+};
+
+/* A translator of one instruction: false: nothing was emitted, let the handler do it. */
+typedef bool JitEmit(JitTranslation *t);
+
+/* The one for a decoded instruction; NULL: its handler does it. */
+JitEmit *jit_find_emitter(const EmuDecoded *decoded, const EmuOp *op);
+
+/* ---- operand.c ---- */
+
+/* A guest register's value in a host register: its own, or loaded into `scratch`. */
+HostReg jit_get_reg(JitTranslation *t, unsigned guest, HostReg scratch);
+/* Store what was computed in `host` if the register lives in the EmuCpu or elsewhere. */
+void jit_put_reg(JitTranslation *t, unsigned guest, HostReg host);
+/* RAX = linear address of the op's memory operand. */
+void jit_linear(JitTranslation *t);
+/* LEA of the op's memory operand. RCX is lost. */
+void jit_effective(JitTranslation *t, HostReg dst, bool wide);
+/*
+ * From the linear address in RAX to a host address in RAX, or to the slow path of this op. RCX and RDX are
+ * lost. align: power of two that the address must be a multiple of, else slow; 1: none.
+ */
+void jit_translate_address(JitTranslation *t, unsigned size, bool is_write, unsigned align);
+/* The slow path's return comes here: the instruction is done. */
+void jit_slow_done(JitTranslation *t);
+
+/* ---- reencode.c ---- */
+
+/* Copy the instruction with other registers; its memory operand becomes [RAX]. */
+JitEmit jit_emit_copy, jit_emit_bit_test;
+/* What the general registers of an instruction become. */
+typedef struct JitRename {
+    HostReg reg, rm, vvvv; /* by place in the encoding; HOST_NONE: as it is */
+    bool memory;            /* rm is [RAX] */
+} JitRename;
+void jit_copy_bytes(JitTranslation *t, const JitRename *rename);
+
+/* ---- branch.c, stack.c, fixed.c, vector.c ---- */
+JitEmit jit_emit_jcc, jit_emit_jmp, jit_emit_call, jit_emit_ret;
+JitEmit jit_emit_push, jit_emit_pop, jit_emit_leave;
+JitEmit jit_emit_lea, jit_emit_nop, jit_emit_shift_cl, jit_emit_muldiv, jit_emit_extend_acc,
+    jit_emit_cmpxchg, jit_emit_mulx, jit_emit_xchg_acc;
+JitEmit jit_emit_vector;
+/* As jit_emit_copy, for vector instructions: their memory operand must be aligned to `align`. */
+bool jit_emit_aligned_copy(JitTranslation *t, unsigned align);
+
+/* Leave the block for a place `target` bytes from its page's start (may lie outside the page). */
+void jit_emit_exit(JitTranslation *t, int64_t target);
+/* Vector registers back to the EmuCpu, before leaving or calling out. */
+void jit_vec_spill(JitTranslation *t, uint32_t mask);
+void jit_vec_load(JitTranslation *t, uint32_t mask);
+
+#endif

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An instruction again, with other registers: only prefixes, REX or VEX, and ModRM change. */
+#include "accel/emu/jit/internal.h"
+
+/* REX bits by the encoding that asks for them. */
+typedef struct Places {
+    unsigned reg, rm;       /* full numbers for ModRM (or the opcode's low bits) */
+    bool memory;
+} Places;
+
+static bool is_byte_register(const ZydisDecodedOperand *operand)
+{
+    return operand->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+           ZydisRegisterGetClass(operand->reg.value) == ZYDIS_REGCLASS_GPR8;
+}
+
+/* SPL, BPL, SIL and DIL exist only with REX. */
+static bool needs_rex(const JitTranslation *t)
+{
+    for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
+        if (is_byte_register(&t->decoded.operands[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void copy_legacy_prefixes(JitTranslation *t)
+{
+    const ZydisDecodedInstruction *insn = &t->decoded.insn;
+
+    for (unsigned i = 0; i < insn->raw.prefix_count; i++) {
+        uint8_t byte = insn->raw.prefixes[i].value;
+
+        if (byte == 0x66 || byte == 0xf2 || byte == 0xf3 || byte == 0xf0) {
+            jit_u8(t->as, byte);
+        }
+    }
+}
+
+static void put_modrm(JitTranslation *t, const Places *places)
+{
+    if (places->memory) {
+        jit_modrm_mem(t->as, places->reg, JIT_MEM(HOST_RAX, 0));
+    } else {
+        jit_u8(t->as, 0xc0 | (places->reg & 7) << 3 | (places->rm & 7));
+    }
+}
+
+static void put_legacy_opcode(JitTranslation *t, const JitRename *rename)
+{
+    const ZydisDecodedInstruction *insn = &t->decoded.insn;
+    bool in_opcode = !(insn->attributes & ZYDIS_ATTRIB_HAS_MODRM);
+
+    if (insn->opcode_map >= ZYDIS_OPCODE_MAP_0F) {
+        jit_u8(t->as, 0x0f);
+    }
+    if (insn->opcode_map == ZYDIS_OPCODE_MAP_0F38) {
+        jit_u8(t->as, 0x38);
+    } else if (insn->opcode_map == ZYDIS_OPCODE_MAP_0F3A) {
+        jit_u8(t->as, 0x3a);
+    }
+    jit_u8(t->as, in_opcode && rename->rm != HOST_NONE ? (insn->opcode & 0xf8) | (rename->rm & 7)
+                                                       : insn->opcode);
+}
+
+static void put_vex(JitTranslation *t, const Places *places, unsigned vvvv)
+{
+    const ZydisDecodedInstruction *insn = &t->decoded.insn;
+    unsigned base = places->memory ? HOST_RAX : places->rm;
+
+    jit_u8(t->as, 0xc4);
+    jit_u8(t->as, (~places->reg >> 3 & 1) << 7 | 1 << 6 | (~base >> 3 & 1) << 5 |
+                  insn->raw.vex.m_mmmm);
+    jit_u8(t->as, insn->raw.vex.W << 7 | (~vvvv & 15) << 3 | insn->raw.vex.L << 2 |
+                  insn->raw.vex.pp);
+    jit_u8(t->as, insn->opcode);
+}
+
+static Places find_places(const JitTranslation *t, const JitRename *rename)
+{
+    const ZydisDecodedInstruction *insn = &t->decoded.insn;
+    bool vex = insn->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+    unsigned r = vex ? insn->raw.vex.R ^ 1 : insn->raw.rex.R;
+    unsigned b = vex ? insn->raw.vex.B ^ 1 : insn->raw.rex.B;
+
+    if (vex) {
+        /* Zydis gives the bits as they are or inverted, by version: the operands know better. */
+        r = b = 0;
+        for (unsigned i = 0; i < insn->operand_count; i++) {
+            const ZydisDecodedOperand *operand = &t->decoded.operands[i];
+            unsigned id;
+
+            if (operand->type != ZYDIS_OPERAND_TYPE_REGISTER) {
+                continue;
+            }
+            id = ZydisRegisterGetId(operand->reg.value);
+            r |= operand->encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG ? id >> 3 & 1 : 0;
+            b |= operand->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM ? id >> 3 & 1 : 0;
+        }
+    }
+    return (Places) {
+        .reg = rename->reg != HOST_NONE ? (unsigned)rename->reg : insn->raw.modrm.reg | r << 3,
+        .rm = rename->rm != HOST_NONE ? (unsigned)rename->rm : insn->raw.modrm.rm | b << 3,
+        .memory = rename->memory,
+    };
+}
+
+static unsigned find_vvvv(const JitTranslation *t, const JitRename *rename)
+{
+    if (rename->vvvv != HOST_NONE) {
+        return rename->vvvv;
+    }
+    for (unsigned i = 0; i < t->decoded.insn.operand_count; i++) {
+        const ZydisDecodedOperand *operand = &t->decoded.operands[i];
+
+        if (operand->encoding == ZYDIS_OPERAND_ENCODING_NDSNDD &&
+            operand->type == ZYDIS_OPERAND_TYPE_REGISTER) {
+            return ZydisRegisterGetId(operand->reg.value) & 15;
+        }
+    }
+    return 0; /* unused: encoded as 1111b */
+}
+
+void jit_copy_bytes(JitTranslation *t, const JitRename *rename)
+{
+    const ZydisDecodedInstruction *insn = &t->decoded.insn;
+    bool has_modrm = insn->attributes & ZYDIS_ATTRIB_HAS_MODRM;
+    Places places = find_places(t, rename);
+
+    if (insn->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
+        put_vex(t, &places, find_vvvv(t, rename));
+    } else {
+        bool rexw = insn->raw.rex.W;
+        unsigned base = places.memory ? 0 : has_modrm || rename->rm != HOST_NONE ? places.rm : 0;
+
+        copy_legacy_prefixes(t);
+        jit_rex(t->as, rexw, has_modrm ? places.reg : 0, 0, base, needs_rex(t));
+        put_legacy_opcode(t, rename);
+    }
+    if (has_modrm) {
+        put_modrm(t, &places);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(insn->raw.imm); i++) {
+        if (insn->raw.imm[i].size) {
+            uint64_t value = insn->raw.imm[i].value.u;
+
+            jit_bytes(t->as, &value, insn->raw.imm[i].size / 8);
+        }
+    }
+}
+
+/* ---- Choosing registers ---- */
+
+/* A general register operand that lives in the EmuCpu and works in a scratch register meanwhile. */
+typedef struct Borrowed {
+    uint8_t guest;
+    HostReg host;
+    bool write;
+} Borrowed;
+
+typedef struct Renaming {
+    JitRename rename;
+    Borrowed borrowed[3];
+    unsigned count;
+} Renaming;
+
+static bool is_general(const ZydisDecodedOperand *operand)
+{
+    ZydisRegisterClass class;
+
+    if (operand->type != ZYDIS_OPERAND_TYPE_REGISTER) {
+        return false;
+    }
+    class = ZydisRegisterGetClass(operand->reg.value);
+    return class == ZYDIS_REGCLASS_GPR8 || class == ZYDIS_REGCLASS_GPR16 ||
+           class == ZYDIS_REGCLASS_GPR32 || class == ZYDIS_REGCLASS_GPR64;
+}
+
+static unsigned general_number(const ZydisDecodedOperand *operand)
+{
+    unsigned id = ZydisRegisterGetId(operand->reg.value) & 0xff;
+
+    return is_byte_register(operand) && id >= 8 ? id - 4 : id;
+}
+
+static HostReg *place_of(JitRename *rename, const ZydisDecodedOperand *operand)
+{
+    switch (operand->encoding) {
+    case ZYDIS_OPERAND_ENCODING_MODRM_REG:
+        return &rename->reg;
+    case ZYDIS_OPERAND_ENCODING_MODRM_RM:
+    case ZYDIS_OPERAND_ENCODING_OPCODE:
+        return &rename->rm;
+    case ZYDIS_OPERAND_ENCODING_NDSNDD:
+        return &rename->vvvv;
+    default:
+        return NULL;
+    }
+}
+
+static HostReg host_for(JitTranslation *t, Renaming *renaming, unsigned guest)
+{
+    static const HostReg scratch[] = { HOST_RCX, HOST_RDX, HOST_RAX };
+    Borrowed *borrowed;
+
+    if (jit_host_reg[guest] != HOST_NONE) {
+        return jit_host_reg[guest];
+    }
+    for (unsigned i = 0; i < renaming->count; i++) {
+        if (renaming->borrowed[i].guest == guest) {
+            return renaming->borrowed[i].host;
+        }
+    }
+    borrowed = &renaming->borrowed[renaming->count];
+    *borrowed = (Borrowed) { .guest = guest, .host = scratch[renaming->count] };
+    renaming->count++;
+    /* Loaded even if it is only written: narrow writes keep the rest. */
+    jit_load64(t->as, borrowed->host, HOST_RBP, JIT_REG(guest));
+    return borrowed->host;
+}
+
+static void rename_operand(JitTranslation *t, Renaming *renaming,
+                           const ZydisDecodedOperand *operand)
+{
+    unsigned guest = general_number(operand);
+    HostReg host = host_for(t, renaming, guest);
+
+    *place_of(&renaming->rename, operand) = host;
+    for (unsigned i = 0; i < renaming->count; i++) {
+        if (renaming->borrowed[i].guest == guest &&
+            (operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)) {
+            renaming->borrowed[i].write = true;
+        }
+    }
+}
+
+/* The host's segment, control and debug registers are not the guest's. */
+static bool is_privileged_register(const ZydisDecodedOperand *operand)
+{
+    ZydisRegisterClass class;
+
+    if (operand->type != ZYDIS_OPERAND_TYPE_REGISTER) {
+        return false;
+    }
+    class = ZydisRegisterGetClass(operand->reg.value);
+    return class == ZYDIS_REGCLASS_SEGMENT || class == ZYDIS_REGCLASS_CONTROL ||
+           class == ZYDIS_REGCLASS_DEBUG;
+}
+
+/* Registers that this way of copying cannot give: AH..BH, and ones that the opcode implies. */
+static bool can_rename(const JitTranslation *t)
+{
+    for (unsigned i = 0; i < t->decoded.insn.operand_count; i++) {
+        const ZydisDecodedOperand *operand = &t->decoded.operands[i];
+        JitRename unused;
+
+        if (is_privileged_register(operand)) {
+            return false;
+        }
+        if (!is_general(operand)) {
+            continue;
+        }
+        if (operand->reg.value >= ZYDIS_REGISTER_AH && operand->reg.value <= ZYDIS_REGISTER_BH) {
+            return false;
+        }
+        if (!place_of(&unused, operand)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const ZydisDecodedOperand *memory_operand(const JitTranslation *t)
+{
+    for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
+        if (t->decoded.operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
+            return &t->decoded.operands[i];
+        }
+    }
+    return NULL;
+}
+
+/*
+ * Accumulator forms (ADD EAX, imm32 and the like) name RAX without a ModRM; they become the general form
+ * of their group: 80/81/C6/C7/F6/F7 with a ModRM.
+ */
+static bool copy_accumulator_form(JitTranslation *t)
+{
+    const ZydisDecodedInstruction *insn = &t->decoded.insn;
+    uint8_t opcode = insn->opcode;
+    bool alu = insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && opcode < 0x40 && (opcode & 6) == 4;
+    bool test = insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (opcode & 0xfe) == 0xa8;
+    HostReg host = jit_host_reg[X86_RAX];
+    uint64_t value = insn->raw.imm[0].value.u;
+
+    if (!alu && !test) {
+        return false;
+    }
+    copy_legacy_prefixes(t);
+    jit_rex(t->as, insn->raw.rex.W, 0, 0, host, true);
+    jit_u8(t->as, (test ? 0xf6 : 0x80) | (opcode & 1));
+    jit_u8(t->as, 0xc0 | (test ? 0 : opcode >> 3) << 3 | (host & 7));
+    jit_bytes(t->as, &value, insn->raw.imm[0].size / 8);
+    return true;
+}
+
+bool jit_emit_aligned_copy(JitTranslation *t, unsigned align)
+{
+    const ZydisDecodedOperand *memory = memory_operand(t);
+    Renaming renaming = { .rename = { HOST_NONE, HOST_NONE, HOST_NONE, memory != NULL } };
+
+    if (!can_rename(t)) {
+        return !memory && copy_accumulator_form(t);
+    }
+    if (memory) {
+        jit_linear(t);
+        jit_translate_address(t, memory->size / 8,
+                              memory->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE, align);
+    }
+    for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
+        if (is_general(&t->decoded.operands[i])) {
+            rename_operand(t, &renaming, &t->decoded.operands[i]);
+        }
+    }
+    jit_copy_bytes(t, &renaming.rename);
+    for (unsigned i = 0; i < renaming.count; i++) {
+        if (renaming.borrowed[i].write) {
+            jit_store64(t->as, HOST_RBP, JIT_REG(renaming.borrowed[i].guest),
+                        renaming.borrowed[i].host);
+        }
+    }
+    jit_slow_done(t);
+    return true;
+}
+
+bool jit_emit_copy(JitTranslation *t)
+{
+    return jit_emit_aligned_copy(t, 1);
+}
+
+/* A bit offset in a register reaches beyond the memory operand. */
+bool jit_emit_bit_test(JitTranslation *t)
+{
+    return memory_operand(t) && t->decoded.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER
+               ? false : jit_emit_copy(t);
+}

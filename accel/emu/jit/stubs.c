@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Entering and leaving translated code, calling handlers, and the jump table. */
+#include <stddef.h>
+
+#include "accel/emu/exec.h"
+#include "accel/emu/flags.h"
+#include "accel/emu/jit/internal.h"
+
+/*
+ * The most used guest registers live in host registers; RAX, RCX and RDX are scratch because so many
+ * instructions name them, RBP is the EmuCpu, RSP the host's stack.
+ */
+const int8_t jit_host_reg[16] = {
+    [X86_RAX] = HOST_R9, [X86_RCX] = HOST_R10, [X86_RDX] = HOST_R11, [X86_RBX] = HOST_RBX,
+    [X86_RSP] = HOST_R14, [X86_RBP] = HOST_R15, [X86_RSI] = HOST_RSI, [X86_RDI] = HOST_RDI,
+    [X86_R8] = HOST_R8, [X86_R12] = HOST_R12, [X86_R13] = HOST_R13,
+    [X86_R9] = HOST_NONE, [X86_R10] = HOST_NONE, [X86_R11] = HOST_NONE, [X86_R14] = HOST_NONE,
+    [X86_R15] = HOST_NONE,
+};
+
+static const HostReg callee_saved[] = {
+    HOST_RBX, HOST_RBP, HOST_R12, HOST_R13, HOST_R14, HOST_R15,
+};
+
+static void push(JitAsm *as, HostReg reg)
+{
+    jit_rex(as, false, 0, 0, reg, false);
+    jit_u8(as, 0x50 | (reg & 7));
+}
+
+static void pop(JitAsm *as, HostReg reg)
+{
+    jit_rex(as, false, 0, 0, reg, false);
+    jit_u8(as, 0x58 | (reg & 7));
+}
+
+static void load_guest_regs(JitAsm *as)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        if (jit_host_reg[i] != HOST_NONE) {
+            jit_load64(as, jit_host_reg[i], HOST_RBP, JIT_REG(i));
+        }
+    }
+}
+
+static void store_guest_regs(JitAsm *as)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        if (jit_host_reg[i] != HOST_NONE) {
+            jit_store64(as, HOST_RBP, JIT_REG(i), jit_host_reg[i]);
+        }
+    }
+}
+
+/* Flags travel as LAHF and SETO AL leave them in AX. RAX is lost. */
+static void save_flags(JitAsm *as)
+{
+    static const uint8_t lahf_seto[] = { 0x9f, 0x0f, 0x90, 0xc0 };
+
+    jit_bytes(as, lahf_seto, sizeof(lahf_seto));
+    jit_store32(as, HOST_RBP, JIT_CPU(host_flags), HOST_RAX);
+}
+
+static void restore_flags(JitAsm *as)
+{
+    static const uint8_t add_sahf[] = { 0x04, 0x7f, 0x9e }; /* ADD AL, 7Fh; SAHF */
+
+    jit_load32(as, HOST_RAX, HOST_RBP, JIT_CPU(host_flags));
+    jit_bytes(as, add_sahf, sizeof(add_sahf));
+}
+
+static uint32_t unpack_flags(uint32_t ax)
+{
+    return (ax >> 8 & (FLAG_SF | FLAG_ZF | FLAG_AF | FLAG_PF | FLAG_CF)) | (ax & 1 ? FLAG_OF : 0);
+}
+
+static uint32_t pack_flags(uint32_t flags)
+{
+    return (flags & (FLAG_SF | FLAG_ZF | FLAG_AF | FLAG_PF | FLAG_CF)) << 8 |
+           (flags & FLAG_OF ? 1 : 0);
+}
+
+void jit_do_callout(EmuCpu *cpu, JitCallout *callout)
+{
+    emu_flags_set(cpu, unpack_flags(cpu->host_flags));
+    cpu->block = callout->block;
+    cpu->op = &callout->op;
+    callout->op.fn(cpu, &callout->op);
+    if (emu_lines_deliverable(cpu)) {
+        emu_set_attention(cpu); /* what the instruction itself caused through a device */
+    }
+    cpu->host_flags = pack_flags(emu_flags_get(cpu));
+}
+
+void jit_flags_to_host(EmuCpu *cpu)
+{
+    cpu->host_flags = pack_flags(emu_flags_get(cpu));
+}
+
+void jit_flags_from_host(EmuCpu *cpu)
+{
+    emu_flags_set(cpu, unpack_flags(cpu->host_flags));
+}
+
+static const void *here(const JitAsm *as)
+{
+    return jit_run_address(as, as->at);
+}
+
+static void ldmxcsr(JitAsm *as, int32_t disp)
+{
+    jit_u8(as, 0x0f);
+    jit_u8(as, 0xae);
+    jit_modrm_mem(as, 2, JIT_MEM(HOST_RBP, disp));
+}
+
+static void stmxcsr(JitAsm *as, int32_t disp)
+{
+    jit_u8(as, 0x0f);
+    jit_u8(as, 0xae);
+    jit_modrm_mem(as, 3, JIT_MEM(HOST_RBP, disp));
+}
+
+/* RDI: EmuCpu, RSI: code. */
+static void make_enter(EmuJit *jit, JitAsm *as)
+{
+    jit->stubs.enter = (void *(*)(EmuCpu *, const void *))(uintptr_t)here(as);
+    for (size_t i = 0; i < G_N_ELEMENTS(callee_saved); i++) {
+        push(as, callee_saved[i]);
+    }
+    push(as, HOST_RSI); /* keeps calls from translated code aligned, and the code's address */
+    jit_lea(as, true, HOST_RBP, JIT_MEM(HOST_RDI, JIT_BIAS));
+    stmxcsr(as, JIT_CPU(host_mxcsr));
+    ldmxcsr(as, JIT_CPU(mxcsr));
+    load_guest_regs(as);
+    restore_flags(as);
+    jit_load64(as, HOST_RAX, HOST_RBP, JIT_CPU(rip));
+    jit_u8(as, 0xff); /* JMP [RSP] */
+    jit_modrm_mem(as, 4, JIT_MEM(HOST_RSP, 0));
+}
+
+static void make_leave(EmuJit *jit, JitAsm *as)
+{
+    static const uint8_t zero_rax[] = { 0x48, 0xc7, 0xc0, 0, 0, 0, 0 }; /* MOV: keeps the flags */
+
+    jit->stubs.leave = here(as);
+    jit_bytes(as, zero_rax, sizeof(zero_rax));
+    jit->stubs.leave_exit = here(as);
+    jit_mov(as, HOST_RDX, HOST_RAX);
+    save_flags(as);
+    jit_mov(as, HOST_RAX, HOST_RDX);
+    store_guest_regs(as);
+    stmxcsr(as, JIT_CPU(mxcsr));
+    ldmxcsr(as, JIT_CPU(host_mxcsr));
+    pop(as, HOST_RSI);
+    for (size_t i = G_N_ELEMENTS(callee_saved); i-- > 0;) {
+        pop(as, callee_saved[i]);
+    }
+    jit_u8(as, 0xc3);
+}
+
+/* Called with RDX = JitCallout: the stack is aligned after one more push. */
+static void make_callout(EmuJit *jit, JitAsm *as)
+{
+    jit->stubs.callout = here(as);
+    push(as, HOST_RDX);
+    save_flags(as);
+    store_guest_regs(as);
+    stmxcsr(as, JIT_CPU(mxcsr));
+    jit_lea(as, true, HOST_RDI, JIT_MEM(HOST_RBP, -JIT_BIAS));
+    jit_mov(as, HOST_RSI, HOST_RDX);
+    jit_mov_imm(as, HOST_RAX, (uintptr_t)jit_do_callout);
+    jit_u8(as, 0xff); /* CALL RAX */
+    jit_u8(as, 0xd0);
+    ldmxcsr(as, JIT_CPU(mxcsr));
+    load_guest_regs(as);
+    restore_flags(as);
+    pop(as, HOST_RDX);
+    jit_u8(as, 0xc3);
+}
+
+/* RAX = RIP. The index is its low bits: shifted to the top and rotated down. */
+static void make_dispatch(EmuJit *jit, JitAsm *as)
+{
+    jit->stubs.dispatch_rip = here(as);
+    jit_load64(as, HOST_RAX, HOST_RBP, JIT_CPU(rip));
+    jit->stubs.dispatch = here(as);
+    jit_load64(as, HOST_RDX, HOST_RBP, JIT_CPU(jump_table));
+    jit_mov_imm(as, HOST_RCX, 64 - JIT_JUMP_BITS);
+    jit_shlx(as, HOST_RCX, HOST_RAX, HOST_RCX);
+    jit_rorx(as, HOST_RCX, HOST_RCX, 64 - JIT_JUMP_BITS);
+    jit_lea(as, true, HOST_RDX, &(JitMem) { HOST_RDX, HOST_RCX, 3, 0 });
+    jit_load64(as, HOST_RCX, HOST_RDX, offsetof(JitJumpTable, negated));
+    jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RAX, 0, 0 });
+    jit_u8(as, 0xe3); /* JRCXZ over the store and the jump to leave */
+    uint8_t *skip = as->at;
+    jit_u8(as, 0);
+    jit_store64(as, HOST_RBP, JIT_CPU(rip), HOST_RAX);
+    jit_jmp_to(as, jit->stubs.leave);
+    if (!as->full) {
+        *skip = as->at - (skip + 1);
+    }
+    jit_u8(as, 0xff); /* JMP [RDX + code] */
+    jit_modrm_mem(as, 4, JIT_MEM(HOST_RDX, offsetof(JitJumpTable, code)));
+}
+
+void jit_make_stubs(EmuJit *jit)
+{
+    JitAsm *as = &jit->as;
+
+    *as = (JitAsm) { .at = jit->write, .end = jit->write + jit->size,
+                     .delta = jit->run - jit->write };
+    make_enter(jit, as);
+    make_leave(jit, as);
+    make_callout(jit, as);
+    make_dispatch(jit, as);
+    g_assert(!as->full);
+    jit->stubs_size = ROUND_UP(as->at - jit->write, 64);
+}

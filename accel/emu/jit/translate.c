@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Translating a block: instruction by instruction, then the slow paths behind it. */
+#include "accel/emu/jit/internal.h"
+
+#include <string.h>
+
+/* Which emitter an integer instruction has; what is missing is done by its handler. */
+static const struct {
+    uint16_t mnemonic;
+    JitEmit *emit;
+} emitters[] = {
+#define COPY(name) { ZYDIS_MNEMONIC_##name, jit_emit_copy }
+    COPY(ADD), COPY(ADC), COPY(SUB), COPY(SBB), COPY(AND), COPY(OR), COPY(XOR), COPY(CMP),
+    COPY(TEST), COPY(MOV), COPY(MOVZX), COPY(MOVSX), COPY(MOVSXD), COPY(INC), COPY(DEC), COPY(NEG),
+    COPY(NOT), COPY(BSWAP), COPY(BSF), COPY(BSR), COPY(LZCNT), COPY(TZCNT), COPY(POPCNT),
+    COPY(MOVBE), COPY(CRC32), COPY(XADD), COPY(SHLD), COPY(SHRD), COPY(RORX), COPY(SARX),
+    COPY(SHLX), COPY(SHRX), COPY(ANDN), COPY(BEXTR), COPY(BLSI), COPY(BLSMSK), COPY(BLSR),
+    COPY(BZHI), COPY(PDEP), COPY(PEXT), COPY(MOVNTI),
+    COPY(CMOVB), COPY(CMOVBE), COPY(CMOVL), COPY(CMOVLE), COPY(CMOVNB), COPY(CMOVNBE), COPY(CMOVNL),
+    COPY(CMOVNLE), COPY(CMOVNO), COPY(CMOVNP), COPY(CMOVNS), COPY(CMOVNZ), COPY(CMOVO), COPY(CMOVP),
+    COPY(CMOVS), COPY(CMOVZ),
+    COPY(SETB), COPY(SETBE), COPY(SETL), COPY(SETLE), COPY(SETNB), COPY(SETNBE), COPY(SETNL),
+    COPY(SETNLE), COPY(SETNO), COPY(SETNP), COPY(SETNS), COPY(SETNZ), COPY(SETO), COPY(SETP),
+    COPY(SETS), COPY(SETZ),
+#undef COPY
+    { ZYDIS_MNEMONIC_BT, jit_emit_bit_test }, { ZYDIS_MNEMONIC_BTC, jit_emit_bit_test },
+    { ZYDIS_MNEMONIC_BTR, jit_emit_bit_test }, { ZYDIS_MNEMONIC_BTS, jit_emit_bit_test },
+    { ZYDIS_MNEMONIC_SHL, jit_emit_shift_cl }, { ZYDIS_MNEMONIC_SHR, jit_emit_shift_cl },
+    { ZYDIS_MNEMONIC_SAR, jit_emit_shift_cl }, { ZYDIS_MNEMONIC_ROL, jit_emit_shift_cl },
+    { ZYDIS_MNEMONIC_ROR, jit_emit_shift_cl }, { ZYDIS_MNEMONIC_RCL, jit_emit_shift_cl },
+    { ZYDIS_MNEMONIC_RCR, jit_emit_shift_cl },
+    { ZYDIS_MNEMONIC_LEA, jit_emit_lea }, { ZYDIS_MNEMONIC_NOP, jit_emit_nop },
+    { ZYDIS_MNEMONIC_ENDBR64, jit_emit_nop }, { ZYDIS_MNEMONIC_ENDBR32, jit_emit_nop },
+    { ZYDIS_MNEMONIC_PREFETCHNTA, jit_emit_nop }, { ZYDIS_MNEMONIC_PREFETCHT0, jit_emit_nop },
+    { ZYDIS_MNEMONIC_PREFETCHT1, jit_emit_nop }, { ZYDIS_MNEMONIC_PREFETCHT2, jit_emit_nop },
+    { ZYDIS_MNEMONIC_PREFETCHW, jit_emit_nop }, { ZYDIS_MNEMONIC_PREFETCH, jit_emit_nop },
+    { ZYDIS_MNEMONIC_IMUL, jit_emit_muldiv }, { ZYDIS_MNEMONIC_MUL, jit_emit_muldiv },
+    { ZYDIS_MNEMONIC_MULX, jit_emit_mulx },
+    { ZYDIS_MNEMONIC_CBW, jit_emit_extend_acc }, { ZYDIS_MNEMONIC_CWDE, jit_emit_extend_acc },
+    { ZYDIS_MNEMONIC_CDQE, jit_emit_extend_acc }, { ZYDIS_MNEMONIC_CWD, jit_emit_extend_acc },
+    { ZYDIS_MNEMONIC_CDQ, jit_emit_extend_acc }, { ZYDIS_MNEMONIC_CQO, jit_emit_extend_acc },
+    { ZYDIS_MNEMONIC_CMPXCHG, jit_emit_cmpxchg }, { ZYDIS_MNEMONIC_XCHG, jit_emit_xchg_acc },
+    { ZYDIS_MNEMONIC_PUSH, jit_emit_push }, { ZYDIS_MNEMONIC_POP, jit_emit_pop },
+    { ZYDIS_MNEMONIC_LEAVE, jit_emit_leave },
+    { ZYDIS_MNEMONIC_JMP, jit_emit_jmp }, { ZYDIS_MNEMONIC_CALL, jit_emit_call },
+    { ZYDIS_MNEMONIC_RET, jit_emit_ret },
+#define JCC(name) { ZYDIS_MNEMONIC_J##name, jit_emit_jcc }
+    JCC(B), JCC(BE), JCC(L), JCC(LE), JCC(NB), JCC(NBE), JCC(NL), JCC(NLE), JCC(NO), JCC(NP),
+    JCC(NS), JCC(NZ), JCC(O), JCC(P), JCC(S), JCC(Z),
+#undef JCC
+};
+
+typedef JitEmit *EmitterIndex[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+
+static void *build_index(void *unused)
+{
+    EmitterIndex *index = g_new0(EmitterIndex, 1);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(emitters); i++) {
+        (*index)[emitters[i].mnemonic] = emitters[i].emit;
+    }
+    return index;
+}
+
+JitEmit *jit_find_emitter(const EmuDecoded *decoded, const EmuOp *op)
+{
+    static GOnce once = G_ONCE_INIT;
+    const EmitterIndex *index = g_once(&once, build_index, NULL);
+    JitEmit *emit = (*index)[decoded->insn.mnemonic];
+
+    if (op->fn == emu_op_undefined || !emu_insn_find(decoded->insn.mnemonic)) {
+        return NULL;
+    }
+    return emit ? emit : jit_emit_vector;
+}
+
+/* ---- Handlers ---- */
+
+static void emit_callout(JitTranslation *t)
+{
+    JitCallout *callout = jit_make_callout(t);
+
+    jit_vec_spill(t, t->vec_dirty);
+    t->vec_dirty = t->vec_loaded = 0;
+    jit_mov_imm(t->as, HOST_RDX, (uintptr_t)callout);
+    jit_call_to(t->as, t->jit->stubs.callout);
+    if (t->op->flags & EMU_OP_ENDS) {
+        jit_jmp_to(t->as, t->jit->stubs.leave);
+        t->ended = true;
+    }
+}
+
+static void emit_slow_paths(JitTranslation *t)
+{
+    for (unsigned i = 0; i < t->slow_count && !t->as->full; i++) {
+        const JitSlowPath *slow = &t->slow[i];
+
+        jit_patch(slow->jump, t->as->at);
+        jit_vec_spill(t, slow->vec_spill);
+        jit_mov_imm(t->as, HOST_RDX, (uintptr_t)slow->callout);
+        jit_call_to(t->as, t->jit->stubs.callout);
+        if (!slow->back) {
+            jit_jmp_to(t->as, t->jit->stubs.dispatch_rip);
+            continue;
+        }
+        jit_vec_load(t, slow->vec_reload);
+        jit_jmp_to(t->as, jit_run_address(t->as, slow->back));
+    }
+}
+
+/* ---- Blocks ---- */
+
+/*
+ * far_entry:     EMU_REG_PAGE_RIP = RAX - offset
+ * checked_entry: attention? leave
+ * entry:         five bytes of NOP
+ */
+static void emit_entries(JitTranslation *t)
+{
+    static const uint8_t nop5[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+    int32_t offset = t->block->physical & (EMU_PAGE_SIZE - 1);
+    JitAsm *as = t->as;
+    uint8_t *leave;
+
+    t->info->far_entry = as->at;
+    jit_lea(as, true, HOST_RCX, JIT_MEM(HOST_RAX, -offset));
+    jit_store64(as, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP), HOST_RCX);
+    t->info->checked_entry = as->at;
+    jit_load32(as, HOST_RCX, HOST_RBP, JIT_CPU(attention));
+    jit_jrcxz_over_jmp(as);
+    leave = jit_jmp(as);
+    t->info->entry = as->at;
+    jit_bytes(as, nop5, sizeof(nop5));
+    t->slow[t->slow_count++] = (JitSlowPath) { .jump = leave };
+}
+
+/* cpu->rip = the block's first byte, then out: for attention, and once the block has retired. */
+static void emit_leave(JitTranslation *t)
+{
+    int32_t offset = t->block->physical & (EMU_PAGE_SIZE - 1);
+
+    if (t->as->full) {
+        return;
+    }
+    t->info->leave = t->as->at;
+    jit_patch(t->slow[0].jump, t->as->at);
+    jit_load64(t->as, HOST_RAX, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP));
+    jit_lea(t->as, true, HOST_RAX, JIT_MEM(HOST_RAX, offset));
+    jit_store64(t->as, HOST_RBP, JIT_CPU(rip), HOST_RAX);
+    jit_jmp_to(t->as, t->jit->stubs.leave);
+}
+
+static void emit_op(JitTranslation *t)
+{
+    JitEmit *emit = jit_find_emitter(&t->decoded, t->op);
+
+    t->vec_dirty_before = t->vec_dirty;
+    if (emit && emit(t)) {
+        t->native++;
+    } else {
+        emit_callout(t);
+    }
+}
+
+static bool decode_again(JitTranslation *t, const ZydisDecoder *decoder, const uint8_t *page)
+{
+    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder, page + t->op->page_offset, t->op->length,
+                                               &t->decoded.insn, t->decoded.operands));
+}
+
+static bool uses_wide_vectors(const EmuBlock *block)
+{
+    for (unsigned i = 0; i < block->op_count; i++) {
+        if (block->ops[i].flags & EMU_OP_VEX) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void translate_ops(JitTranslation *t, const uint8_t *page)
+{
+    EmuBlock *block = t->block;
+    ZydisDecoder decoder;
+
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    emit_entries(t);
+    for (unsigned i = 0; i < block->op_count && !t->failed && !t->as->full; i++) {
+        t->op = &block->ops[i];
+        if (t->op->fn == emu_op_undefined || !decode_again(t, &decoder, page)) {
+            emit_callout(t);
+        } else {
+            emit_op(t);
+        }
+    }
+    if (!t->ended) {
+        jit_emit_exit(t, block->ops[block->op_count].page_offset);
+    }
+    emit_leave(t);
+    t->slow_count--; /* the first one is the attention check's, done */
+    memmove(t->slow, t->slow + 1, t->slow_count * sizeof(t->slow[0]));
+    emit_slow_paths(t);
+}
+
+/*
+ * Only flat 64-bit code; not where every access wants its alignment checked, nor with SSE exceptions
+ * unmasked, which would reach this process.
+ */
+static bool can_translate(const EmuBlock *block)
+{
+    return block->valid && (block->mode & EMU_MODE_CS64) &&
+           !(block->mode & (EMU_MODE_STEP | EMU_MODE_ALIGN | EMU_MODE_MXCSR_TRAP));
+}
+
+bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block)
+{
+    EmuJit *jit = cpu->jit;
+    g_autofree JitTranslation *t = g_new0(JitTranslation, 1);
+    uint8_t *start = jit->as.at;
+    size_t data_start = jit->data_used;
+    EmuFetch fetch;
+
+    block->no_code = true;
+    if (!can_translate(block)) {
+        return false;
+    }
+    emu_fetch_page(cpu, cpu->rip & ~(uint64_t)(EMU_PAGE_SIZE - 1), &fetch);
+    *t = (JitTranslation) { .jit = jit, .cpu = cpu, .block = block, .as = &jit->as,
+                            .wide = uses_wide_vectors(block) };
+    t->info = jit_data_take(jit, sizeof(*t->info));
+    t->decoded.cpu = cpu;
+    t->decoded.mode = block->mode;
+    if (!fetch.host) {
+        return false;
+    }
+    if (!t->info) {
+        jit->overflow = true;
+        block->no_code = false;
+        return false;
+    }
+    translate_ops(t, fetch.host);
+    if (t->failed || jit->as.full) {
+        jit->as.at = start;
+        jit->as.full = false;
+        jit->data_used = data_start;
+        jit->overflow = true;
+        block->no_code = false;
+        return false;
+    }
+    if (!t->native) {
+        /* Nothing but handlers' work: the interpreter does that better. */
+        jit->as.at = start;
+        jit->data_used = data_start;
+        return false;
+    }
+    block->jit = t->info;
+    block->code = (void *)jit_run_address(&jit->as, t->info->far_entry);
+    return true;
+}
