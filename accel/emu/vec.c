@@ -182,12 +182,14 @@ static inline __attribute__((always_inline)) void run(EmuCpu *cpu, const EmuOp *
             cpu->vec[op->r[0]].u64[2] = cpu->vec[op->r[0]].u64[3] = 0;
         }
     } else {
-        fn(cpu, &result, a, b, &cpu->vec[op->r[3]], op->imm2, bytes);
         if (mmx && form.to == TO_MEM) {
             cpu->fpu.top = 0; /* as processors leave it even if the store faults */
+        } else if (mmx) {
+            emu_mmx_begin(cpu); /* and all of it if a conversion raises #XM */
         }
+        fn(cpu, &result, a, b, &cpu->vec[op->r[3]], op->imm2, bytes);
         write_result(cpu, op, form, a, &result);
-        if (mmx) {
+        if (mmx && form.to == TO_MEM) {
             emu_mmx_begin(cpu);
         }
     }

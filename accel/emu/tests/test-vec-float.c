@@ -6,161 +6,69 @@
  */
 #include <glib.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
 
 #include "accel/emu/flags.h"
-#include "accel/emu/tests/vec-host.h"
+#include "accel/emu/tests/native.h"
+#include "accel/emu/tests/random-float.h"
 #include "accel/emu/vec-float.h"
-
-typedef struct Random {
-    uint64_t state;
-} Random;
-
-static uint64_t random_next(Random *r)
-{
-    r->state ^= r->state << 13;
-    r->state ^= r->state >> 7;
-    r->state ^= r->state << 17;
-    return r->state * 0x2545f4914f6cdd1dULL;
-}
 
 /* ---- Operands ---- */
 
-static uint64_t random_fraction(Random *r, unsigned bits)
-{
-    uint64_t mask = (1ULL << bits) - 1, x = random_next(r);
+/* What the forms use: 1 is the destination, 2 the last source, 3 the one between. */
+typedef struct State {
+    EmuVec vec[4];
+    uint64_t regs[4], mm[4];
+    uint32_t rflags, mxcsr;
+    unsigned trap;
+} State;
 
-    switch (random_next(r) % 6) {
-    case 0:
-        return 0;
-    case 1:
-        return x & 3;
-    case 2:
-        return mask - (x & 3);
-    case 3:
-        return 1ULL << x % bits;
-    case 4:
-        return mask & -(1ULL << x % bits);
-    default:
-        return x & mask;
-    }
-}
-
-static uint64_t random_exponent(Random *r, unsigned bits)
-{
-    unsigned max = (1u << bits) - 1, bias = max >> 1;
-    uint64_t x = random_next(r);
-
-    switch (random_next(r) % 8) {
-    case 0:
-        return x % 3;
-    case 1:
-        return max - x % 3;
-    case 2:
-    case 3:
-        return bias - 4 + x % 9;
-    case 4:
-        return (bias + 10 + x % 60) & max;
-    case 5:
-        return (bias / 2 - 4 + x % 9) & max;
-    case 6:
-        return (bias - bits * 4 - 2 + x % 5) & max;
-    default:
-        return x & max;
-    }
-}
-
-static uint64_t random_float(Random *r, unsigned exponent_bits, unsigned fraction_bits)
-{
-    uint64_t sign = random_next(r) & 1, exponent = random_exponent(r, exponent_bits);
-
-    return sign << (exponent_bits + fraction_bits) | exponent << fraction_bits |
-           random_fraction(r, fraction_bits);
-}
-
-static uint64_t random_integer(Random *r)
-{
-    uint64_t x = random_next(r) >> random_next(r) % 64;
-
-    return random_next(r) & 1 ? x : -x;
-}
-
-/* All elements tame: nothing but inexactness, so that packed operations get past the others. */
-static uint64_t tame_element(Random *r, unsigned bits)
-{
-    uint64_t x = random_next(r);
-
-    return bits == 32 ? (x & 0x807fffff) | (uint64_t)(120 + (x >> 32) % 16) << 23
-                      : (x & 0x800fffffffffffff) | (1016 + random_next(r) % 16) << 52;
-}
-
-static void random_vector(Random *r, EmuVec *v, unsigned kind, bool tame)
+static void random_vector(uint64_t *r, uint64_t *out, RandomKind kind, bool tame)
 {
     for (unsigned i = 0; i < 4; i++) {
-        uint64_t low, high;
-
-        switch (kind) {
-        case 0:
-            low = tame ? tame_element(r, 32) : random_float(r, 8, 23);
-            high = tame ? tame_element(r, 32) : random_float(r, 8, 23);
-            v->u64[i] = low | high << 32;
-            break;
-        case 1:
-            v->u64[i] = tame ? tame_element(r, 64) : random_float(r, 11, 52);
-            break;
-        case 2:
-            low = random_float(r, 5, 10) | random_float(r, 5, 10) << 16;
-            high = random_float(r, 5, 10) | random_float(r, 5, 10) << 16;
-            v->u64[i] = low | high << 32;
-            break;
-        default:
-            low = (uint32_t)random_integer(r);
-            v->u64[i] = low | random_integer(r) << 32;
-            break;
-        }
+        out[i] = random_elements(r, kind, tame);
     }
 }
 
 /* The kinds of elements that a mnemonic's letters promise, most often. */
-static unsigned choose_kind(Random *r, const char *name)
+static RandomKind choose_kind(uint64_t *r, const char *name)
 {
-    unsigned x = random_next(r) % 8;
+    unsigned x = random_bits(r) % 8;
 
     if (x == 0) {
-        return random_next(r) % 4;
+        return random_bits(r) % 4;
     }
     if (strstr(name, "ph2") || strstr(name, "dq2") || strstr(name, "si2") || strstr(name, "pi2")) {
-        return strstr(name, "ph2") ? 2 : 3;
+        return strstr(name, "ph2") ? RANDOM_F16 : RANDOM_I32;
     }
     if (strstr(name, "2dq") || strstr(name, "2pi") || strstr(name, "2si") || strstr(name, "2p") ||
         strstr(name, "2s")) {
-        return strstr(name, "pd2") || strstr(name, "sd2") ? 1 : 0;
+        return strstr(name, "pd2") || strstr(name, "sd2") ? RANDOM_F64 : RANDOM_F32;
     }
-    return name[strlen(name) - 1] == 'd' ? 1 : 0;
+    return name[strlen(name) - 1] == 'd' ? RANDOM_F64 : RANDOM_F32;
 }
 
-static void random_state(Random *r, VecHostState *state, const char *name, bool unmasked)
+static void random_state(uint64_t *r, State *state, const char *name, bool unmasked)
 {
-    unsigned kind = choose_kind(r, name);
-    bool tame = unmasked && random_next(r) & 1;
+    RandomKind kind = choose_kind(r, name);
+    bool tame = unmasked && random_bits(r) & 1;
 
     for (unsigned i = 0; i < 4; i++) {
-        random_vector(r, &state->vec[i], kind, tame && random_next(r) & 3);
+        random_vector(r, state->vec[i].u64, kind, tame && random_bits(r) & 3);
         state->mm[i] = random_integer(r) << 32 | (uint32_t)random_integer(r);
         state->regs[i] = random_integer(r);
     }
-    if (random_next(r) % 8 == 0) { /* equal operands, and sums that cancel */
-        state->vec[2] = state->vec[random_next(r) & 1 ? 1 : 3];
+    if (random_bits(r) % 8 == 0) { /* equal operands, and sums that cancel */
+        state->vec[2] = state->vec[random_bits(r) & 1 ? 1 : 3];
     }
-    state->mxcsr = (random_next(r) & (MXCSR_RC | MXCSR_FTZ | MXCSR_DAZ)) | MXCSR_MASKS;
-    if (random_next(r) % 4 == 0) {
-        state->mxcsr |= random_next(r) & MXCSR_FLAGS;
+    state->mxcsr = (random_bits(r) & (MXCSR_RC | MXCSR_FTZ | MXCSR_DAZ)) | MXCSR_MASKS;
+    if (random_bits(r) % 4 == 0) {
+        state->mxcsr |= random_bits(r) & MXCSR_FLAGS;
     }
     if (unmasked) {
-        state->mxcsr &= ~(uint32_t)(random_next(r) & MXCSR_MASKS);
+        state->mxcsr &= ~(uint32_t)(random_bits(r) & MXCSR_MASKS);
     }
-    state->rflags = random_next(r) & FLAG_ARITH;
+    state->rflags = random_bits(r) & FLAG_ARITH;
 }
 
 /* ---- Forms ---- */
@@ -200,7 +108,6 @@ static ZydisRegister form_register(char kind, unsigned n)
     g_assert_not_reached();
 }
 
-/* Register 1 is the destination, 2 the last source, 3 the one between. */
 static bool encode_form(Form *form)
 {
     ZydisEncoderRequest request = {
@@ -270,7 +177,7 @@ static bool call_function(EmuCpu *cpu, EmuVecFn *fn, EmuVec *dst, const EmuVec *
 }
 
 /* What the frame of vec.c does for this form. */
-static void run_function(EmuCpu *cpu, const Form *form, EmuVecFn *fn, VecHostState *state)
+static void run_function(EmuCpu *cpu, const Form *form, EmuVecFn *fn, State *state)
 {
     unsigned registers = strlen(form->operands) - (form->imm_at != 0);
     bool wide = strchr(form->operands, 'y') != NULL;
@@ -295,11 +202,10 @@ static void run_function(EmuCpu *cpu, const Form *form, EmuVecFn *fn, VecHostSta
     state->mxcsr = cpu->mxcsr;
     state->rflags = emu_flags_get(cpu);
     if (!done) {
-        g_assert_cmpuint(cpu->fault.vector, ==, X86_XM);
-        state->signal = SIGFPE;
+        state->trap = cpu->fault.vector;
         return;
     }
-    state->signal = 0;
+    state->trap = 0;
     if (form->row->flags & EMU_VEC_FLAGS) {
         return;
     } else if (to == 'd' || to == 'q') {
@@ -320,15 +226,39 @@ static void run_function(EmuCpu *cpu, const Form *form, EmuVecFn *fn, VecHostSta
     }
 }
 
-static bool states_equal(const VecHostState *a, const VecHostState *b)
+static void run_native(Native *native, const Form *form, State *state)
 {
-    return a->signal == b->signal && a->mxcsr == b->mxcsr && a->rflags == b->rflags &&
+    NativeState host = { .rflags = state->rflags };
+
+    host.fpu.fcw = 0x37f;
+    host.fpu.mxcsr = state->mxcsr;
+    for (unsigned i = 0; i < 4; i++) {
+        memcpy(host.fpu.xmm[i], &state->vec[i].u64[0], 16);
+        memcpy(host.fpu.ymm[i], &state->vec[i].u64[2], 16);
+        host.regs[i] = state->regs[i];
+        host.fpu.st[i].significand = state->mm[i];
+    }
+    native_run(native, form->code, form->length, &host);
+    for (unsigned i = 0; i < 4; i++) {
+        memcpy(&state->vec[i].u64[0], host.fpu.xmm[i], 16);
+        memcpy(&state->vec[i].u64[2], host.fpu.ymm[i], 16);
+        state->regs[i] = host.regs[i];
+        state->mm[i] = host.fpu.st[i].significand;
+    }
+    state->rflags = host.rflags;
+    state->mxcsr = host.fpu.mxcsr;
+    state->trap = host.trap;
+}
+
+static bool states_equal(const State *a, const State *b)
+{
+    return a->trap == b->trap && a->mxcsr == b->mxcsr && a->rflags == b->rflags &&
            memcmp(&a->vec[1], &b->vec[1], sizeof(EmuVec)) == 0 && a->regs[1] == b->regs[1] &&
            a->mm[1] == b->mm[1];
 }
 
 /* RCP and RSQRT of the portable back end: within the architecture's error. */
-static bool approximately_equal(const VecHostState *a, const VecHostState *b)
+static bool approximately_equal(const State *a, const State *b)
 {
     if (a->mxcsr != b->mxcsr) {
         return false;
@@ -356,8 +286,8 @@ static void print_vector(const char *label, const EmuVec *v)
                    v->u64[1], v->u64[0]);
 }
 
-static void report(const Form *form, const char *who, const VecHostState *start,
-                   const VecHostState *host, const VecHostState *ours)
+static void report(const Form *form, const char *who, const State *start,
+                   const State *host, const State *ours)
 {
     g_test_message("%s %s by the %s back end, immediate %02x, MXCSR %04x", form->name,
                    form->operands, who, form->imm_at ? form->code[form->imm_at] : 0, start->mxcsr);
@@ -370,16 +300,16 @@ static void report(const Form *form, const char *who, const VecHostState *start,
                    "x, ours %016" G_GINT64_MODIFIER "x; MMX host %016" G_GINT64_MODIFIER
                    "x, ours %016" G_GINT64_MODIFIER "x", start->regs[2], host->regs[1],
                    ours->regs[1], host->mm[1], ours->mm[1]);
-    g_test_message("MXCSR host %04x, ours %04x; flags %03x, %03x; signals %d, %d",
-                   host->mxcsr, ours->mxcsr, (unsigned)host->rflags, (unsigned)ours->rflags,
-                   host->signal, ours->signal);
+    g_test_message("MXCSR host %04x, ours %04x; flags %03x, %03x; traps %u, %u",
+                   host->mxcsr, ours->mxcsr, host->rflags, ours->rflags,
+                   host->trap, ours->trap);
 }
 
-static bool test_form(VecHost *host, EmuCpu *cpu, Form *form, bool unmasked)
+static bool test_form(Native *host, EmuCpu *cpu, Form *form, bool unmasked)
 {
     unsigned rounds = g_test_slow() ? 20000 : 300;
-    Random r = { 0x9e3779b97f4a7c15 + form->insn->mnemonic };
-    VecHostState start, native, ours;
+    uint64_t r = 0x9e3779b97f4a7c15 + form->insn->mnemonic;
+    State start, native, ours;
     EmuVecFn *functions[] = { form->row->fn, find_twin(form->row->fn) };
     bool approximate = strstr(form->name, "rcp") || strstr(form->name, "rsqrt");
 
@@ -387,10 +317,10 @@ static bool test_form(VecHost *host, EmuCpu *cpu, Form *form, bool unmasked)
     for (unsigned i = 0; i < rounds; i++) {
         random_state(&r, &start, form->name, unmasked);
         if (form->imm_at) {
-            form->code[form->imm_at] = random_next(&r) & (strstr(form->name, "round") ? 15 : 255);
+            form->code[form->imm_at] = random_bits(&r) & (strstr(form->name, "round") ? 15 : 255);
         }
         native = start;
-        vec_host_run(host, form->code, form->length, &native);
+        run_native(host, form, &native);
         for (unsigned j = 0; j < 2 && functions[j]; j++) {
             ours = start;
             run_function(cpu, form, functions[j], &ours);
@@ -407,7 +337,7 @@ static bool test_form(VecHost *host, EmuCpu *cpu, Form *form, bool unmasked)
 
 static void test_table(const EmuInsnTable *table, bool unmasked)
 {
-    VecHost *host = vec_host_new();
+    Native *host = native_new();
     EmuCpu *cpu = g_aligned_alloc0(1, sizeof(*cpu), 64);
     unsigned tested = 0;
 
@@ -435,7 +365,7 @@ static void test_table(const EmuInsnTable *table, bool unmasked)
     }
     g_test_message("%u forms", tested);
     g_aligned_free(cpu);
-    vec_host_free(host);
+    native_free(host);
 }
 
 static void test_masked(gconstpointer table)
@@ -461,7 +391,7 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     g_test_set_nonfatal_assertions();
-    for (unsigned i = 0; vec_host_usable() && i < G_N_ELEMENTS(tables); i++) {
+    for (unsigned i = 0; native_usable() && i < G_N_ELEMENTS(tables); i++) {
         g_autofree char *masked = g_strdup_printf("/emu/vec/%s/masked", tables[i].name);
         g_autofree char *unmasked = g_strdup_printf("/emu/vec/%s/unmasked", tables[i].name);
 

@@ -12,6 +12,7 @@
 
 #include "accel/emu/flags.h"
 #include "accel/emu/tests/native.h"
+#include "accel/emu/tests/random-float.h"
 #include "accel/emu/vec.h"
 #include "accel/emu/x87.h"
 #include "cpu/x86/features.h"
@@ -24,8 +25,7 @@
 #define NO_INSNS(name) const EmuInsnTable emu_insns_##name = { .rows = NULL };
 NO_INSNS(alu) NO_INSNS(move) NO_INSNS(shift) NO_INSNS(muldiv) NO_INSNS(bit) NO_INSNS(bmi)
 NO_INSNS(bcd) NO_INSNS(string) NO_INSNS(stack) NO_INSNS(branch) NO_INSNS(atomic) NO_INSNS(far)
-NO_INSNS(system) NO_INSNS(io) NO_INSNS(segment) NO_INSNS(x87) NO_INSNS(xsave) NO_INSNS(vec_float)
-NO_INSNS(vec_convert) NO_INSNS(vec_fma)
+NO_INSNS(system) NO_INSNS(io) NO_INSNS(segment) NO_INSNS(x87) NO_INSNS(xsave)
 
 bool emu_has(const EmuCpu *cpu, X86FeatureWord word, unsigned bit)
 {
@@ -139,6 +139,7 @@ typedef struct Test {
     uint8_t before[MEMORY_SIZE], after[MEMORY_SIZE];
     unsigned rounds;
     unsigned failures;
+    bool floats;              /* operands are floating-point numbers */
 } Test;
 
 static uint64_t random_next(Test *t)
@@ -160,6 +161,12 @@ static void random_bytes(Test *t, void *buf, size_t len)
     uint8_t *bytes = buf;
     unsigned kind = random_below(t, 6);
 
+    if (t->floats) {
+        for (size_t i = 0; i < len; i += 8) {
+            stq_le(bytes + i, random_elements(&t->random, kind < 4 ? kind : kind - 4, false));
+        }
+        return;
+    }
     for (size_t i = 0; i < len; i++) {
         switch (kind) {
         case 0:
@@ -203,6 +210,10 @@ static void random_state(Test *t, NativeState *s)
     s->fpu.fsw = random_below(t, 8) << 11;
     s->fpu.valid = random_next(t);
     s->fpu.mxcsr = 0x1f80;
+    if (t->floats && random_below(t, 2)) {
+        s->fpu.mxcsr |= random_next(t) & 0xe07f;
+        s->fpu.mxcsr &= random_below(t, 3) ? 0xffff : ~(random_next(t) & 0x1f80);
+    }
     if (random_below(t, 32) == 0) {
         s->fpu.fcw = 0x37e;
         s->fpu.fsw |= X87_IE | X87_ES | X87_BUSY;
@@ -234,6 +245,7 @@ static EmuCpu *new_cpu(const uint8_t *memory)
     cpu->mode = 3 | EMU_MODE_CS64 | EMU_MODE_PROT | EMU_MODE_LONG | EMU_MODE_FLAT |
                 EMU_MODE_OSFXSR | EMU_MODE_OSXSAVE | EMU_MODE_AVX;
     cpu->cr0 = CR0_NE | CR0_PE;
+    cpu->cr4 = CR4_OSXMMEXCPT;
     return cpu;
 }
 
@@ -338,6 +350,7 @@ static void tell(Test *t, const char *text, const NativeState *s, const NativeSt
                    host->trap, emu->trap, host->address, emu->address, (void *)t->memory);
     tell_value("flags", 0, s->rflags, host->rflags, emu->rflags);
     tell_value("fsw", 0, s->fpu.fsw, host->fpu.fsw, emu->fpu.fsw);
+    tell_value("mxcsr", 0, s->fpu.mxcsr, host->fpu.mxcsr, emu->fpu.mxcsr);
     tell_value("valid", 0, s->fpu.valid, host->fpu.valid, emu->fpu.valid);
     for (unsigned i = 0; i < 16; i++) {
         tell_value("r", i, s->regs[i], host->regs[i], emu->regs[i]);
@@ -591,8 +604,10 @@ static unsigned run_mnemonic(Test *t, unsigned mnemonic)
 {
     unsigned done = 0;
 
-    /* MOVSD without operands is the string instruction. */
-    for (unsigned count = mnemonic == ZYDIS_MNEMONIC_MOVSD; count <= 4; count++) {
+    bool string = mnemonic == ZYDIS_MNEMONIC_MOVSD || mnemonic == ZYDIS_MNEMONIC_CMPSD;
+
+    /* Without operands they are string instructions. */
+    for (unsigned count = string; count <= 4; count++) {
         Form form = { .mnemonic = mnemonic };
 
         done += run_forms(t, &form, 0, count);
@@ -600,11 +615,12 @@ static unsigned run_mnemonic(Test *t, unsigned mnemonic)
     return done;
 }
 
-static void test_table(const EmuInsnTable *table)
+static void test_table(const EmuInsnTable *table, bool floats)
 {
     const char *only = g_getenv("VEC_TEST"), *rounds = g_getenv("VEC_ROUNDS");
     Test t = {
         .random = 0x9e3779b97f4a7c15,
+        .floats = floats,
         .rounds = rounds ? atoi(rounds) : g_test_slow() ? 2000 : 40,
     };
 
@@ -641,7 +657,16 @@ static void test_vec(const void *opaque)
         g_test_skip("the host's processor has no AVX2");
         return;
     }
-    test_table(opaque);
+    test_table(opaque, false);
+}
+
+static void test_floats(const void *opaque)
+{
+    if (!native_usable() || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c")) {
+        g_test_skip("the host's processor has no FMA or F16C");
+        return;
+    }
+    test_table(opaque, true);
 }
 
 int main(int argc, char **argv)
@@ -653,6 +678,9 @@ int main(int argc, char **argv)
     g_test_add_data_func("/emu/vec/misc", &emu_insns_vec_misc, test_vec);
     g_test_add_data_func("/emu/vec/crypto", &emu_insns_vec_crypto, test_vec);
     g_test_add_data_func("/emu/vec/avx", &emu_insns_vec_avx, test_vec);
+    g_test_add_data_func("/emu/vec/float", &emu_insns_vec_float, test_floats);
+    g_test_add_data_func("/emu/vec/convert", &emu_insns_vec_convert, test_floats);
+    g_test_add_data_func("/emu/vec/fma", &emu_insns_vec_fma, test_floats);
     return g_test_run();
 }
 
