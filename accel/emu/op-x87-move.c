@@ -28,12 +28,17 @@ static bool push_ready(EmuCpu *cpu, const EmuOp *op)
         emu_x87_check(cpu); \
         raw = emu_read_u##bits(cpu, emu_operand(cpu, op, bits / 8, EMU_READ)); \
         x87_record(cpu, op); \
-        if (push_ready(cpu, op) && \
-            x87_merge(cpu, op, x87_ld_##kind(fpu, &value, raw), X87_C1)) { \
-            EmuF80 *st = x87_push(fpu); \
+        if (push_ready(cpu, op)) { \
+            uint16_t status = x87_ld_##kind(fpu, &value, raw); \
             \
-            st->significand = value.significand; \
-            st->sign_exponent = value.sign_exponent; \
+            x87_merge(cpu, op, status, X87_C1); \
+            /* An unmasked denormal is loaded all the same. */ \
+            if (EMU_LIKELY(!(status & ~fpu->fcw & X87_IE))) { \
+                EmuF80 *st = x87_push(fpu); \
+                \
+                st->significand = value.significand; \
+                st->sign_exponent = value.sign_exponent; \
+            } \
         } \
         EMU_NEXT(cpu, op); \
     }
@@ -217,6 +222,22 @@ void emu_op_fst_st(EmuCpu *cpu, const EmuOp *op)
     EMU_NEXT(cpu, op);
 }
 
+/* FSTPNCE, undocumented: an empty register is popped without a word. */
+void emu_op_fstpnce(EmuCpu *cpu, const EmuOp *op)
+{
+    EmuFpu *fpu = &cpu->fpu;
+
+    emu_x87_check(cpu);
+    x87_record(cpu, op);
+    fpu->fsw &= ~X87_C1;
+    if (x87_is_valid(fpu, 0)) {
+        *x87_st(fpu, op->r[1]) = *x87_st(fpu, 0);
+        x87_set_valid(fpu, op->r[1]);
+    }
+    x87_pop(fpu);
+    EMU_NEXT(cpu, op);
+}
+
 /* ---- Between registers ---- */
 
 void emu_op_fxch(EmuCpu *cpu, const EmuOp *op)
@@ -258,11 +279,8 @@ void emu_op_fcmov(EmuCpu *cpu, const EmuOp *op)
             *x87_st(fpu, 0) = x87_indefinite();
             x87_set_valid(fpu, 0);
         }
-    } else {
-        fpu->fsw &= ~X87_C1;
-        if (emu_condition(cpu, code)) {
-            *x87_st(fpu, 0) = *x87_st(fpu, op->r[1]);
-        }
+    } else if (emu_condition(cpu, code)) {
+        *x87_st(fpu, 0) = *x87_st(fpu, op->r[1]);
     }
     EMU_NEXT(cpu, op);
 }
@@ -307,6 +325,7 @@ void emu_op_ffree(EmuCpu *cpu, const EmuOp *op)
 
     emu_x87_check(cpu);
     x87_record(cpu, op);
+    fpu->fsw &= ~X87_C1;
     fpu->valid &= ~(1u << ((fpu->top + op->r[1]) & 7));
     x87_pop_by(fpu, op);
     EMU_NEXT(cpu, op);

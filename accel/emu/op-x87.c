@@ -100,9 +100,12 @@ X87_FOR_EACH_BINARY(DEFINE_BINARY)
         x87_record(cpu, op); \
         if (EMU_LIKELY(x87_is_valid(fpu, 0))) { \
             x87_merge(cpu, op, X87(name)(fpu, st, st), X87_C1 | (cc)); \
-        } else if (emu_x87_stack_fault(cpu, op, false)) { \
-            *st = x87_indefinite(); \
-            x87_set_valid(fpu, 0); \
+        } else { \
+            fpu->fsw &= ~(cc); \
+            if (emu_x87_stack_fault(cpu, op, false)) { \
+                *st = x87_indefinite(); \
+                x87_set_valid(fpu, 0); \
+            } \
         } \
         EMU_NEXT(cpu, op); \
     }
@@ -113,7 +116,7 @@ DEFINE_UNARY(sin, X87_C2)
 DEFINE_UNARY(cos, X87_C2)
 
 /* Of ST(0) and ST(1); the destination is ST(d), and ST(0) is popped if that is ST(1). */
-#define DEFINE_TWO(name, cc, d) \
+#define DEFINE_TWO(name, d) \
     static void op_##name(EmuCpu *cpu, const EmuOp *op) \
     { \
         EmuFpu *fpu = &cpu->fpu; \
@@ -124,7 +127,7 @@ DEFINE_UNARY(cos, X87_C2)
         if (EMU_LIKELY(x87_is_valid(fpu, 0) && x87_is_valid(fpu, 1))) { \
             uint16_t status = X87(name)(fpu, dst, x87_st(fpu, 0), x87_st(fpu, 1)); \
             \
-            if (x87_merge(cpu, op, status, X87_C1 | (cc)) && (d)) { \
+            if (x87_merge(cpu, op, status, X87_C1) && (d)) { \
                 x87_pop(fpu); \
             } \
         } else if (emu_x87_stack_fault(cpu, op, false)) { \
@@ -136,12 +139,43 @@ DEFINE_UNARY(cos, X87_C2)
         } \
         EMU_NEXT(cpu, op); \
     }
-DEFINE_TWO(scale, 0, 0)
-DEFINE_TWO(prem, X87_CC, 0)
-DEFINE_TWO(prem1, X87_CC, 0)
-DEFINE_TWO(yl2x, 0, 1)
-DEFINE_TWO(yl2xp1, 0, 1)
-DEFINE_TWO(patan, 0, 1)
+DEFINE_TWO(scale, 0)
+DEFINE_TWO(yl2x, 1)
+DEFINE_TWO(yl2xp1, 1)
+DEFINE_TWO(patan, 1)
+
+static bool is_nan(const EmuF80 *a)
+{
+    return (a->sign_exponent & 0x7fff) == 0x7fff && a->significand << 1 != 0;
+}
+
+/* Without a quotient C0 and C3 stay as they are. */
+#define DEFINE_REMAINDER(name) \
+    static void op_##name(EmuCpu *cpu, const EmuOp *op) \
+    { \
+        EmuFpu *fpu = &cpu->fpu; \
+        EmuF80 *a = x87_st(fpu, 0); \
+        const EmuF80 *b = x87_st(fpu, 1); \
+        \
+        emu_x87_check(cpu); \
+        x87_record(cpu, op); \
+        if (EMU_LIKELY(x87_is_valid(fpu, 0) && x87_is_valid(fpu, 1))) { \
+            bool nan = is_nan(a) || is_nan(b); \
+            uint16_t status = X87(name)(fpu, a, a, b); \
+            \
+            nan |= is_nan(a) || (status & ~fpu->fcw & (X87_IE | X87_DE)); \
+            x87_merge(cpu, op, status, nan ? X87_C1 | X87_C2 : X87_CC); \
+        } else { \
+            fpu->fsw &= ~X87_C2; \
+            if (emu_x87_stack_fault(cpu, op, false)) { \
+                *a = x87_indefinite(); \
+                x87_set_valid(fpu, 0); \
+            } \
+        } \
+        EMU_NEXT(cpu, op); \
+    }
+DEFINE_REMAINDER(prem)
+DEFINE_REMAINDER(prem1)
 
 /* ST(0) becomes two values, of which one is pushed. */
 #define DEFINE_SPLIT(name, cc) \
@@ -160,10 +194,13 @@ DEFINE_TWO(patan, 0, 1)
             if (x87_merge(cpu, op, status, X87_C1 | (cc)) && !(status & (cc))) { \
                 *x87_push(fpu) = low; \
             } \
-        } else if (emu_x87_stack_fault(cpu, op, !empty)) { \
-            *st = x87_indefinite(); \
-            x87_set_valid(fpu, 0); \
-            *x87_push(fpu) = x87_indefinite(); \
+        } else { \
+            fpu->fsw &= ~(cc); \
+            if (emu_x87_stack_fault(cpu, op, !empty)) { \
+                *st = x87_indefinite(); \
+                x87_set_valid(fpu, 0); \
+                *x87_push(fpu) = x87_indefinite(); \
+            } \
         } \
         EMU_NEXT(cpu, op); \
     }
@@ -237,13 +274,13 @@ static void op_comi(EmuCpu *cpu, const EmuOp *op)
     x87_record(cpu, op);
     if (EMU_LIKELY(x87_is_valid(fpu, 0) && x87_is_valid(fpu, op->r[1]))) {
         status = op->imm & X87_OP_QUIET ? X87(ucom)(fpu, a, b) : X87(com)(fpu, a, b);
-        done = x87_merge(cpu, op, status, X87_C1);
+        done = x87_merge(cpu, op, status, 0);
     } else {
         done = emu_x87_stack_fault(cpu, op, false);
     }
+    emu_flags_set(cpu, (status & X87_C0 ? FLAG_CF : 0) | (status & X87_C2 ? FLAG_PF : 0) |
+                       (status & X87_C3 ? FLAG_ZF : 0));
     if (done) {
-        emu_flags_set(cpu, (status & X87_C0 ? FLAG_CF : 0) | (status & X87_C2 ? FLAG_PF : 0) |
-                           (status & X87_C3 ? FLAG_ZF : 0));
         x87_pop_by(fpu, op);
     }
     EMU_NEXT(cpu, op);
@@ -326,7 +363,7 @@ static const X87Form memory_forms[8][8] = {
 static const X87Form register_forms[8][8] = {
     { { op_add_st }, { op_mul_st }, { op_com_st }, { op_com_st, X87_OP_POP }, { op_sub_st },
       { op_subr_st }, { op_div_st }, { op_divr_st } },
-    { { emu_op_fld_st }, { emu_op_fxch }, { NULL }, { emu_op_fst_st, X87_OP_POP } },
+    { { emu_op_fld_st }, { emu_op_fxch }, { NULL }, { emu_op_fstpnce } },
     { { emu_op_fcmov }, { emu_op_fcmov }, { emu_op_fcmov }, { emu_op_fcmov }, { NULL },
       { op_com_st, X87_OP_POP2 | QUIET } },
     { { emu_op_fcmov }, { emu_op_fcmov }, { emu_op_fcmov }, { emu_op_fcmov }, { NULL },

@@ -29,6 +29,13 @@ SoftF80 soft_f80_sqrt(SoftFloatEnv *env, SoftF80 a)
     return soft_pack_f80(soft_num_sqrt(env, FMT, soft_unpack_f80(a)));
 }
 
+/* An operand as a result, without rounding; a pseudo-denormal becomes the number that it is. */
+static SoftF80 soft_unchanged(SoftF80 a)
+{
+    a.sign_exponent |= (a.sign_exponent & 0x7fff) == 0 && a.significand >> 63;
+    return a;
+}
+
 static SoftNum soft_exact(SoftFloatEnv *env, bool sign, int32_t exp, uint64_t sig)
 {
     unsigned shift;
@@ -123,9 +130,7 @@ SoftF80 soft_f80_rem(SoftFloatEnv *env, SoftF80 fa, SoftF80 fb, bool nearest, un
         env->flags |= SOFT_DENORMAL;
     }
     if (a.kind == SOFT_KIND_ZERO || b.kind == SOFT_KIND_INFINITE) {
-        /* A pseudo-denormal becomes the normal number that it is. */
-        fa.sign_exponent |= (fa.sign_exponent & 0x7fff) == 0 && fa.significand >> 63;
-        return fa;
+        return soft_unchanged(fa);
     }
     if (a.exp - b.exp < (nearest ? -1 : 0)) {
         return soft_pack_f80(soft_round_num(env, FMT, 64, a));
@@ -153,10 +158,10 @@ SoftF80 soft_f80_scale(SoftFloatEnv *env, SoftF80 fa, SoftF80 fb)
     if (a.denormal || b.denormal) {
         env->flags |= SOFT_DENORMAL;
     }
-    if (a.kind != SOFT_KIND_FINITE) {
-        return fa;
+    if (a.kind != SOFT_KIND_FINITE || b.kind == SOFT_KIND_ZERO) {
+        return soft_unchanged(fa);
     }
-    if (b.kind == SOFT_KIND_FINITE && b.exp >= 0) {
+    if (b.exp >= 0) {
         /* Beyond 2^17 nothing changes any more, wrapped exponents included. */
         by = b.exp > 17 ? 1 << 17 : (int32_t)(b.sig >> (63 - b.exp));
         by = b.sign ? -by : by;

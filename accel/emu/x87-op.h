@@ -87,9 +87,10 @@ EmuOpFn emu_op_fldcw, emu_op_fnstcw, emu_op_fnstsw_ax, emu_op_fnstsw, emu_op_fld
     emu_op_emms, emu_op_x87_ignored;
 /* op-x87-move.c */
 EmuOpFn emu_op_fld_f32, emu_op_fld_f64, emu_op_fld_f80, emu_op_fld_st, emu_op_fild_i16,
-    emu_op_fild_i32, emu_op_fild_i64, emu_op_fbld, emu_op_fst_f32, emu_op_fst_f64, emu_op_fstp_f80,
-    emu_op_fst_st, emu_op_fist_i16, emu_op_fist_i32, emu_op_fist_i64, emu_op_fistt_i16,
-    emu_op_fistt_i32, emu_op_fistt_i64, emu_op_fbstp, emu_op_fxch, emu_op_fcmov, emu_op_ffree,
-    emu_op_fincstp, emu_op_fdecstp, emu_op_fchs, emu_op_fabs, emu_op_fconstant, emu_op_fnop;
+    emu_op_fild_i32, emu_op_fild_i64, emu_op_fbld, emu_op_fst_f32, emu_op_fst_f64,
+    emu_op_fstp_f80, emu_op_fst_st, emu_op_fstpnce, emu_op_fist_i16, emu_op_fist_i32,
+    emu_op_fist_i64, emu_op_fistt_i16, emu_op_fistt_i32, emu_op_fistt_i64, emu_op_fbstp,
+    emu_op_fxch, emu_op_fcmov, emu_op_ffree, emu_op_fincstp, emu_op_fdecstp, emu_op_fchs,
+    emu_op_fabs, emu_op_fconstant, emu_op_fnop;
 
 #endif

@@ -156,6 +156,9 @@ static uint16_t remainder_step(const EmuFpu *fpu, EmuF80 *dst, const EmuF80 *a, 
     bool complete;
     SoftF80 rest = soft_f80_rem(&env, to_soft(a), to_soft(b), nearest, &quotient, &complete);
 
+    if (!writes(&env)) {
+        return finish(&env, dst, rest);
+    }
     return (finish(&env, dst, rest) & ~X87_C1) | (quotient & 1 ? X87_C1 : 0) |
            (quotient & 2 ? X87_C3 : 0) | (quotient & 4 ? X87_C0 : 0) | (complete ? 0 : X87_C2);
 }
@@ -186,14 +189,16 @@ uint16_t x87_load_odd_f32(const EmuFpu *fpu, EmuF80 *dst, uint64_t value)
 {
     SoftFloatEnv env = soft_float_env_x87(fpu->fcw);
 
-    return finish(&env, dst, soft_f32_to_f80(&env, (uint32_t)value));
+    *dst = from_soft(soft_f32_to_f80(&env, (uint32_t)value));
+    return env.flags;
 }
 
 uint16_t x87_load_odd_f64(const EmuFpu *fpu, EmuF80 *dst, uint64_t value)
 {
     SoftFloatEnv env = soft_float_env_x87(fpu->fcw);
 
-    return finish(&env, dst, soft_f64_to_f80(&env, value));
+    *dst = from_soft(soft_f64_to_f80(&env, value));
+    return env.flags;
 }
 
 uint16_t x87_soft_st_f32(const EmuFpu *fpu, uint64_t *value, const EmuF80 *a)
