@@ -184,6 +184,27 @@ unsigned emu_xsave_size(uint64_t components)
     return components & XSTATE_AVX ? XSAVE_AVX : XSAVE_LEGACY;
 }
 
+/*
+ * TSC / crystal, and the crystal in Hz: saves guests measuring. They multiply the crystal's kHz by
+ * the numerator in 32 bits; a rate for which that overflows is left for them to find out.
+ */
+static void tell_tsc_rate(const EmuSystem *sys, uint32_t out[4])
+{
+    uint64_t a = CRYSTAL_KHZ, b = sys->tsc_khz;
+
+    while (b) {
+        uint64_t rest = a % b;
+
+        a = b;
+        b = rest;
+    }
+    if (sys->tsc_khz / a * CRYSTAL_KHZ <= UINT32_MAX) {
+        out[0] = (uint32_t)(CRYSTAL_KHZ / a);
+        out[1] = (uint32_t)(sys->tsc_khz / a);
+        out[2] = CRYSTAL_KHZ * 1000;
+    }
+}
+
 /* Bits that follow the state of the CPU. */
 static void add_live_bits(EmuCpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
@@ -206,10 +227,8 @@ static void add_live_bits(EmuCpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t
             out[1] = emu_xsave_size(cpu->xcr0);
         }
         break;
-    case 0x15: /* TSC / crystal, and the crystal in Hz: saves guests measuring */
-        out[0] = CRYSTAL_KHZ;
-        out[1] = (uint32_t)cpu->sys->tsc_khz;
-        out[2] = CRYSTAL_KHZ * 1000;
+    case 0x15:
+        tell_tsc_rate(cpu->sys, out);
         break;
     case 0x16:
         out[0] = out[1] = (uint32_t)(cpu->sys->tsc_khz / 1000) & 0xffff;

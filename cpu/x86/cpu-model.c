@@ -312,8 +312,9 @@ static void base_words(X86CpuConfig *config, const X86AccelCaps *caps)
         config->words[i] = offered;
     }
     config->words[X86_FEAT_KVM_HINTS] = 0;
-    if (config->props[P_MIGRATABLE]) {
-        /* Its promise, a TSC of one rate for ever, holds on this host only. */
+    if (config->props[P_MIGRATABLE] && g_strcmp0(caps->name, "emu") != 0) {
+        /* Its promise, a TSC of one rate for ever, holds on this host only; the software CPU's is
+           the same everywhere. */
         config->words[X86_FEAT_8000_0007_EDX] &= ~x86_feature_mask(F_INVTSC);
     }
 }
