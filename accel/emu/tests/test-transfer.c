@@ -627,6 +627,61 @@ static void test_long_far(Fixture *f, gconstpointer data)
     EXPECT_FAULT(f, X86_UD, 0, 1, JMP_FAR(S_CODE0, 0));
 }
 
+/* Without REX.W far branches of 64-bit code are 32 bits wide. */
+static void test_long_sizes(Fixture *f, gconstpointer data)
+{
+    enter_long(f, 0);
+    put(f, 0x40000, (uint64_t)S_CODE64 << 32 | 0x4321, 6);
+    g_assert_true(RUN(f, 1, 0xff, 0x1c, 0x25, IMM32(0x40000)));
+    expect_at(f, S_CODE64, 0x4321, S_DATA0, AT_STACK0 - 8);
+    g_assert_cmphex(get(f, AT_STACK0 - 8, 8), ==, (uint64_t)S_CODE64 << 32 | (EMU_HARNESS_CODE + 7));
+    g_assert_true(RUN(f, 1, 0xcb));
+    expect_at(f, S_CODE64, EMU_HARNESS_CODE + 7, S_DATA0, AT_STACK0);
+    put(f, 0x40000, 0x4321, 8);
+    put(f, 0x40008, S_CODE64, 2);
+    g_assert_true(RUN(f, 1, 0x48, 0xff, 0x1c, 0x25, IMM32(0x40000)));
+    expect_at(f, S_CODE64, 0x4321, S_DATA0, AT_STACK0 - 16);
+    g_assert_true(RUN(f, 1, 0x48, 0xca, IMM16(8)));
+    expect_at(f, S_CODE64, EMU_HARNESS_CODE + 8, S_DATA0, AT_STACK0 + 8);
+
+    /* From compatibility mode, whose stack is 32 bits wide, to a 64-bit handler. */
+    enter_long(f, 0);
+    set_flat(f, X86_CS, S_CODE3, 0xc0fb);
+    set_flat(f, X86_SS, S_DATA3, 0xc0f3);
+    f->cpu->regs[X86_RSP] = AT_STACK3;
+    emu_update_mode(f->cpu);
+    g_assert_true(RUN(f, 1, CALL_FAR(S_GATE64, 0)));
+    expect_at(f, S_CODE64, AT_HANDLER, 0, AT_STACK0 - 32);
+    g_assert_true(RUN(f, 1, 0x48, 0xcb));
+    expect_at(f, S_CODE3, EMU_HARNESS_CODE + 7, S_DATA3, AT_STACK3);
+}
+
+/* A frame that reaches into a page that is not there: no word of it is written. */
+static void test_frame_page_fault(Fixture *f, gconstpointer data)
+{
+    const uint64_t edge = 0x600000, pd = EMU_HARNESS_TABLES + 0x2000;
+    uint64_t entry;
+
+    enter_long(f, 0);
+    entry = get(f, pd + 2 * 8, 8);
+    put(f, pd + 2 * 8, 0, 8);
+    emu_tlb_flush_all(f->cpu);
+    memset(f->h->bytes + edge, 0xee, 0x10);
+    f->cpu->regs[X86_RSP] = edge + 0x10;
+    expect_delivery_fault(f, 0x20, EMU_EVENT_EXTERNAL, X86_PF, 2);
+    g_assert_cmphex(f->cpu->cr2, ==, edge - 8);
+    g_assert_cmphex(get(f, edge + 8, 8), ==, 0xeeeeeeeeeeeeeeee);
+    f->cpu->regs[X86_RSP] = edge - 16;
+    EXPECT_FAULT(f, X86_PF, 0, 1, 0x48, 0xcf);
+    g_assert_cmphex(f->cpu->cr2, ==, edge - 16);
+    put(f, pd + 2 * 8, entry, 8);
+    emu_tlb_flush_all(f->cpu);
+    f->cpu->regs[X86_RSP] = edge + 0x10;
+    g_assert_true(deliver(f, 0x20, EMU_EVENT_EXTERNAL, -1));
+    g_assert_cmphex(get(f, edge, 8), ==, edge + 0x10);
+    g_assert_cmphex(get(f, edge - 16, 8), ==, S_CODE64);
+}
+
 static void test_syscall(Fixture *f, gconstpointer data)
 {
     EmuMsrs *msrs = emu_msrs(f->cpu);
@@ -714,6 +769,8 @@ int main(int argc, char **argv)
     ADD("long-deliver", test_long_deliver);
     ADD("long-iret", test_long_iret);
     ADD("long-far", test_long_far);
+    ADD("long-sizes", test_long_sizes);
+    ADD("frame-page-fault", test_frame_page_fault);
     ADD("syscall", test_syscall);
     ADD("sysenter", test_sysenter);
     return g_test_run();
