@@ -378,6 +378,24 @@ static void test_unmasked(gconstpointer table)
     test_table(table, true);
 }
 
+/* Without CR4.OSXMMEXCPT an unmasked exception is #UD; the flags get set all the same. */
+static void test_vector(void)
+{
+    static EmuVecFn *const functions[] = { emu_host_add_ss, emu_soft_add_ss };
+    EmuCpu *cpu = g_aligned_alloc0(1, sizeof(*cpu), 64);
+    EmuVec a = { .u32[0] = 0x7f800001 }, b = { .u32[0] = 0x3f800000 }, result;
+
+    for (unsigned i = 0; i < 4; i++) {
+        cpu->cr4 = i & 2 ? CR4_OSXMMEXCPT : 0;
+        cpu->mxcsr = 0x1f00;
+        g_assert_false(call_function(cpu, functions[i & 1], &result, &a, &b, &b, 0, 4));
+        g_assert_cmpuint(cpu->fault.vector, ==, i & 2 ? X86_XM : X86_UD);
+        g_assert_false(cpu->fault.has_error);
+        g_assert_cmpuint(cpu->mxcsr, ==, 0x1f01);
+    }
+    g_aligned_free(cpu);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -391,6 +409,7 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     g_test_set_nonfatal_assertions();
+    g_test_add_func("/emu/vec/vector", test_vector);
     for (unsigned i = 0; native_usable() && i < G_N_ELEMENTS(tables); i++) {
         g_autofree char *masked = g_strdup_printf("/emu/vec/%s/masked", tables[i].name);
         g_autofree char *unmasked = g_strdup_printf("/emu/vec/%s/unmasked", tables[i].name);
