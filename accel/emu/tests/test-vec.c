@@ -31,6 +31,9 @@ bool emu_has(const EmuCpu *cpu, X86FeatureWord word, unsigned bit)
 {
     uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
 
+    if (X86_FEATURE_ID(word, bit) == F_SHA_NI && cpu->dr[1]) {
+        return true;
+    }
     __get_cpuid_count(word == X86_FEAT_7_0_EBX || word == X86_FEAT_7_0_ECX ? 7 : 1, 0, &eax, &ebx,
                       &ecx, &edx);
     switch (word) {
@@ -766,6 +769,162 @@ static void test_encodings(void)
     test_end(&t);
 }
 
+/* ---- SHA, which not every host has: whole digests ---- */
+
+typedef struct Sha {
+    EmuCpu *cpu;
+    EmuVec w[20]; /* message words in fours */
+} Sha;
+
+/* OP dst, src(, imm) of the maps 0F 38 and 0F 3A. */
+static EmuVec sha_op(Sha *sha, unsigned map, unsigned opcode, EmuVec dst, EmuVec src, unsigned imm)
+{
+    uint8_t code[15] = { 0x0f, map, opcode, 0xca, imm }; /* XMM1, XMM2 */
+    EmuOp ops[2] = { { .fn = NULL } };
+
+    g_assert_true(emu_decode(sha->cpu, code, sizeof(code), 0, &ops[0]));
+    ops[1].fn = emu_op_stop;
+    sha->cpu->op = ops;
+    sha->cpu->vec[1] = dst;
+    sha->cpu->vec[2] = src;
+    ops[0].fn(sha->cpu, &ops[0]);
+    return sha->cpu->vec[1];
+}
+
+static EmuVec words(uint32_t w3, uint32_t w2, uint32_t w1, uint32_t w0)
+{
+    return (EmuVec) { .u32 = { w0, w1, w2, w3 } };
+}
+
+static EmuVec sum(EmuVec p, EmuVec q)
+{
+    return words(p.u32[3] + q.u32[3], p.u32[2] + q.u32[2], p.u32[1] + q.u32[1],
+                 p.u32[0] + q.u32[0]);
+}
+
+static void sha1_block(Sha *sha, const uint8_t block[64], uint32_t digest[5])
+{
+    EmuVec abcd = words(0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476);
+    EmuVec e = words(0xc3d2e1f0, 0, 0, 0), first = abcd, first_e = e, before = abcd;
+
+    for (unsigned g = 0; g < 20; g++) {
+        const uint8_t *p = block + 16 * g;
+
+        if (g < 4) {
+            sha->w[g] = words(ldl_be(p), ldl_be(p + 4), ldl_be(p + 8), ldl_be(p + 12));
+        } else {
+            EmuVec next = sha_op(sha, 0x38, 0xc9, sha->w[g - 4], sha->w[g - 3], 0);
+
+            next.u64[0] ^= sha->w[g - 2].u64[0];
+            next.u64[1] ^= sha->w[g - 2].u64[1];
+            sha->w[g] = sha_op(sha, 0x38, 0xca, next, sha->w[g - 1], 0);
+        }
+        e = g ? sha_op(sha, 0x38, 0xc8, before, sha->w[g], 0) : sum(e, sha->w[g]);
+        before = abcd;
+        abcd = sha_op(sha, 0x3a, 0xcc, abcd, e, g / 5);
+    }
+    e = sha_op(sha, 0x38, 0xc8, before, first_e, 0);
+    abcd = sum(abcd, first);
+    for (unsigned i = 0; i < 4; i++) {
+        digest[i] = abcd.u32[3 - i];
+    }
+    digest[4] = e.u32[3];
+}
+
+static void sha256_block(Sha *sha, const uint8_t block[64], const uint32_t k[64],
+                         uint32_t digest[8])
+{
+    EmuVec abef = words(0x6a09e667, 0xbb67ae85, 0x510e527f, 0x9b05688c);
+    EmuVec cdgh = words(0x3c6ef372, 0xa54ff53a, 0x1f83d9ab, 0x5be0cd19);
+    const EmuVec first[2] = { abef, cdgh };
+
+    for (unsigned g = 0; g < 16; g++) {
+        const uint8_t *p = block + 16 * g;
+        EmuVec wk;
+
+        if (g < 4) {
+            sha->w[g] = words(ldl_be(p + 12), ldl_be(p + 8), ldl_be(p + 4), ldl_be(p));
+        } else {
+            const EmuVec *w3 = &sha->w[g - 1], *w2 = &sha->w[g - 2];
+            EmuVec next = sha_op(sha, 0x38, 0xcc, sha->w[g - 4], sha->w[g - 3], 0);
+
+            next = sum(next, words(w3->u32[0], w2->u32[3], w2->u32[2], w2->u32[1]));
+            sha->w[g] = sha_op(sha, 0x38, 0xcd, next, *w3, 0);
+        }
+        wk = sum(sha->w[g], words(k[4 * g + 3], k[4 * g + 2], k[4 * g + 1], k[4 * g]));
+        sha->cpu->vec[0] = wk;
+        cdgh = sha_op(sha, 0x38, 0xcb, cdgh, abef, 0);
+        sha->cpu->vec[0].u64[0] = wk.u64[1];
+        abef = sha_op(sha, 0x38, 0xcb, abef, cdgh, 0);
+    }
+    abef = sum(abef, first[0]);
+    cdgh = sum(cdgh, first[1]);
+    for (unsigned i = 0; i < 2; i++) {
+        digest[i] = abef.u32[3 - i];
+        digest[2 + i] = cdgh.u32[3 - i];
+        digest[4 + i] = abef.u32[1 - i];
+        digest[6 + i] = cdgh.u32[1 - i];
+    }
+}
+
+static void expect_digest(GChecksumType type, const char *text, const uint32_t *digest, unsigned n)
+{
+    g_autofree char *want = g_compute_checksum_for_string(type, text, -1);
+    g_autoptr(GString) got = g_string_new(NULL);
+
+    for (unsigned i = 0; i < n; i++) {
+        g_string_append_printf(got, "%08x", digest[i]);
+    }
+    g_assert_cmpstr(got->str, ==, want);
+}
+
+/* The first 32 bits of the fractions of the cube roots of primes. */
+static void sha256_constants(uint32_t k[64])
+{
+    unsigned n = 0;
+
+    for (unsigned p = 2; n < 64; p++) {
+        unsigned d = 2;
+        __uint128_t root = 0;
+
+        while (p % d) {
+            d++;
+        }
+        if (d < p) {
+            continue;
+        }
+        for (int bit = 35; bit >= 0; bit--) { /* root^3 <= p * 2^96 */
+            __uint128_t tried = root | (__uint128_t)1 << bit;
+
+            if (tried * tried * tried <= (__uint128_t)p << 96) {
+                root = tried;
+            }
+        }
+        k[n++] = (uint32_t)root;
+    }
+}
+
+static void test_sha(void)
+{
+    static const char text[] = "What the host cannot do must be proven by digests.";
+    uint8_t block[64] = { 0 };
+    Sha sha = { .cpu = new_cpu(block) };
+    uint32_t digest[8], k[64];
+
+    memcpy(block, text, strlen(text));
+    block[strlen(text)] = 0x80;
+    block[62] = strlen(text) * 8 >> 8;
+    block[63] = (uint8_t)(strlen(text) * 8);
+    sha.cpu->dr[1] = 1;
+    sha1_block(&sha, block, digest);
+    expect_digest(G_CHECKSUM_SHA1, text, digest, 5);
+    sha256_constants(k);
+    g_assert_cmphex(k[0], ==, 0x428a2f98);
+    sha256_block(&sha, block, k, digest);
+    expect_digest(G_CHECKSUM_SHA256, text, digest, 8);
+    free(sha.cpu);
+}
+
 static void test_vec(const void *opaque)
 {
     if (!native_usable()) {
@@ -797,6 +956,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/emu/vec/convert", &emu_insns_vec_convert, test_floats);
     g_test_add_data_func("/emu/vec/fma", &emu_insns_vec_fma, test_floats);
     g_test_add_func("/emu/vec/encodings", test_encodings);
+    g_test_add_func("/emu/vec/sha", test_sha);
     return g_test_run();
 }
 
