@@ -8,6 +8,7 @@
 #include "accel/emu/flags.h"
 #include "accel/emu/mem.h"
 #include "accel/emu/system-internal.h"
+#include "accel/emu/x87.h"
 
 /* So many PAUSEs in a row without letting the host run somebody else. */
 #define PAUSES_PER_YIELD 64
@@ -227,18 +228,6 @@ static void op_rdpmc(EmuCpu *cpu, const EmuOp *op)
 
 /* ---- XCR0 ---- */
 
-/* XINUSE: the components that are not in their initial state. */
-static uint64_t components_in_use(const EmuCpu *cpu)
-{
-    uint64_t used = 1, low = 0, high = 0;
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(cpu->vec); i++) {
-        low |= cpu->vec[i].u64[0] | cpu->vec[i].u64[1];
-        high |= cpu->vec[i].u64[2] | cpu->vec[i].u64[3];
-    }
-    return used | (low ? 2 : 0) | (high ? 4 : 0);
-}
-
 static void op_xgetbv(EmuCpu *cpu, const EmuOp *op)
 {
     uint32_t index = (uint32_t)cpu->regs[X86_RCX];
@@ -247,7 +236,7 @@ static void op_xgetbv(EmuCpu *cpu, const EmuOp *op)
         emu_raise_plain(cpu, X86_UD);
     }
     if (index == 1 && emu_sys_has(cpu->sys, F_XGETBV1)) {
-        set_pair(cpu, cpu->xcr0 & components_in_use(cpu));
+        set_pair(cpu, cpu->xcr0 & emu_xinuse(cpu));
     } else if (index == 0) {
         set_pair(cpu, cpu->xcr0);
     } else {
