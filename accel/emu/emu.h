@@ -135,8 +135,8 @@ struct EmuCpu {
        exit_request. Set by any thread, cleared by the run loop. */
     uint32_t attention;
     uint32_t mode;          /* EmuMode bits */
-    /* The instruction being run. NULL: none, and cpu->rip is whole at any time (delivery of interrupts,
-       faults in the context of a new task). */
+    /* The instruction being run. NULL: none, and cpu->rip is whole at any time (delivery of
+       interrupts, faults in the context of a new task). */
     const EmuOp *op;
 
     /* Lazy arithmetic flags: see flags.h. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random descriptor tables, stacks and transfers: whatever a guest makes of them, a fault leaves the
- * processor as it was, delivery ends in a handler or in shutdown, and CPL stays what SS says.
+ * Random descriptor tables, stacks and transfers: whatever a guest makes of them, a fault leaves
+ * the processor as it was, delivery ends in a handler or in shutdown, and CPL is what SS says.
  */
 #include "accel/emu/tests/emu-tables.h"
 
