@@ -4,6 +4,7 @@
  */
 #include "accel/emu/exec.h"
 
+#include "accel/emu/system.h"
 #include "accel/emu/transfer.h"
 #include "util/log.h"
 
@@ -291,6 +292,9 @@ void emu_deliver(EmuCpu *cpu, unsigned vector, EmuEventKind kind, bool has_error
     }
     cpu->delivering = kind == EMU_EVENT_FAULT ? fault_class(vector) : CLASS_BENIGN;
     cpu->delivering_ext = kind != EMU_EVENT_SOFT;
+    if (kind == EMU_EVENT_SOFT || kind == EMU_EVENT_INT1) {
+        emu_debug_drop_step(cpu);
+    }
     if (cpu->mode & EMU_MODE_PROT) {
         deliver_protected(cpu, &event);
     } else {

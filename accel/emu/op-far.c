@@ -229,6 +229,9 @@ static void op_syscall(EmuCpu *cpu, const EmuOp *op)
         cpu->rip = (uint32_t)msrs->star;
         flags &= ~(uint64_t)(FLAG_IF | FLAG_VM);
     }
+    if (!(flags & FLAG_TF)) {
+        emu_debug_drop_step(cpu);
+    }
     emu_flags_set(cpu, flags);
     cpu->rflags = (flags & ~(uint64_t)FLAG_ARITH) | FLAG_ONE;
     set_flat(cpu, X86_CS, selector, long_mode ? FLAT_CODE64 : FLAT_CODE32, 0);
