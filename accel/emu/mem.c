@@ -154,7 +154,7 @@ static uint64_t read_page(EmuCpu *cpu, uint64_t linear, unsigned size, EmuTlbKin
     if (access == EMU_WRITE) {
         before_write(cpu, page, page_offset(linear), size);
     }
-    emu_tlb_fill(cpu, linear, kind, page);
+    emu_tlb_fill(cpu, linear, kind, access, page);
     value = page->read ? emu_host_load(page->read + page_offset(linear), size) :
                          emu_mmio_read(cpu, page->physical + page_offset(linear), size);
     note_watch(cpu, linear, size, false);
@@ -197,7 +197,7 @@ static void write_page(EmuCpu *cpu, uint64_t linear, uint64_t value, unsigned si
     if (page->write) {
         emu_host_store(page->write + offset, value, size);
         emu_note_write(cpu, page, offset, size);
-        emu_tlb_fill(cpu, linear, kind, page);
+        emu_tlb_fill(cpu, linear, kind, EMU_WRITE, page);
     } else {
         emu_mmio_write(cpu, page->physical + offset, value, size);
     }
@@ -237,7 +237,7 @@ void emu_read_bytes_slow(EmuCpu *cpu, uint64_t linear, void *buf, unsigned len)
     page = emu_translate(cpu, linear, kind, EMU_READ);
     if (page->read) {
         memcpy(buf, page->read + page_offset(linear), len);
-        emu_tlb_fill(cpu, linear, kind, page);
+        emu_tlb_fill(cpu, linear, kind, EMU_READ, page);
     } else {
         emu_phys_read_bytes(cpu, page->physical + page_offset(linear), buf, len);
     }
@@ -264,7 +264,7 @@ void emu_write_bytes_slow(EmuCpu *cpu, uint64_t linear, const void *buf, unsigne
     if (page->write) {
         memcpy(page->write + page_offset(linear), buf, len);
         emu_note_write(cpu, page, page_offset(linear), len);
-        emu_tlb_fill(cpu, linear, kind, page);
+        emu_tlb_fill(cpu, linear, kind, EMU_WRITE, page);
     } else {
         emu_phys_write_bytes(cpu, page->physical + page_offset(linear), buf, len);
     }
@@ -361,7 +361,7 @@ void emu_locked_begin_slow(EmuCpu *cpu, uint64_t linear, unsigned size, EmuLocke
     page = emu_translate(cpu, linear, kind, EMU_WRITE);
     before_write(cpu, page, page_offset(linear), size);
     locked->physical[0] = page->physical + page_offset(linear);
-    emu_tlb_fill(cpu, linear, kind, page);
+    emu_tlb_fill(cpu, linear, kind, EMU_WRITE, page);
     if (page->write && is_host_atomic(linear, size)) {
         locked->host = page->write + page_offset(linear);
         locked->atomic = true;

@@ -44,20 +44,29 @@ static void fill_write(EmuCpu *cpu, EmuTlbEntry *entry, uint64_t linear_page, co
     pthread_mutex_unlock(&tlb->lock);
 }
 
-void emu_tlb_fill(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, const EmuPage *page)
+/*
+ * The table of the other kind of access gains an entry only where it has none: in a copy between
+ * pages of the same index each would drive out the other's.
+ */
+void emu_tlb_fill(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuAccess access,
+                  const EmuPage *page)
 {
     EmuTlb *tlb = &cpu->tlb;
     EmuTlbTables *tables = &tlb->kind[kind];
     unsigned index = linear >> EMU_PAGE_BITS & (EMU_TLB_SIZE - 1);
     uint64_t linear_page = linear & EMU_PAGE_MASK;
+    bool may_read = access != EMU_WRITE || tables->read[index].negated == EMU_TLB_NONE(index);
+    bool may_write = access == EMU_WRITE || tables->write[index].negated == EMU_TLB_NONE(index);
 
     if (!page->read || emu_debug_watches_page(cpu, linear_page)) {
         return;
     }
     tlb->used[kind] = true;
-    tables->read[index].negated = -linear_page;
-    tables->read[index].addend = (uintptr_t)page->read - linear_page;
-    if (page->write && (page->perms & EMU_PERM_DIRTY) && emu_may_write(cpu, page->perms, kind)) {
+    if (may_read) {
+        tables->read[index].negated = -linear_page;
+        tables->read[index].addend = (uintptr_t)page->read - linear_page;
+    }
+    if (may_write && page->write && (page->perms & EMU_PERM_DIRTY) && emu_may_write(cpu, page->perms, kind)) {
         fill_write(cpu, &tables->write[index], linear_page, page);
     }
 }
