@@ -115,7 +115,6 @@ void emu_jit_abandoned(EmuCpu *cpu)
     if (cpu->jit && cpu->jit->inside) {
         cpu->jit->inside = false;
         cpu->jit->taken = NULL;
-        __builtin_ia32_ldmxcsr(cpu->host_mxcsr);
     }
 }
 

@@ -167,6 +167,7 @@ static void make_callout(EmuJit *jit, JitAsm *as)
     save_flags(as);
     store_guest_regs(as);
     stmxcsr(as, JIT_CPU(mxcsr));
+    ldmxcsr(as, JIT_CPU(host_mxcsr));
     jit_lea(as, true, HOST_RDI, JIT_MEM(HOST_RBP, -JIT_BIAS));
     jit_mov(as, HOST_RSI, HOST_RDX);
     jit_mov_imm(as, HOST_RAX, (uintptr_t)jit_do_callout);
