@@ -134,6 +134,11 @@ int kvm_enable_cap(int fd, uint32_t capability, uint64_t arg0, uint64_t arg1);
 
 /* kvm-probe.c */
 void kvm_probe(Accel *accel, AccelProbe *probe);
+/*
+ * By what the KVM does alone, whatever processor and kind it says that it is: what kvm_probe() does
+ * with a kind it does not know.
+ */
+void kvm_probe_by_test(AccelProbe *probe);
 
 /* kvm-memory.c: slots, ioeventfds, coalesced MMIO */
 bool kvm_memory_init(KvmAccel *kvm, GError **error);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "accel/accel.h"
+#include "accel/kvm/kvm-internal.h"
 #include "accel/vm-events.h"
 #include "memory/memory.h"
 #include "util/bits.h"
@@ -848,6 +849,26 @@ static void test_probe(void)
     g_free(probe.reason);
 }
 
+/* What an unknown kind of KVM goes through must come to what is known of this host's. */
+static void test_probe_by_test(void)
+{
+    g_autoptr(Object) accel = object_new("kvm-accel");
+    const AccelOps *ops = object_ops(accel);
+    AccelProbe known = { 0 }, tested = { 0 };
+
+    ops->probe((Accel *)accel, &known);
+    kvm_probe_by_test(&tested);
+    if (tested.reason) {
+        g_test_message("%s", tested.reason);
+        g_assert_null(strchr(tested.reason, '\n'));
+    }
+    g_assert_cmpint(tested.usable, ==, known.usable);
+    g_assert_cmpint(tested.firmware_only, ==, known.firmware_only);
+    g_assert_cmpint(tested.usable, ==, tested.reason == NULL);
+    g_free(known.reason);
+    g_free(tested.reason);
+}
+
 /* SMRAM at 0x30000 in KVM's second address space, with code that ordinary memory does not have. */
 static void test_smm(void)
 {
@@ -892,6 +913,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     error_init("test-kvm");
     g_test_add_func("/kvm/probe", test_probe);
+    g_test_add_func("/kvm/probe-by-test", test_probe_by_test);
     g_test_add_func("/kvm/properties", test_properties);
     g_test_add_func("/kvm/ports", test_ports);
     g_test_add_func("/kvm/mmio-and-rom", test_mmio_and_rom);
