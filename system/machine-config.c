@@ -135,17 +135,6 @@ static bool get_ms(json_object *json, const char *key, int64_t max, int64_t *val
     return true;
 }
 
-static bool get_switch(json_object *json, const char *key, bool *value, GError **error)
-{
-    const char *text = options_member(json, key);
-
-    if (text && !parse_bool(text, value, error)) {
-        g_prefix_error(error, "%s: ", key);
-        return false;
-    }
-    return true;
-}
-
 bool config_boot(Machine *machine, json_object *json, GError **error)
 {
     BootConfig *boot = &machine->boot;
@@ -155,8 +144,8 @@ bool config_boot(Machine *machine, json_object *json, GError **error)
     boot->splash = g_strdup(options_member(json, "splash"));
     boot->menu_set = options_member(json, "menu") != NULL;
     return check_boot_letters(boot->order, error) && check_boot_letters(boot->once, error) &&
-           get_switch(json, "menu", &boot->menu, error) &&
-           get_switch(json, "strict", &boot->strict, error) &&
+           options_switch(json, "menu", &boot->menu, error) &&
+           options_switch(json, "strict", &boot->strict, error) &&
            get_ms(json, "splash-time", UINT16_MAX, &boot->splash_time, error) &&
            get_ms(json, "reboot-timeout", UINT16_MAX, &boot->reboot_timeout, error);
 }

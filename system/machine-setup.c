@@ -235,15 +235,8 @@ static bool resolve_cpu(Machine *machine, VmOptions *options, GError **error)
 /* -overcommit cpu-pm=on. */
 static bool get_cpu_pm(const VmOptions *options, bool *on, GError **error)
 {
-    json_object *value;
-
     *on = false;
-    if (json_object_object_get_ex(options->overcommit, "cpu-pm", &value) &&
-        !parse_bool(json_object_get_string(value), on, error)) {
-        g_prefix_error(error, "-overcommit cpu-pm: ");
-        return false;
-    }
-    return true;
+    return options_switch(options->overcommit, "cpu-pm", on, error);
 }
 
 bool setup_accelerator(VmOptions *options, GError **error)

@@ -72,6 +72,17 @@ const char *options_member(json_object *json, const char *key)
     return json_object_object_get_ex(json, key, &value) ? json_object_get_string(value) : NULL;
 }
 
+bool options_switch(json_object *json, const char *key, bool *value, GError **error)
+{
+    const char *text = options_member(json, key);
+
+    if (text && !parse_bool(text, value, error)) {
+        g_prefix_error(error, "%s: ", key);
+        return false;
+    }
+    return true;
+}
+
 OptionResult opt_flag(VmOptions *options, const Option *option, const char *argument,
                       GError **error)
 {

@@ -54,5 +54,7 @@ json_object *options_parse_text(const char *text, const char *implied_key, bool 
 
 /* The text of a member of a parsed argument, or NULL. Borrowed from json. */
 const char *options_member(json_object *json, const char *key);
+/* A member that is on or off; *value stays as it is without one. The error names the member. */
+bool options_switch(json_object *json, const char *key, bool *value, GError **error);
 
 #endif

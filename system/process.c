@@ -154,31 +154,23 @@ bool process_handle_signals(GError **error)
     return true;
 }
 
-static bool get_switch(json_object *json, const char *key, bool *value, GError **error)
-{
-    const char *text = options_member(json, key);
-
-    *value = false;
-    return !text || parse_bool(text, value, error);
-}
-
 bool process_apply_settings(const VmOptions *options, GError **error)
 {
     const char *name = options_member(options->name, "process");
     const char *root = options_member(options->run_with, "chroot");
-    bool on;
+    bool timestamps = false, lock_memory = false;
 
-    if (!get_switch(options->msg, "timestamp", &on, error)) {
+    if (!options_switch(options->msg, "timestamp", &timestamps, error)) {
         return false;
     }
-    error_set_timestamps(on);
+    error_set_timestamps(timestamps);
     if (name) {
         prctl(PR_SET_NAME, name);
     }
-    if (!get_switch(options->overcommit, "mem-lock", &on, error)) {
+    if (!options_switch(options->overcommit, "mem-lock", &lock_memory, error)) {
         return false;
     }
-    if (on && mlockall(MCL_CURRENT | MCL_FUTURE) < 0) {
+    if (lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE) < 0) {
         error_set_errno(error, errno, "-overcommit mem-lock=on: cannot lock memory");
         return false;
     }
