@@ -69,63 +69,35 @@ static json_object *bool_get(Object *obj, const Property *prop, const void *fiel
     return json_object_new_boolean(*(const bool *)field);
 }
 
-static void bit32_write(const Property *prop, void *field, bool on)
-{
-    uint32_t mask = 1u << prop->bit;
-
-    *(uint32_t *)field = on ? *(uint32_t *)field | mask : *(uint32_t *)field & ~mask;
-}
-
-static void bit32_default(Object *obj, const Property *prop, void *field)
-{
-    bit32_write(prop, field, prop->def.b);
-}
-
-static bool bit32_set(Object *obj, const Property *prop, void *field, json_object *value,
-                      GError **error)
-{
-    bool on;
-
-    if (!get_json_bool(obj, prop, value, &on, error)) {
-        return false;
+/* One bit of an unsigned field. */
+#define BIT_KIND(name, type)                                                                       \
+    static void name##_write(const Property *prop, void *field, bool on)                           \
+    {                                                                                              \
+        type mask = (type)1 << prop->bit;                                                          \
+                                                                                                   \
+        *(type *)field = on ? *(type *)field | mask : *(type *)field & ~mask;                      \
+    }                                                                                              \
+    static void name##_default(Object *obj, const Property *prop, void *field)                     \
+    {                                                                                              \
+        name##_write(prop, field, prop->def.b);                                                    \
+    }                                                                                              \
+    static bool name##_set(Object *obj, const Property *prop, void *field, json_object *value,     \
+                           GError **error)                                                         \
+    {                                                                                              \
+        bool on;                                                                                   \
+                                                                                                   \
+        if (!get_json_bool(obj, prop, value, &on, error)) {                                        \
+            return false;                                                                          \
+        }                                                                                          \
+        name##_write(prop, field, on);                                                             \
+        return true;                                                                               \
+    }                                                                                              \
+    static json_object *name##_get(Object *obj, const Property *prop, const void *field)           \
+    {                                                                                              \
+        return json_object_new_boolean(*(const type *)field >> prop->bit & 1);                     \
     }
-    bit32_write(prop, field, on);
-    return true;
-}
-
-static json_object *bit32_get(Object *obj, const Property *prop, const void *field)
-{
-    return json_object_new_boolean(*(const uint32_t *)field >> prop->bit & 1);
-}
-
-static void bit64_write(const Property *prop, void *field, bool on)
-{
-    uint64_t mask = 1ULL << prop->bit;
-
-    *(uint64_t *)field = on ? *(uint64_t *)field | mask : *(uint64_t *)field & ~mask;
-}
-
-static void bit64_default(Object *obj, const Property *prop, void *field)
-{
-    bit64_write(prop, field, prop->def.b);
-}
-
-static bool bit64_set(Object *obj, const Property *prop, void *field, json_object *value,
-                      GError **error)
-{
-    bool on;
-
-    if (!get_json_bool(obj, prop, value, &on, error)) {
-        return false;
-    }
-    bit64_write(prop, field, on);
-    return true;
-}
-
-static json_object *bit64_get(Object *obj, const Property *prop, const void *field)
-{
-    return json_object_new_boolean(*(const uint64_t *)field >> prop->bit & 1);
-}
+BIT_KIND(bit32, uint32_t)
+BIT_KIND(bit64, uint64_t)
 
 /* Unsigned numbers. */
 
@@ -250,49 +222,28 @@ static bool get_json_signed(Object *obj, const Property *prop, json_object *valu
     return true;
 }
 
-static void int32_default(Object *obj, const Property *prop, void *field)
-{
-    *(int32_t *)field = (int32_t)prop->def.i;
-}
-
-static bool int32_set(Object *obj, const Property *prop, void *field, json_object *value,
-                      GError **error)
-{
-    int64_t number;
-
-    if (!get_json_signed(obj, prop, value, INT32_MIN, INT32_MAX, &number, error)) {
-        return false;
+#define SIGNED_KIND(name, type, min, max)                                                          \
+    static void name##_default(Object *obj, const Property *prop, void *field)                     \
+    {                                                                                              \
+        *(type *)field = (type)prop->def.i;                                                        \
+    }                                                                                              \
+    static bool name##_set(Object *obj, const Property *prop, void *field, json_object *value,     \
+                           GError **error)                                                         \
+    {                                                                                              \
+        int64_t number;                                                                            \
+                                                                                                   \
+        if (!get_json_signed(obj, prop, value, min, max, &number, error)) {                        \
+            return false;                                                                          \
+        }                                                                                          \
+        *(type *)field = (type)number;                                                             \
+        return true;                                                                               \
+    }                                                                                              \
+    static json_object *name##_get(Object *obj, const Property *prop, const void *field)           \
+    {                                                                                              \
+        return json_object_new_int64(*(const type *)field);                                        \
     }
-    *(int32_t *)field = (int32_t)number;
-    return true;
-}
-
-static json_object *int32_get(Object *obj, const Property *prop, const void *field)
-{
-    return json_object_new_int(*(const int32_t *)field);
-}
-
-static void int64_default(Object *obj, const Property *prop, void *field)
-{
-    *(int64_t *)field = prop->def.i;
-}
-
-static bool int64_set(Object *obj, const Property *prop, void *field, json_object *value,
-                      GError **error)
-{
-    int64_t number;
-
-    if (!get_json_signed(obj, prop, value, INT64_MIN, INT64_MAX, &number, error)) {
-        return false;
-    }
-    *(int64_t *)field = number;
-    return true;
-}
-
-static json_object *int64_get(Object *obj, const Property *prop, const void *field)
-{
-    return json_object_new_int64(*(const int64_t *)field);
-}
+SIGNED_KIND(int32, int32_t, INT32_MIN, INT32_MAX)
+SIGNED_KIND(int64, int64_t, INT64_MIN, INT64_MAX)
 
 /* Strings. */
 
