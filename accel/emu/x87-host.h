@@ -104,8 +104,11 @@ static inline bool x87_host_writes(const EmuFpu *fpu, uint16_t status)
         } \
         return status; \
     }
-/* The stack may hold one or two values after these. */
-#define X87_HOST_SPLIT(name) \
+/*
+ * The stack may hold one or two values after these. `unless`: the bit that says that nothing was
+ * done; FXTRACT has none and leaves an older one standing.
+ */
+#define X87_HOST_SPLIT(name, unless) \
     static inline uint16_t x87_host_##name(const EmuFpu *fpu, EmuF80 *high, EmuF80 *low, \
                                            const EmuF80 *a) \
     { \
@@ -116,7 +119,7 @@ static inline bool x87_host_writes(const EmuFpu *fpu, uint16_t status)
         X87_HOST_OTHER(status, "fldz\n\tfldt %[a]\n\t", "f" #name, \
                        "fstpt %[results]\n\tfstpt 16+%[results]\n\tfninit", \
                        [results] "=m"(results), [a] "m"(*a)); \
-        if (x87_host_writes(fpu, status) && !(status & X87_C2)) { \
+        if (x87_host_writes(fpu, status) && !(status & (unless))) { \
             *low = results[0]; \
             *high = results[1]; \
         } \
@@ -177,7 +180,9 @@ X87_HOST_BINARY(prem1, "fprem1")
 X87_HOST_POPPING(yl2x)
 X87_HOST_POPPING(yl2xp1)
 X87_HOST_POPPING(patan)
-X87_FOR_EACH_SPLIT(X87_HOST_SPLIT)
+X87_HOST_SPLIT(xtract, 0)
+X87_HOST_SPLIT(ptan, X87_C2)
+X87_HOST_SPLIT(sincos, X87_C2)
 X87_HOST_STORE_KEEP(st_f32, "fsts")
 X87_HOST_STORE_KEEP(st_f64, "fstl")
 X87_HOST_STORE_KEEP(ist_i16, "fists")

@@ -373,6 +373,13 @@ uint16_t x87_soft_f2xm1(const EmuFpu *fpu, EmuF80 *dst, const EmuF80 *a)
     if (is_special(a)) {
         return propagate(&env, dst, a, a);
     }
+    if (is_infinite(a)) {
+        return finish(&env, dst, a->sign_exponent >> 15 ? soft_f80_from_i64(-1) : to_soft(a));
+    }
+    if ((a->sign_exponent & 0x7fff) >= 16383 && !(a->significand == 1ULL << 63 &&
+                                                  (a->sign_exponent & 0x7fff) == 16383)) {
+        return 0; /* undefined beyond -1 to 1: processors leave it alone */
+    }
     note_denormal(&env, a);
     if (is_zero(a)) {
         return finish(&env, dst, to_soft(a));
