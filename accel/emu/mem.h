@@ -29,9 +29,9 @@ uint64_t emu_segment_address(EmuCpu *cpu, unsigned seg, uint64_t offset, unsigne
                              EmuAccess access);
 
 /*
- * Linear address of `size` bytes at `offset` in `seg`. In flat modes ES, CS, SS and DS cost nothing;
- * a non-canonical address then misses the TLB, and the slow path raises #GP or #SS (`seg` reaches it
- * as cpu->op->seg).
+ * Linear address of `size` bytes at `offset` in `seg`. In flat modes ES, CS, SS and DS cost
+ * nothing; a non-canonical address then misses the TLB, and the slow path raises #GP or #SS (`seg`
+ * reaches it as cpu->op->seg).
  */
 static inline uint64_t emu_linear(EmuCpu *cpu, unsigned seg, uint64_t offset, unsigned size,
                                   EmuAccess access)
@@ -315,8 +315,8 @@ void emu_code_page_protect(EmuCpu *cpu, uint64_t physical_page);
 /* No block of this CPU comes from the page any more. */
 void emu_code_page_release(EmuCpu *cpu, uint64_t physical_page);
 /*
- * A write of this CPU (or, cpu NULL, of a device) reached [physical, +len) of a protected page: drop
- * blocks there, of all CPUs. True: blocks of this CPU went, perhaps the running one.
+ * A write of this CPU (or, cpu NULL, of a device) reached [physical, +len) of a protected page:
+ * drop blocks there, of all CPUs. True: blocks of this CPU went, perhaps the running one.
  */
 bool emu_code_page_written(EmuCpu *cpu, uint64_t physical, unsigned len);
 /* Serve EMU_REQUEST_INVALIDATE: drop blocks from what others wrote since. */

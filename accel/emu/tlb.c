@@ -66,7 +66,8 @@ void emu_tlb_fill(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuAccess acces
         tables->read[index].negated = -linear_page;
         tables->read[index].addend = (uintptr_t)page->read - linear_page;
     }
-    if (may_write && page->write && (page->perms & EMU_PERM_DIRTY) && emu_may_write(cpu, page->perms, kind)) {
+    if (may_write && page->write && (page->perms & EMU_PERM_DIRTY) &&
+        emu_may_write(cpu, page->perms, kind)) {
         fill_write(cpu, &tables->write[index], linear_page, page);
     }
 }

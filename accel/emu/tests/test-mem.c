@@ -545,6 +545,44 @@ static void test_code_ahead(Fixture *f, gconstpointer data)
     g_assert_cmphex(f->cpu->regs[X86_RCX], ==, 0x55);
 }
 
+/* The same, with other values, until the block has been translated. */
+static void test_code_ahead_hot(Fixture *f, gconstpointer data)
+{
+    static const uint8_t code[] = {
+        0x88, 0x05, 0x06, 0, 0, 0,             /* mov [rip + 6], al */
+        0xbb, 0, 0, 0, 0,                      /* mov ebx, 0 */
+        0xb9, 0x11, 0, 0, 0,                   /* mov ecx, 0x11 <- al */
+        0xf4,                                  /* hlt */
+    };
+
+    run_code(f, f->cpu, code, sizeof(code));
+    for (unsigned i = 0; i < 5000; i++) {
+        f->cpu->regs[X86_RAX] = i;
+        rerun(f->cpu);
+        g_assert_cmphex(f->cpu->regs[X86_RCX], ==, (uint8_t)i);
+    }
+}
+
+/* A hot loop whose body is written over by a device. */
+static void test_code_hot_loop(Fixture *f, gconstpointer data)
+{
+    static const uint8_t code[] = {
+        0xb9, 0xe8, 0x03, 0, 0,                /* 0: mov ecx, 1000 */
+        0x31, 0xdb,                            /* 5: xor ebx, ebx */
+        0x83, 0xc3, 0x01,                      /* 7: add ebx, 1 <- n */
+        0xff, 0xc9,                            /* 10: dec ecx */
+        0x75, 0xf9,                            /* 12: jnz 7 */
+        0xf4,
+    };
+
+    run_code(f, f->cpu, code, sizeof(code));
+    for (unsigned i = 0; i < 100; i++) {
+        address_space_store(address_space_memory(), EMU_HARNESS_CODE + 9, 1, i);
+        rerun(f->cpu);
+        g_assert_cmpuint(f->cpu->regs[X86_RBX], ==, i * 1000);
+    }
+}
+
 /* A loop counts in the immediate of an instruction before the store. */
 static void test_code_behind(Fixture *f, gconstpointer data)
 {
@@ -644,6 +682,8 @@ int main(int argc, char **argv)
     ADD("locked-16", setup, test_locked_16);
     ADD("watch", setup, test_watch);
     ADD("code-ahead", setup, test_code_ahead);
+    ADD("code-ahead-hot", setup, test_code_ahead_hot);
+    ADD("code-hot-loop", setup, test_code_hot_loop);
     ADD("code-behind", setup, test_code_behind);
     ADD("code-device", setup, test_code_device);
     ADD("code-alias", setup, test_code_alias);
