@@ -164,7 +164,7 @@ static inline void idiv_8(EmuCpu *cpu, uint8_t b)
         bool negative = (swide)a < 0, differ = negative != ((int##bits##_t)b < 0); \
         uwide magnitude = negative ? -a : a; \
         uint##bits##_t divisor = (int##bits##_t)b < 0 ? (uint##bits##_t)-b : b; \
-        uint##bits##_t limit = (uint##bits##_t)((~(uint##bits##_t)0 >> 1) + differ); \
+        uint##bits##_t limit = (uint##bits##_t)((uint##bits##_t)~0ull / 2 + differ); \
         uint##bits##_t quotient, remainder; \
         if ((uint##bits##_t)(magnitude >> bits) >= divisor) { \
             divide_error(cpu); \

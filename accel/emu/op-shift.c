@@ -2,7 +2,8 @@
 /*
  * SHL SHR SAR ROL ROR RCL RCR SHLD SHRD. Counts are taken modulo 32 (64 for 64-bit operands); 0
  * leaves all flags. Where the manual leaves OF undefined (counts above 1), processors give what the
- * first step would; AF they clear (shifts) or leave (rotations).
+ * first step would, but leave it in ROL and ROR of a register by an immediate; AF they clear
+ * (shifts) or leave (rotations).
  */
 #include "accel/emu/op-int.h"
 
@@ -73,6 +74,24 @@ static inline uint64_t do_ror(EmuCpu *cpu, uint64_t a, unsigned count, unsigned 
     return result;
 }
 
+static inline uint64_t do_rol_imm(EmuCpu *cpu, uint64_t a, unsigned count, unsigned bits)
+{
+    bool of = count == 1 ? tops_differ(a, bits) : emu_of(cpu);
+    uint64_t result = do_rol(cpu, a, count, bits);
+
+    emu_set_of(cpu, of);
+    return result;
+}
+
+static inline uint64_t do_ror_imm(EmuCpu *cpu, uint64_t a, unsigned count, unsigned bits)
+{
+    bool of = count == 1 ? (a & 1) ^ top(a, bits) : emu_of(cpu);
+    uint64_t result = do_ror(cpu, a, count, bits);
+
+    emu_set_of(cpu, of);
+    return result;
+}
+
 /* Through the carry: the operand has bits + 1 bits. */
 static inline uint64_t do_rcl(EmuCpu *cpu, uint64_t a, unsigned count, unsigned bits)
 {
@@ -123,48 +142,45 @@ static inline uint64_t do_shld(EmuCpu *cpu, uint64_t a, uint64_t b, unsigned cou
 
 static inline uint64_t do_shrd(EmuCpu *cpu, uint64_t a, uint64_t b, unsigned count, unsigned bits)
 {
-    uint64_t result;
+    uint64_t all = bits == 64 ? a : bits == 16 ? a << 32 | b << 16 | a : b << 32 | a;
+    uint64_t result = all >> count | (bits == 64 ? b << (64 - count) : 0);
 
-    if (bits == 64) {
-        result = a >> count | b << (64 - count);
-    } else {
-        result = (bits == 16 ? a << 32 | b << 16 | a : b << 32 | a) >> count;
-    }
-    emu_flags_result(cpu, emu_sign_extend(result, bits), a >> (count - 1) & 1,
+    emu_flags_result(cpu, emu_sign_extend(result, bits), all >> (count - 1) & 1,
                      (b & 1) ^ top(a, bits));
     return result;
 }
 
 /* The immediate is masked when the op is bound, and not 0 for register destinations. */
-#define DEFINE_SHIFT(name, bits) \
+#define DEFINE_SHIFT(name, by_imm, by_count, bits) \
     static void name##_ri##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
-        emu_put_r##bits(cpu, op->r[0], do_##name(cpu, emu_get_r##bits(cpu, op->r[0]), \
-                                                 (unsigned)op->imm, bits)); \
+        emu_put_r##bits(cpu, op->r[0], by_imm(cpu, emu_get_r##bits(cpu, op->r[0]), \
+                                              (unsigned)op->imm, bits)); \
         EMU_NEXT(cpu, op); \
     } \
     static void name##_rc##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
         unsigned count = cpu->regs[X86_RCX] & count_mask(bits); \
         uint64_t a = emu_get_r##bits(cpu, op->r[0]); \
-        emu_put_r##bits(cpu, op->r[0], count ? do_##name(cpu, a, count, bits) : a); \
+        emu_put_r##bits(cpu, op->r[0], count ? by_count(cpu, a, count, bits) : a); \
         EMU_NEXT(cpu, op); \
     } \
-    static inline void name##_memory##bits(EmuCpu *cpu, const EmuOp *op, unsigned count) \
+    static void name##_mi##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
         uint64_t linear = EMU_TARGET(cpu, op, bits); \
         uint64_t a = emu_read_for_write_u##bits(cpu, linear); \
         emu_write_u##bits(cpu, linear, \
-                          (uint##bits##_t)(count ? do_##name(cpu, a, count, bits) : a)); \
-    } \
-    static void name##_mi##bits(EmuCpu *cpu, const EmuOp *op) \
-    { \
-        name##_memory##bits(cpu, op, (unsigned)op->imm); \
+                          (uint##bits##_t)(op->imm ? by_count(cpu, a, (unsigned)op->imm, bits) \
+                                                   : a)); \
         EMU_NEXT(cpu, op); \
     } \
     static void name##_mc##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
-        name##_memory##bits(cpu, op, cpu->regs[X86_RCX] & count_mask(bits)); \
+        unsigned count = cpu->regs[X86_RCX] & count_mask(bits); \
+        uint64_t linear = EMU_TARGET(cpu, op, bits); \
+        uint64_t a = emu_read_for_write_u##bits(cpu, linear); \
+        emu_write_u##bits(cpu, linear, \
+                          (uint##bits##_t)(count ? by_count(cpu, a, count, bits) : a)); \
         EMU_NEXT(cpu, op); \
     }
 
@@ -215,13 +231,13 @@ EMU_FOR_SIZES(DEFINE_NOTHING)
 static EmuOpFn *const nothing[4] = EMU_BY_SIZE(nothing);
 
 #define DEFINE_SHIFTS(bits) \
-    DEFINE_SHIFT(shl, bits) \
-    DEFINE_SHIFT(shr, bits) \
-    DEFINE_SHIFT(sar, bits) \
-    DEFINE_SHIFT(rol, bits) \
-    DEFINE_SHIFT(ror, bits) \
-    DEFINE_SHIFT(rcl, bits) \
-    DEFINE_SHIFT(rcr, bits)
+    DEFINE_SHIFT(shl, do_shl, do_shl, bits) \
+    DEFINE_SHIFT(shr, do_shr, do_shr, bits) \
+    DEFINE_SHIFT(sar, do_sar, do_sar, bits) \
+    DEFINE_SHIFT(rol, do_rol_imm, do_rol, bits) \
+    DEFINE_SHIFT(ror, do_ror_imm, do_ror, bits) \
+    DEFINE_SHIFT(rcl, do_rcl, do_rcl, bits) \
+    DEFINE_SHIFT(rcr, do_rcr, do_rcr, bits)
 EMU_FOR_SIZES(DEFINE_SHIFTS)
 
 #define DEFINE_DOUBLES(bits) \

@@ -141,7 +141,7 @@ static uint64_t run_length(EmuCpu *cpu, const EmuOp *op, unsigned seg, uint64_t 
 static void copy_overlapping(uint8_t *to, const uint8_t *from, size_t bytes, unsigned size)
 {
     for (size_t i = 0; i < bytes; i += size) {
-        memcpy(to + i, from + i, size);
+        memmove(to + i, from + i, size);
     }
 }
 
@@ -208,8 +208,22 @@ static inline void pause_here(EmuCpu *cpu, const EmuOp *op)
     cpu->rip = emu_mask_ip(cpu, emu_op_rip(cpu, op));
 }
 
-/* The count was 0 at the beginning: 32-bit counts still clear what is above them. */
-#define DEFINE_PLAIN(name, bits, run_of) \
+/*
+ * A count of 0 changes nothing but, with 32-bit addresses, the upper halves: of RCX, and in MOVS
+ * and STOS of the pointers (`pointers`: bits of registers), as processors do it.
+ */
+static void repeat_never(EmuCpu *cpu, const EmuOp *op, unsigned pointers)
+{
+    advance(cpu, op, X86_RCX, 0);
+    if (pointers & BIT(X86_RSI)) {
+        advance(cpu, op, X86_RSI, 0);
+    }
+    if (pointers & BIT(X86_RDI)) {
+        advance(cpu, op, X86_RDI, 0);
+    }
+}
+
+#define DEFINE_PLAIN(name, bits, run_of, pointers) \
     static void name##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
         name##_one##bits(cpu, op); \
@@ -218,6 +232,9 @@ static inline void pause_here(EmuCpu *cpu, const EmuOp *op)
     static void name##_rep##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
         uint64_t count = masked(cpu, op, X86_RCX); \
+        if (!count) { \
+            repeat_never(cpu, op, pointers); \
+        } \
         for (unsigned n = 1; count; n++) { \
             uint64_t done = count > 1 && !(cpu->mode & EMU_MODE_STEP) \
                                 ? run_of(cpu, op, bits / 8, count) : 0; \
@@ -260,8 +277,11 @@ static inline void pause_here(EmuCpu *cpu, const EmuOp *op)
     static void name##_rep##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
         unsigned limit = cpu->mode & EMU_MODE_STEP ? 1 : BATCH; \
-        uint64_t count; \
-        while ((count = masked(cpu, op, X86_RCX))) { \
+        uint64_t count = masked(cpu, op, X86_RCX); \
+        if (!count) { \
+            repeat_never(cpu, op, 0); \
+        } \
+        for (; count; count = masked(cpu, op, X86_RCX)) { \
             if (!name##_batch##bits(cpu, op, MIN(count, limit))) { \
                 break; \
             } \
@@ -274,9 +294,9 @@ static inline void pause_here(EmuCpu *cpu, const EmuOp *op)
     }
 
 #define DEFINE_STRINGS(bits) \
-    DEFINE_PLAIN(movs, bits, movs_run) \
-    DEFINE_PLAIN(stos, bits, stos_run) \
-    DEFINE_PLAIN(lods, bits, no_run) \
+    DEFINE_PLAIN(movs, bits, movs_run, BIT(X86_RSI) | BIT(X86_RDI)) \
+    DEFINE_PLAIN(stos, bits, stos_run, BIT(X86_RDI)) \
+    DEFINE_PLAIN(lods, bits, no_run, 0) \
     DEFINE_COMPARING(cmps, bits) \
     DEFINE_COMPARING(scas, bits)
 EMU_FOR_SIZES(DEFINE_STRINGS)
@@ -292,7 +312,9 @@ EMU_FOR_SIZES(DEFINE_STRINGS)
     static void name##_rep##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
         uint64_t count = masked(cpu, op, X86_RCX); \
-        if (count) { \
+        if (!count) { \
+            repeat_never(cpu, op, 0); \
+        } else { \
             emu_check_io(cpu, (uint16_t)cpu->regs[X86_RDX], bits / 8); \
         } \
         while (count) { \
