@@ -377,8 +377,8 @@ static const MsrSpec specs[] = {
     { 0xc0010117u, 1, MSR_SAVED | MSR_LOOSE | MSR_AMD, F_SVM, AT(plain.vm_hsave), ALL_BITS },
     { 0xc001011fu, 1, MSR_SAVED | MSR_LOOSE | MSR_AMD, F_VIRT_SSBD, AT(plain.virt_spec_ctrl),
       .writable = BIT(2) },
-    { 0xc0010140u, 1, MSR_SAVED | MSR_AMD, F_OSVW, AT(plain.osvw_length), ALL_BITS },
-    { 0xc0010141u, 1, MSR_SAVED | MSR_AMD, F_OSVW, AT(plain.osvw_status), ALL_BITS },
+    { 0xc0010140u, 1, MSR_LOOSE | MSR_AMD, F_OSVW, .fixed = 4 }, /* of so many errata */
+    IGNORED(0xc0010141u, 1, MSR_AMD),                            /* none is here */
     IGNORED(0xc001100du, 1, MSR_AMD), /* logical CPU ids */
     IGNORED(0xc0011020u, 4, MSR_AMD), /* load-store, instruction, data, bus unit */
     { 0xc0011029u, 1, MSR_SAVED | MSR_LOOSE | MSR_AMD, 0, AT(plain.de_cfg), ALL_BITS,

@@ -28,7 +28,7 @@ typedef struct EmuPlainMsrs {
     uint64_t misc_enable, spec_ctrl;
     uint64_t mcg_status, mcg_ctl, mce_banks[4 * EMU_MCE_BANKS];
     uint64_t hwcr, syscfg, top_mem, top_mem2, nb_cfg, de_cfg, vm_hsave, virt_spec_ctrl;
-    uint64_t osvw_length, osvw_status, iorr[4];
+    uint64_t iorr[4];
 } EmuPlainMsrs;
 
 struct EmuSystem {

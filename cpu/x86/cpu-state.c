@@ -35,6 +35,7 @@ enum {
 
 /* MSRs whose reset value is not zero. */
 static const X86Msr msr_reset_values[] = {
+    { MSR_SMBASE, 0x30000 },
     { MSR_IA32_MISC_ENABLE, 1 },              /* fast strings on */
     { MSR_IA32_PAT, 0x0007040600070406ull },
 };
@@ -44,7 +45,6 @@ static const struct {
     uint32_t first, last;
 } msr_kept[] = {
     { MSR_IA32_PLATFORM_ID, MSR_IA32_PLATFORM_ID },
-    { MSR_SMBASE, MSR_SMBASE },
     { MSR_IA32_BIOS_SIGN_ID, MSR_IA32_BIOS_SIGN_ID },
     { MSR_PLATFORM_INFO, MSR_CORE_CAPABILITY },
     { MSR_ARCH_CAPABILITIES, MSR_ARCH_CAPABILITIES },

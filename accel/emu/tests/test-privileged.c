@@ -323,7 +323,7 @@ static void test_sti_window(void)
     Program program;
 
     start_program(&program, 0x40, NOTING_HANDLER,
-                  CODE(0xfb, 0xfa, 0x43, 0xfb, 0x90, 0xfa, 0xf4)); /* sti; cli; inc bx; sti; nop;.. */
+                  CODE(0xfb, 0xfa, 0x43, 0xfb, 0x90, 0xfa, 0xf4)); /* inc bx between two pairs */
     raise_interrupt(&program);
     g_assert_true(emu_harness_run_to_halt(program.cpu));
     g_assert_cmpuint(program.cpu->regs[X86_RDX], ==, 1);

@@ -147,7 +147,9 @@ static void test_round_trip(EmuCpu *cpu)
 
 static void test_reset(EmuCpu *cpu)
 {
+    cpu->smbase = 0x7e0000;
     set_reset_state(cpu);
+    g_assert_cmphex(cpu->smbase, ==, 0x30000);
     g_assert_cmphex(cpu->rip, ==, 0xfff0);
     g_assert_cmphex(cpu->segs[X86_CS].base, ==, 0xffff0000);
     g_assert_cmphex(cpu->cr0, ==, 0x60000010);
