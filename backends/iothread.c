@@ -29,6 +29,26 @@ struct IoThread {
     int tid;
 };
 
+static bool check_pool(int64_t min, int64_t max, GError **error)
+{
+    if (max < MAX(min, 1)) {
+        error_setf(error, "thread-pool-max must be at least 1 and at least thread-pool-min");
+        return false;
+    }
+    return true;
+}
+
+/* Would the pool's bounds still be in order? */
+static bool pool_fits(const IoThread *iothread, const Property *prop, int64_t value,
+                      GError **error)
+{
+    bool is_min = prop->offset == offsetof(IoThread, thread_pool_min);
+    bool is_max = prop->offset == offsetof(IoThread, thread_pool_max);
+
+    return check_pool(is_min ? value : iothread->thread_pool_min,
+                      is_max ? value : iothread->thread_pool_max, error);
+}
+
 static bool set_number(Object *obj, const Property *prop, json_object *value, GError **error)
 {
     IoThread *iothread = (IoThread *)obj;
@@ -36,6 +56,10 @@ static bool set_number(Object *obj, const Property *prop, json_object *value, GE
     if (json_object_is_type(value, json_type_int) && json_object_get_int64(value) < 0) {
         error_setf(error, "property '%s.%s': %s is negative", obj->type->name, prop->name,
                    json_object_get_string(value));
+        return false;
+    }
+    /* Before it is complete the two may come in either order. */
+    if (iothread->loop && !pool_fits(iothread, prop, json_object_get_int64(value), error)) {
         return false;
     }
     if (!prop->kind->set(obj, prop, (char *)obj + prop->offset, value, error)) {
@@ -81,8 +105,7 @@ static bool iothread_complete(Object *obj, GError **error)
     IoThread *iothread = (IoThread *)obj;
     g_autofree char *name = g_strdup_printf("IO %s", obj->name);
 
-    if (iothread->thread_pool_max < MAX(iothread->thread_pool_min, 1)) {
-        error_setf(error, "thread-pool-max must be at least 1 and at least thread-pool-min");
+    if (!check_pool(iothread->thread_pool_min, iothread->thread_pool_max, error)) {
         return false;
     }
     iothread->loop = loop_new(error);

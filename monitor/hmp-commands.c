@@ -304,6 +304,12 @@ const HmpCommand hmp_builtin_commands[] = {
         .qmp = "pmemsave",
     },
     {
+        .name = "dumpdtb",
+        .help = "write the machine's device tree to a file",
+        .args = { { "filename", HMP_WORD } },
+        .qmp = "dumpdtb",
+    },
+    {
         .name = "chardev-add",
         .help = "make a character device, as -chardev does",
         .args = { { "options", HMP_REST, .complete = complete_chardev_backend } },

@@ -205,3 +205,22 @@ bool qmp_device_del(const char *id, GError **error)
 {
     return device_unplug(id, error);
 }
+
+bool qmp_dumpdtb(const char *filename, GError **error)
+{
+    Machine *machine = machine_current();
+    g_autoptr(GBytes) tree = NULL;
+    const char *data;
+    gsize size;
+
+    if (!machine || !machine->ops->device_tree) {
+        error_setf(error, "this machine has no device tree");
+        return false;
+    }
+    tree = machine->ops->device_tree(machine, error);
+    if (!tree) {
+        return false;
+    }
+    data = g_bytes_get_data(tree, &size);
+    return g_file_set_contents(filename, data, size, error);
+}

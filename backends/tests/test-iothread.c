@@ -77,6 +77,16 @@ static void test_properties(void)
     g_clear_error(&error);
     g_assert_null(create("{'qom-type':'iothread','id':'t2','poll-shrink':-1}", NULL));
     g_assert_null(create("{'qom-type':'iothread','id':'t2','thread-pool-max':0}", NULL));
+    g_assert_null(create("{'qom-type':'iothread','id':'t2','thread-pool-min':65}", NULL));
+    obj = create("{'qom-type':'iothread','id':'t3','thread-pool-min':70,'thread-pool-max':80}",
+                 NULL);
+    g_assert_nonnull(obj);
+    g_assert_false(object_property_set_int(obj, "thread-pool-max", 69, &error));
+    g_assert_nonnull(strstr(error->message, "thread-pool-min"));
+    g_clear_error(&error);
+    g_assert_false(object_property_set_int(obj, "thread-pool-min", 81, NULL));
+    g_assert_true(object_property_set_int(obj, "thread-pool-max", 70, NULL));
+    g_assert_true(user_object_delete("t3", NULL));
 }
 
 static void count(void *opaque)

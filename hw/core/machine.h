@@ -61,6 +61,8 @@ typedef struct MachineOps {
     /* After -device: ACPI tables, fw_cfg items, option ROMs. */
     bool (*done)(Machine *machine, GError **error);
     void (*reset)(Machine *machine); /* NULL: reset_all_devices() */
+    /* What describes the machine to guests without ACPI; the caller's. NULL: nothing does. */
+    GBytes *(*device_tree)(Machine *machine, GError **error);
     bool (*nmi)(Machine *machine, GError **error); /* inject-nmi; NULL: to all CPUs */
 } MachineOps;
 

@@ -224,12 +224,19 @@ static GBytes *device_tree(const Microvm *microvm, const char *bootargs, GError 
     return microvm_fdt_build(&config, error);
 }
 
+static GBytes *microvm_device_tree(Machine *machine, GError **error)
+{
+    const Microvm *microvm = (Microvm *)machine;
+    g_autofree char *cmdline = kernel_cmdline(microvm);
+
+    return device_tree(microvm, cmdline, error);
+}
+
 /* -machine dumpdtb=FILE: write the tree instead of running. */
 static bool dump_device_tree(Microvm *microvm, GError **error)
 {
-    const Machine *machine = &microvm->parent_obj.parent_obj;
-    g_autofree char *cmdline = kernel_cmdline(microvm);
-    g_autoptr(GBytes) fdt = device_tree(microvm, cmdline, error);
+    Machine *machine = &microvm->parent_obj.parent_obj;
+    g_autoptr(GBytes) fdt = microvm_device_tree(machine, error);
     gsize size;
     const char *data;
 
@@ -371,6 +378,7 @@ static const MachineOps microvm_ops = {
     .map_memory = microvm_map_memory,
     .init = microvm_init,
     .done = microvm_done,
+    .device_tree = microvm_device_tree,
     .nmi = x86_inject_nmi,
 };
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* microvm: the event device, empty virtio windows, and parts that can be left out. */
+#include <glib/gstdio.h>
+#include <unistd.h>
+
 #include "tests/qtest/libqtest.h"
 
 #define GED_EVENT 0xfea00000u
@@ -63,6 +66,35 @@ static void test_empty_windows(void)
     qtest_stop(qts);
 }
 
+/* dumpdtb at run time, and a machine that has no device tree. */
+static void test_dumpdtb(void)
+{
+    g_autofree char *file = g_build_filename(g_get_tmp_dir(), "vireo-dumpdtb-XXXXXX", NULL);
+    int fd = g_mkstemp(file);
+    QTest *qts = qtest_start("-M microvm -nodefaults");
+    QTest *pc = qtest_start("-M pc -nodefaults");
+    g_autofree char *tree = NULL, *refusal = NULL, *said = NULL;
+    g_autofree char *command = g_strdup_printf("dumpdtb %s", file);
+    gsize size;
+
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    json_object_put(qtest_qmp(qts, "{'execute': 'dumpdtb', 'arguments': {'filename': '%s'}}",
+                              file));
+    g_assert_true(g_file_get_contents(file, &tree, &size, NULL));
+    g_assert_cmpmem(tree, 4, "\xd0\x0d\xfe\xed", 4);
+    g_unlink(file);
+    said = qtest_hmp(qts, command);
+    g_assert_cmpstr(said, ==, "");
+    g_assert_true(g_file_test(file, G_FILE_TEST_EXISTS));
+    g_unlink(file);
+    refusal = qtest_qmp_error(pc, "{'execute': 'dumpdtb', 'arguments': {'filename': '%s'}}", file);
+    g_assert_nonnull(strstr(refusal, "no device tree"));
+    g_assert_false(g_file_test(file, G_FILE_TEST_EXISTS));
+    qtest_stop(qts);
+    qtest_stop(pc);
+}
+
 static void test_parts(void)
 {
     QTest *qts = qtest_start("-M microvm,rtc=off,pit=off,pic=off,isa-serial=off,acpi=off "
@@ -98,5 +130,6 @@ int main(int argc, char **argv)
     g_test_add_func("/microvm/empty-windows", test_empty_windows);
     g_test_add_func("/microvm/parts", test_parts);
     g_test_add_func("/microvm/refusals", test_refusals);
+    g_test_add_func("/microvm/dumpdtb", test_dumpdtb);
     return g_test_run();
 }
