@@ -15,7 +15,7 @@
 #include "accel/emu/mem.h"
 #include "util/log.h"
 
-#define HASH_BITS 14
+#define HASH_BITS 17
 #define PAGE_HASH_BITS 12
 #define MAX_INSN_BYTES 15
 
@@ -25,6 +25,10 @@ struct EmuJump {
     EmuBlock *block;
 };
 #define JUMP_BITS 10
+#define JUMP_COUNT (1u << JUMP_BITS)
+/* Halves of the address space: the upper one is the kernel's, whose pages are global as a rule. */
+#define HALVES 2
+#define PAGE_MARKS 512u
 
 
 /* A physical page with blocks. */
@@ -37,8 +41,12 @@ typedef struct CodePage {
 struct EmuBlockCache {
     uint8_t *arena;
     size_t size, used;
-    bool jumps_used;
-    EmuJump jumps[1u << JUMP_BITS];
+    struct {
+        EmuJump jumps[JUMP_COUNT];
+        bool used;
+        bool local;        /* some page is not global */
+    } half[HALVES];
+    uint64_t page_marks[PAGE_MARKS / 64]; /* by hash: linear pages in `half` */
     EmuBlock *hash[1u << HASH_BITS];
     CodePage *pages[1u << PAGE_HASH_BITS];
     /* Holds the op of code that lies in no RAM, or that must not be kept. */
@@ -92,17 +100,58 @@ static bool arena_has_room(const EmuBlockCache *cache)
     return cache->size - cache->used >= most;
 }
 
+static void forget_half(EmuBlockCache *cache, unsigned half)
+{
+    if (cache->half[half].used) {
+        memset(&cache->half[half], 0, sizeof(cache->half[half]));
+    }
+}
+
 void emu_blocks_forget_linear(EmuCpu *cpu)
 {
     EmuBlockCache *cache = cpu->blocks;
 
-    if (cache && cache->jumps_used) {
-        memset(cache->jumps, 0, sizeof(cache->jumps));
-        cache->jumps_used = false;
+    if (!cache) {
+        return;
     }
+    for (unsigned half = 0; half < HALVES; half++) {
+        forget_half(cache, half);
+    }
+    memset(cache->page_marks, 0, sizeof(cache->page_marks));
     if (cpu->jit) {
         emu_jit_forget_linear(cpu);
     }
+}
+
+void emu_blocks_forget_local(EmuCpu *cpu)
+{
+    EmuBlockCache *cache = cpu->blocks;
+
+    for (unsigned half = 0; cache && half < HALVES; half++) {
+        if (cache->half[half].local) {
+            forget_half(cache, half);
+        }
+    }
+    if (cpu->jit) {
+        emu_jit_forget_local(cpu);
+    }
+}
+
+bool emu_blocks_all_global(const EmuCpu *cpu, uint64_t linear)
+{
+    return !cpu->blocks->half[linear >> 63].local;
+}
+
+static unsigned page_mark(uint64_t linear)
+{
+    return (linear >> EMU_PAGE_BITS ^ linear >> 21) % PAGE_MARKS;
+}
+
+bool emu_blocks_may_know(const EmuCpu *cpu, uint64_t linear)
+{
+    unsigned mark = page_mark(linear);
+
+    return cpu->blocks && (cpu->blocks->page_marks[mark / 64] & BIT_ULL(mark % 64));
 }
 
 void emu_blocks_flush(EmuCpu *cpu)
@@ -426,7 +475,7 @@ static EmuBlock *decode_block(EmuCpu *cpu, Source *source, uint64_t physical)
 
 static EmuJump *jump_entry(EmuBlockCache *cache, uint64_t linear)
 {
-    return &cache->jumps[(linear ^ linear >> 10) & ((1u << JUMP_BITS) - 1)];
+    return &cache->half[linear >> 63].jumps[(linear ^ linear >> 10) % JUMP_COUNT];
 }
 
 static bool within_limit(const EmuCpu *cpu, const EmuBlock *block)
@@ -449,6 +498,16 @@ static EmuBlock *find_by_page_walk(EmuCpu *cpu, Source *source)
     return block;
 }
 
+static void remember_jump(EmuBlockCache *cache, const Source *source, EmuBlock *block)
+{
+    unsigned mark = page_mark(source->linear), half = source->linear >> 63;
+
+    *jump_entry(cache, source->linear) = (EmuJump) { source->linear, block };
+    cache->half[half].used = true;
+    cache->half[half].local |= !source->page.global;
+    cache->page_marks[mark / 64] |= BIT_ULL(mark % 64);
+}
+
 EmuBlock *emu_block_lookup(EmuCpu *cpu)
 {
     EmuBlockCache *cache = cpu->blocks;
@@ -466,8 +525,7 @@ EmuBlock *emu_block_lookup(EmuCpu *cpu)
     }
     block = find_by_page_walk(cpu, &source);
     if (block->valid) {
-        *jump_entry(cache, source.linear) = (EmuJump) { source.linear, block };
-        cache->jumps_used = true;
+        remember_jump(cache, &source, block);
     }
     return block;
 }

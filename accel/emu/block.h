@@ -52,6 +52,12 @@ size_t emu_blocks_bytes_used(const EmuBlockCache *cache);
 EmuBlock *emu_block_lookup(EmuCpu *cpu);
 /* Empty the jump cache: linear addresses may lead elsewhere now. Called by the TLB flushes. */
 void emu_blocks_forget_linear(EmuCpu *cpu);
+/* Only what does not lead through global pages: another address space. */
+void emu_blocks_forget_local(EmuCpu *cpu);
+/* Does the jump cache hold only global pages in the half of the address space that holds this? */
+bool emu_blocks_all_global(const EmuCpu *cpu, uint64_t linear);
+/* May the jump cache know addresses in this page? (False is certain.) */
+bool emu_blocks_may_know(const EmuCpu *cpu, uint64_t linear);
 /* Blocks that touch [offset, +len) of the physical page are gone. True if any was. */
 bool emu_blocks_invalidate(EmuCpu *cpu, uint64_t physical_page, unsigned offset, unsigned len);
 /* All blocks are gone (cache full, mode of checking changed). Not while one runs. */

@@ -136,7 +136,7 @@ void emu_write_cr3(EmuCpu *cpu, uint64_t value)
     }
     cpu->cr3 = value;
     if (keep) {
-        emu_tlb_flush_first(cpu);
+        emu_tlb_switch(cpu);
     } else {
         emu_tlb_flush_local(cpu);
     }

@@ -274,10 +274,9 @@ static inline EmuTlbKind emu_tlb_kind(uint32_t mode)
 }
 /* MOV CR3 without bit 63: what belongs to the current PCID and is not global. */
 void emu_tlb_flush_local(EmuCpu *cpu);
-/*
- * First level only: a MOV CR3 that keeps the PCID's entries; a change of SMAP, WP, of a watched
- * address (DR0-3, DR7, a debugger's).
- */
+/* First level: what is not global (a MOV CR3 that keeps the PCID's entries). */
+void emu_tlb_switch(EmuCpu *cpu);
+/* All of the first level: a change of SMAP, WP, of a watched address (DR0-3, DR7, a debugger's). */
 void emu_tlb_flush_first(EmuCpu *cpu);
 /* Everything: CR0.PG/WP, CR4.PGE/PAE/PSE/SMEP..., EFER.NXE, memory map, A20, entering and leaving
    SMM. */
@@ -294,6 +293,7 @@ typedef struct EmuFetch {
      * SMM) they are seen, so that what was decoded from it stays valid when the memory map changes.
      */
     uint64_t physical;
+    bool global;         /* the translation is the same in every address space */
     const uint8_t *host; /* of the page; NULL: not RAM or ROM, read bytes by emu_fetch_byte */
 } EmuFetch;
 void emu_fetch_page(EmuCpu *cpu, uint64_t linear, EmuFetch *fetch);

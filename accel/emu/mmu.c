@@ -326,6 +326,7 @@ void emu_fetch_page(EmuCpu *cpu, uint64_t linear, EmuFetch *fetch)
     }
     page = emu_translate(cpu, linear, kind, EMU_EXEC);
     fetch->host = page->read;
+    fetch->global = page->perms & EMU_PERM_GLOBAL;
     fetch->physical = page->read ? (uintptr_t)page->read : page->physical | FETCH_IO;
 }
 

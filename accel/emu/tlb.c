@@ -24,7 +24,26 @@ static void empty_tables(EmuTlb *tlb)
         if (tlb->used[kind]) {
             empty_table(tlb->kind[kind].read);
             empty_table(tlb->kind[kind].write);
+            memset(tlb->kind[kind].local, 0, sizeof(tlb->kind[kind].local));
             tlb->used[kind] = false;
+        }
+    }
+    pthread_mutex_unlock(&tlb->lock);
+}
+
+/* What belongs to one address space. */
+static void empty_local(EmuTlb *tlb)
+{
+    pthread_mutex_lock(&tlb->lock);
+    for (unsigned kind = 0; kind < EMU_TLB_KINDS; kind++) {
+        EmuTlbTables *tables = &tlb->kind[kind];
+
+        for (unsigned word = 0; tlb->used[kind] && word < G_N_ELEMENTS(tables->local); word++) {
+            for (; tables->local[word]; tables->local[word] &= tables->local[word] - 1) {
+                unsigned i = word * 64 + __builtin_ctzll(tables->local[word]);
+
+                tables->read[i].negated = tables->write[i].negated = EMU_TLB_NONE(i);
+            }
         }
     }
     pthread_mutex_unlock(&tlb->lock);
@@ -62,6 +81,9 @@ void emu_tlb_fill(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuAccess acces
         return;
     }
     tlb->used[kind] = true;
+    if (!(page->perms & EMU_PERM_GLOBAL)) {
+        tables->local[index / 64] |= BIT_ULL(index % 64);
+    }
     if (may_read) {
         tables->read[index].negated = -linear_page;
         tables->read[index].addend = (uintptr_t)page->read - linear_page;
@@ -245,12 +267,18 @@ void emu_tlb_flush_first(EmuCpu *cpu)
     emu_blocks_forget_linear(cpu);
 }
 
+void emu_tlb_switch(EmuCpu *cpu)
+{
+    empty_local(&cpu->tlb);
+    emu_blocks_forget_local(cpu);
+}
+
 void emu_tlb_flush_local(EmuCpu *cpu)
 {
     EmuTlb2 *tlb2 = cpu->tlb.second;
 
     tlb2->pcid[emu_pcid(cpu)] = ++tlb2->generation;
-    emu_tlb_flush_first(cpu);
+    emu_tlb_switch(cpu);
 }
 
 void emu_tlb_flush_all(EmuCpu *cpu)
@@ -273,7 +301,9 @@ static void flush_address(EmuCpu *cpu, uint64_t linear, unsigned pcid, bool glob
     } else {
         forget_first(&cpu->tlb, linear);
     }
-    emu_blocks_forget_linear(cpu);
+    if (large || emu_blocks_may_know(cpu, linear)) {
+        emu_blocks_forget_linear(cpu);
+    }
 }
 
 void emu_tlb_flush_page(EmuCpu *cpu, uint64_t linear)

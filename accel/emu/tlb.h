@@ -51,6 +51,8 @@ typedef enum EmuTlbKind {
 typedef struct EmuTlbTables {
     EmuTlbEntry read[EMU_TLB_SIZE];
     EmuTlbEntry write[EMU_TLB_SIZE];
+    /* One bit an index: an entry there may be of a page that is not global. */
+    uint64_t local[EMU_TLB_SIZE / 64];
 } EmuTlbTables;
 
 typedef struct EmuTlb2 EmuTlb2; /* mmu.h */

@@ -23,6 +23,7 @@ typedef struct JitJumpTable {
     const void *code[JIT_JUMPS];
     uint32_t mode;               /* EmuMode for which it is filled */
     bool used;
+    bool local;                  /* leads through pages that are not global */
 } JitJumpTable;
 
 /* An instruction that its handler does, as an op of its own. */

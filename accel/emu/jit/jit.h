@@ -49,6 +49,7 @@ void emu_jit_retire(EmuCpu *cpu, EmuBlock *block);
 void emu_jit_flush(EmuCpu *cpu);
 /* Linear addresses lead elsewhere. */
 void emu_jit_forget_linear(EmuCpu *cpu);
+void emu_jit_forget_local(EmuCpu *cpu);
 size_t emu_jit_bytes_used(const EmuJit *jit);
 
 #endif

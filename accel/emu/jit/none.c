@@ -53,6 +53,10 @@ void emu_jit_forget_linear(EmuCpu *cpu)
 {
 }
 
+void emu_jit_forget_local(EmuCpu *cpu)
+{
+}
+
 size_t emu_jit_bytes_used(const EmuJit *jit)
 {
     return 0;

@@ -54,7 +54,7 @@ static void clear_jumps(JitJumpTable *table)
     if (table->used) {
         memset(table->negated, 0, sizeof(table->negated));
         table->negated[0] = ~0ull; /* of linear address 1, which has another index */
-        table->used = false;
+        table->used = table->local = false;
     }
 }
 
@@ -62,6 +62,16 @@ void emu_jit_forget_linear(EmuCpu *cpu)
 {
     for (unsigned i = 0; i < EMU_TLB_KINDS; i++) {
         clear_jumps(&cpu->jit->jumps[i]);
+    }
+    cpu->jit->taken = NULL;
+}
+
+void emu_jit_forget_local(EmuCpu *cpu)
+{
+    for (unsigned i = 0; i < EMU_TLB_KINDS; i++) {
+        if (cpu->jit->jumps[i].local) {
+            clear_jumps(&cpu->jit->jumps[i]);
+        }
     }
     cpu->jit->taken = NULL;
 }
@@ -78,13 +88,14 @@ static JitJumpTable *current_jumps(EmuCpu *cpu)
     return table;
 }
 
-static void remember_jump(JitJumpTable *table, uint64_t linear, const void *code)
+static void remember_jump(EmuCpu *cpu, JitJumpTable *table, uint64_t linear, const void *code)
 {
     unsigned index = linear & (JIT_JUMPS - 1);
 
     table->negated[index] = -linear;
     table->code[index] = code;
     table->used = true;
+    table->local |= !emu_blocks_all_global(cpu, linear);
 }
 
 /* ---- Running ---- */
@@ -95,7 +106,7 @@ void emu_jit_run(EmuCpu *cpu, EmuBlock *block)
     JitJumpTable *table = current_jumps(cpu);
     JitExit *exit;
 
-    remember_jump(table, cpu->rip, block->code);
+    remember_jump(cpu, table, cpu->rip, block->code);
     cpu->jump_table = table;
     jit_flags_to_host(cpu);
     jit->inside = true;
