@@ -15,13 +15,14 @@
 #include "util/vm-lock.h"
 
 static const char *board;
+/* The machine borrows from it to the end. */
+static VmOptions *options;
 
 static void build(void)
 {
     g_autofree char *line = g_strdup_printf("test -M %s -accel qtest -m 64 -smp 2 -display none "
                                             "-monitor none -serial null -rtc clock=vm", board);
     g_auto(GStrv) argv = g_strsplit(line, " ", -1);
-    VmOptions *options = NULL;
     g_autoptr(GError) error = NULL;
 
     options_parse(g_strv_length(argv), argv, &options, &error);
