@@ -39,6 +39,7 @@ static const uint16_t offered[] = {
     F_XSAVEERPTR, F_WBNOINVD, F_IBPB, F_IBRS, F_AMD_STIBP, F_AMD_SSBD, F_AMD_NO_SSB,
     F_ARAT,
     F_XSAVEOPT, F_XSAVEC, F_XGETBV1,
+    F_KVMCLOCK, F_KVMCLOCK2, F_KVM_NOPIODELAY, F_KVMCLOCK_STABLE_BIT,
 };
 
 /* ARCH_CAPABILITIES: nothing is speculated upon, so none of these faults exist. */

@@ -307,6 +307,10 @@ static const MsrSpec specs[] = {
     IGNORED(0x0, 2, 0), /* P5 machine check address and type */
     { MSR_IA32_TSC, 1, MSR_SAVED, .read = read_tsc, .write = write_tsc,
       .restore = emu_restore_tsc },
+    { MSR_KVMCLOCK_WALL_OLD, 1, 0, F_KVMCLOCK, AT(plain.kvm_wall), ALL_BITS,
+      .write = emu_kvmclock_write_wall },
+    { MSR_KVMCLOCK_TIME_OLD, 1, 0, F_KVMCLOCK, AT(plain.kvm_time), ALL_BITS,
+      .write = emu_kvmclock_write_time },
     { MSR_IA32_PLATFORM_ID, 1, MSR_NO_WRITE | MSR_INTEL },
     { MSR_IA32_APIC_BASE, 1, .needs = F_APIC, .read = read_apic_base, .write = write_apic_base },
     { MSR_IA32_FEATURE_CONTROL, 1, MSR_NO_WRITE | MSR_INTEL, .fixed = 1 }, /* locked */
@@ -353,6 +357,10 @@ static const MsrSpec specs[] = {
       .write = write_deadline, .restore = restore_deadline },
     { MSR_X2APIC_FIRST, MSR_X2APIC_LAST - MSR_X2APIC_FIRST + 1, .needs = F_X2APIC,
       .read = read_x2apic, .write = write_x2apic },
+    { MSR_KVMCLOCK_WALL, 1, MSR_SAVED, F_KVMCLOCK2, AT(plain.kvm_wall), ALL_BITS,
+      .write = emu_kvmclock_write_wall },
+    { MSR_KVMCLOCK_TIME, 1, MSR_SAVED, F_KVMCLOCK2, AT(plain.kvm_time), ALL_BITS,
+      .write = emu_kvmclock_write_time },
     { MSR_EFER, 1, .read = read_efer, .write = write_efer },
     { MSR_STAR, 1, MSR_SAVED, F_SYSCALL, AT(msrs.star), ALL_BITS },
     { MSR_LSTAR, 1, MSR_SAVED | MSR_CANONICAL, F_LM, AT(msrs.lstar), ALL_BITS },

@@ -29,6 +29,7 @@ typedef struct EmuPlainMsrs {
     uint64_t mcg_status, mcg_ctl, mce_banks[4 * EMU_MCE_BANKS];
     uint64_t hwcr, syscfg, top_mem, top_mem2, nb_cfg, de_cfg, vm_hsave, virt_spec_ctrl;
     uint64_t iorr[4];
+    uint64_t kvm_wall, kvm_time; /* kvmclock.c */
 } EmuPlainMsrs;
 
 struct EmuSystem {
@@ -105,8 +106,20 @@ void emu_write_tsc(EmuCpu *cpu, uint64_t value);
 void emu_write_tsc_adjust(EmuCpu *cpu, uint64_t value);
 void emu_write_tsc_deadline(EmuCpu *cpu, uint64_t value);
 uint64_t emu_read_tsc_deadline(EmuCpu *cpu);
+/* The TSC, and the virtual clock at that moment. */
+uint64_t emu_read_tsc_at(const EmuCpu *cpu, uint64_t *ns);
 /* set_state's: one counter for all CPUs, though they are set one after another. */
 void emu_restore_tsc(EmuCpu *cpu, uint64_t value);
+
+/* kvmclock.c */
+
+/* MSR writes; false: #GP. */
+bool emu_kvmclock_write_wall(EmuCpu *cpu, uint32_t index, uint64_t value);
+bool emu_kvmclock_write_time(EmuCpu *cpu, uint32_t index, uint64_t value);
+/* The guest set a TSC: tell it anew how clocks follow from them. */
+void emu_kvmclock_tsc_changed(EmuCpu *cpu);
+/* How to make ns of ticks; khz != 0. */
+void emu_kvmclock_scale(uint64_t khz, uint32_t *multiplier, int8_t *shift);
 
 /* interrupt.c */
 

@@ -20,11 +20,20 @@ void emu_tsc_init(EmuCpu *cpu)
 }
 
 /* Of a counter that nobody wrote. */
+static uint64_t ticks_at(const EmuSystem *sys, uint64_t ns)
+{
+    return sys->tsc_khz == DEFAULT_KHZ ? ns : muldiv64(ns, sys->tsc_khz, KHZ_PER_GHZ);
+}
+
 static uint64_t ticks_now(const EmuSystem *sys)
 {
-    uint64_t ns = (uint64_t)vm_clock_ns(VM_CLOCK_VIRTUAL);
+    return ticks_at(sys, (uint64_t)vm_clock_ns(VM_CLOCK_VIRTUAL));
+}
 
-    return sys->tsc_khz == DEFAULT_KHZ ? ns : muldiv64(ns, sys->tsc_khz, KHZ_PER_GHZ);
+uint64_t emu_read_tsc_at(const EmuCpu *cpu, uint64_t *ns)
+{
+    *ns = (uint64_t)vm_clock_ns(VM_CLOCK_VIRTUAL);
+    return ticks_at(cpu->sys, *ns) + cpu->sys->tsc_offset;
 }
 
 uint64_t emu_read_tsc(EmuCpu *cpu)
@@ -40,6 +49,7 @@ void emu_write_tsc(EmuCpu *cpu, uint64_t value)
 
     sys->tsc_offset += delta;
     sys->tsc_adjust += delta;
+    emu_kvmclock_tsc_changed(cpu);
 }
 
 void emu_write_tsc_adjust(EmuCpu *cpu, uint64_t value)
@@ -48,6 +58,7 @@ void emu_write_tsc_adjust(EmuCpu *cpu, uint64_t value)
 
     sys->tsc_offset += value - sys->tsc_adjust;
     sys->tsc_adjust = value;
+    emu_kvmclock_tsc_changed(cpu);
 }
 
 /* On another CPU of the machine, set at about the same time? Then both count alike. */

@@ -58,7 +58,8 @@ struct X86CpuConfig {
     int refs;
     const X86CpuModel *model;
     char name[64]; /* as the user said it */
-    bool kvm;      /* the accelerator has KVM's paravirtual interface */
+    bool kvm;      /* the accelerator is KVM: instructions are the host's own */
+    bool paravirtual; /* it has KVM's paravirtual interface */
     bool everything; /* the accelerator takes any feature */
     int64_t props[P__MAX];
     bool prop_set[P__MAX];

@@ -16,13 +16,15 @@
 #define MAX_PHYS_BITS 52
 
 /*
- * On with KVM whatever the model says: its paravirtual interface, and an x2APIC that it does
- * better.
+ * On whatever the model says, where the accelerator offers them: KVM's paravirtual interface, and
+ * an x2APIC that is faster than the older one.
  */
-static const uint16_t kvm_adds[] = {
+static const uint16_t paravirtual_adds[] = {
     F_KVMCLOCK, F_KVMCLOCK2, F_KVM_NOPIODELAY, F_KVM_ASYNCPF, F_KVM_STEAL_TIME, F_KVM_PV_EOI,
     F_KVMCLOCK_STABLE_BIT, F_X2APIC, F_END,
 };
+/* On with the software CPU: saves guests from measuring the APIC timer on a busy host. */
+static const uint16_t emu_adds[] = { F_TSC_DEADLINE, F_END };
 /* Off unless asked for, but where no guest code runs: what accelerators do not emulate, and nested
    virtualization. */
 static const uint16_t not_by_default[] = { F_ACPI, F_MONITOR, F_SVM, F_END };
@@ -274,6 +276,7 @@ X86CpuConfig *x86_cpu_config_for_model(const char *name, const X86AccelCaps *cap
         return NULL;
     }
     config->kvm = g_strcmp0(caps->name, "kvm") == 0;
+    config->paravirtual = config->kvm || g_strcmp0(caps->name, "emu") == 0;
     config->everything = caps->everything;
     for (int i = 0; i < P__MAX; i++) {
         config->props[i] = x86_prop_info((X86CpuProp)i)->initial;
@@ -295,8 +298,11 @@ static void base_words(X86CpuConfig *config, const X86AccelCaps *caps)
         if (config->model->kind == X86_MODEL_NAMED) {
             x86_model_words(config->model, config->words);
         }
-        if (config->kvm && config->model->kind != X86_MODEL_BASE) {
-            add_offered(config, kvm_adds, caps);
+        if (config->paravirtual && config->model->kind != X86_MODEL_BASE) {
+            add_offered(config, paravirtual_adds, caps);
+            if (!config->kvm) {
+                add_offered(config, emu_adds, caps);
+            }
         }
         if (!caps->everything && config->model->kind != X86_MODEL_BASE) {
             apply_ids(config->words, not_by_default, false);
@@ -406,7 +412,7 @@ bool x86_cpu_expand(X86CpuConfig *config, const X86AccelCaps *caps, GError **err
     for (unsigned i = 0; i < X86_FEAT_HYPERV; i++) {
         config->words[i] = (config->words[i] | config->user_on[i]) & ~config->user_off[i];
     }
-    if (!config->props[P_KVM] || !config->kvm) {
+    if (!config->props[P_KVM] || !config->paravirtual) {
         config->words[X86_FEAT_KVM] = 0;
         config->words[X86_FEAT_KVM_HINTS] = 0;
     }

@@ -459,7 +459,7 @@ static void put_hypervisor(Build *build)
             put(build, entries[i]);
         }
     }
-    if (config->kvm && config->props[P_KVM]) {
+    if (config->paravirtual && config->props[P_KVM]) {
         put_kvm(build, hyperv ? 0x40000100 : 0x40000000);
     }
 }

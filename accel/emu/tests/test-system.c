@@ -204,6 +204,11 @@ static void test_cpuid(EmuCpu *cpu)
     emu_cpuid(cpu, 0x12345, 0, out);
     g_assert_cmpmem(out, sizeof(out), last, sizeof(last));
     emu_cpuid(cpu, 0x40000000, 0, out);
+    g_assert_cmpmem(&out[1], 12, "KVMKVMKVM\0\0\0", 12);
+    g_assert_cmphex(out[0], ==, 0x40000001);
+    emu_cpuid(cpu, 0x40000001, 0, out);
+    g_assert_cmphex(out[0], ==, BIT(0) | BIT(1) | BIT(3) | BIT(24));
+    emu_cpuid(cpu, 0x40000002, 0, out);
     g_assert_cmphex(out[0] | out[1] | out[2] | out[3], ==, 0);
     emu_cpuid(cpu, 1, 0, out);
     g_assert_cmphex(out[2] & BIT(27), ==, 0);
@@ -276,7 +281,11 @@ static const MsrCase msr_cases[] = {
     { MSR_MC0_CTL, UINT64_MAX, true },
     { MSR_SMBASE, 0x1000, false },
     { MSR_ARCH_CAPABILITIES, 1, false },
-    { 0x4b564d00, 1, false },
+    { MSR_KVMCLOCK_WALL, 1, false },
+    { MSR_KVMCLOCK_TIME, 2, false },
+    { MSR_KVMCLOCK_TIME, 0x1000, true },
+    { MSR_KVMCLOCK_TIME, UINT64_MAX & ~3ull, true },
+    { MSR_KVMCLOCK_TIME + 1, 0, false },
     { 0x8ff, 1, false },
     { 0xc0010015u, 1, false }, /* AMD's */
     { 0xffffffffu, 1, false },
