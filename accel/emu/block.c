@@ -186,11 +186,17 @@ static unsigned page_hash_of(uint64_t page)
     return (page >> EMU_PAGE_BITS) * 0x9e3779b97f4a7c15ull >> (64 - PAGE_HASH_BITS);
 }
 
-static EmuBlock *hash_find(EmuBlockCache *cache, uint64_t physical, uint32_t mode)
+static uint64_t upper_page(uint64_t linear)
+{
+    return linear >> 63 ? linear & ~(uint64_t)(EMU_PAGE_SIZE - 1) : 0;
+}
+
+static EmuBlock *hash_find(EmuBlockCache *cache, uint64_t physical, uint64_t linear, uint32_t mode)
 {
     EmuBlock *block = cache->hash[hash_of(physical, mode)];
 
-    while (block && (block->physical != physical || block->mode != mode)) {
+    while (block && (block->physical != physical || block->mode != mode ||
+                     block->upper_page != upper_page(linear))) {
         block = block->hash_next;
     }
     return block;
@@ -425,16 +431,18 @@ static void insert_block(EmuCpu *cpu, EmuBlock *block)
     page->blocks = block;
 }
 
-static EmuBlock *begin_block(EmuBlock *block, uint64_t physical, uint32_t mode)
+static EmuBlock *begin_block(EmuBlock *block, const Source *source, uint64_t physical,
+                             uint32_t mode)
 {
-    *block = (EmuBlock) { .physical = physical, .physical2 = ~0ull, .mode = mode };
+    *block = (EmuBlock) { .physical = physical, .upper_page = upper_page(source->linear),
+                          .physical2 = ~0ull, .mode = mode };
     return block;
 }
 
 /* Code that is not kept: outside RAM, across pages, or at the end of a short code segment. */
 static EmuBlock *decode_scratch(EmuCpu *cpu, Source *source, uint64_t physical)
 {
-    EmuBlock *block = begin_block(&cpu->blocks->scratch.block, physical, cpu->mode);
+    EmuBlock *block = begin_block(&cpu->blocks->scratch.block, source, physical, cpu->mode);
     uint64_t next_page = (source->linear | (EMU_PAGE_SIZE - 1)) + 1;
 
     if (source->crosses || !decode_straight(cpu, source, block, 1)) {
@@ -461,7 +469,7 @@ static EmuBlock *decode_block(EmuCpu *cpu, Source *source, uint64_t physical)
         emu_blocks_flush(cpu);
     }
     emu_code_page_protect(cpu, source->page.physical);
-    block = begin_block((EmuBlock *)(cache->arena + cache->used), physical, cpu->mode);
+    block = begin_block((EmuBlock *)(cache->arena + cache->used), source, physical, cpu->mode);
     if (!decode_straight(cpu, source, block, max_ops)) {
         source->crosses = true;
         return decode_scratch(cpu, source, physical);
@@ -491,7 +499,7 @@ static EmuBlock *find_by_page_walk(EmuCpu *cpu, Source *source)
 
     emu_fetch_page(cpu, source->linear, &source->page);
     physical = source->page.physical | (source->linear & (EMU_PAGE_SIZE - 1));
-    block = hash_find(cpu->blocks, physical, cpu->mode);
+    block = hash_find(cpu->blocks, physical, source->linear, cpu->mode);
     if (!block || !within_limit(cpu, block)) {
         block = decode_block(cpu, source, physical);
     }

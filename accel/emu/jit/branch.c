@@ -9,7 +9,7 @@ static void load_target(JitTranslation *t, int64_t target)
     jit_lea(t->as, true, HOST_RAX, JIT_MEM(HOST_RAX, (int32_t)target));
 }
 
-static void emit_link(JitTranslation *t, unsigned target)
+static void emit_link(JitTranslation *t, int32_t target)
 {
     JitExit *exit = jit_data_take(t->jit, sizeof(*exit));
 
@@ -20,11 +20,16 @@ static void emit_link(JitTranslation *t, unsigned target)
     *exit = (JitExit) {
         .block = t->block,
         .target = target,
-        .backward = target <= (t->block->physical & (EMU_PAGE_SIZE - 1)),
+        .crosses = target < 0 || target >= (int32_t)EMU_PAGE_SIZE,
+        .backward = target <= (int32_t)(t->block->physical & (EMU_PAGE_SIZE - 1)),
     };
+    if (exit->crosses) {
+        load_target(t, target);
+    }
     exit->jump = jit_jmp(t->as);
+    exit->leave = t->as->at;
     if (!t->as->full) {
-        jit_patch(exit->jump, t->as->at); /* until linked: what follows */
+        jit_patch(exit->jump, exit->leave);
     }
     jit_mov_imm(t->as, HOST_RAX, (uintptr_t)exit);
     jit_jmp_to(t->as, t->jit->stubs.leave_exit);
@@ -33,12 +38,7 @@ static void emit_link(JitTranslation *t, unsigned target)
 void jit_emit_exit(JitTranslation *t, int64_t target)
 {
     jit_vec_spill(t, t->vec_dirty);
-    if (target >= 0 && target < EMU_PAGE_SIZE) {
-        emit_link(t, target);
-    } else {
-        load_target(t, target);
-        jit_jmp_to(t->as, t->jit->stubs.dispatch);
-    }
+    emit_link(t, target); /* a displacement of 32 bits: it fits */
     t->ended = true;
 }
 
@@ -66,11 +66,11 @@ bool jit_emit_jcc(JitTranslation *t)
     return true;
 }
 
-/* RAX = target, already there. */
+/* RAX = target, already there. In place, not by the stub: the host predicts each such jump. */
 static void dispatch(JitTranslation *t)
 {
     jit_vec_spill(t, t->vec_dirty);
-    jit_jmp_to(t->as, t->jit->stubs.dispatch);
+    jit_put_dispatch(t->jit, t->as);
     t->ended = true;
 }
 

@@ -16,13 +16,13 @@
 #define JIT_REG(n) ((int32_t)((n) * 8) - JIT_BIAS)
 
 /* Linear address -> code, one table for each kind of TLB (that is: CPL and SMAP). */
-#define JIT_JUMP_BITS 11
+#define JIT_JUMP_BITS 13
 #define JIT_JUMPS (1u << JIT_JUMP_BITS)
 typedef struct JitJumpTable {
     uint64_t negated[JIT_JUMPS]; /* -(linear address); 0: empty (entry 0: ~0) */
     const void *code[JIT_JUMPS];
+    uint64_t used[JIT_JUMPS / 64 / 64]; /* one bit for 64 entries */
     uint32_t mode;               /* EmuMode for which it is filled */
-    bool used;
     bool local;                  /* leads through pages that are not global */
 } JitJumpTable;
 
@@ -32,12 +32,18 @@ typedef struct JitCallout {
     EmuBlock *block;
 } JitCallout;
 
-/* A way out of a block to a known place in the same page. */
+/*
+ * A way out of a block to a known place. Until it is linked it leaves with this; in the same page
+ * the link then leads straight to the successor. Into another page (RAX holds the target) it leads to
+ * the successor's far entry while both pages are global, else through the jump table.
+ */
 typedef struct JitExit {
     EmuBlock *block;
     uint8_t *jump;          /* displacement of the jump to patch (writable address) */
-    uint16_t target;        /* page offset */
-    bool backward;          /* then the link leads to the entry that looks at attention */
+    uint8_t *leave;         /* where it leads unlinked */
+    int32_t target;         /* from the start of the block's page */
+    bool crosses;           /* into another page */
+    bool backward;          /* the link leads to the entry that looks at attention */
 } JitExit;
 
 /* What the translator keeps for a block; EmuBlock.code is `far_entry`'s run address. */
@@ -66,7 +72,9 @@ struct EmuJit {
     JitStubs stubs;
     uint8_t *data;          /* JitBlocks, callouts, exits: emptied with the code */
     size_t data_size, data_used;
-    JitExit *taken;         /* how emu_jit_run() left last */
+    JitExit *taken;         /* how emu_jit_run() left last, */
+    uint64_t taken_rip;     /* and for where */
+    GPtrArray *crossing;    /* JitExit * linked into other pages */
     bool inside;
     bool overflow;          /* the code or its data is full: flush before translating more */
     JitJumpTable jumps[EMU_TLB_KINDS];
@@ -172,6 +180,8 @@ JitEmit jit_emit_vector;
 /* As jit_emit_copy, for vector instructions: their memory operand must be aligned to `align`. */
 bool jit_emit_aligned_copy(JitTranslation *t, unsigned align);
 
+/* RAX = RIP: on to its code by the jump table, or leave. (stubs.c) */
+void jit_put_dispatch(const EmuJit *jit, JitAsm *as);
 /* Leave the block for a place `target` bytes from its page's start (may lie outside the page). */
 void jit_emit_exit(JitTranslation *t, int64_t target);
 /* Vector registers back to the EmuCpu, before leaving or calling out. */

@@ -21,9 +21,7 @@ EmuJit *emu_jit_new(EmuCpu *cpu, size_t code_bytes, GError **error)
         return NULL;
     }
     jit_make_stubs(jit);
-    for (unsigned i = 0; i < EMU_TLB_KINDS; i++) {
-        jit->jumps[i].used = true;
-    }
+    jit->crossing = g_ptr_array_new();
     cpu->jit = jit;
     emu_jit_flush(cpu);
     return jit;
@@ -33,6 +31,7 @@ void emu_jit_free(EmuJit *jit)
 {
     if (jit) {
         jit_code_unmap(jit);
+        g_ptr_array_unref(jit->crossing);
         g_free(jit);
     }
 }
@@ -51,15 +50,27 @@ bool emu_jit_full(const EmuCpu *cpu)
 
 static void clear_jumps(JitJumpTable *table)
 {
-    if (table->used) {
-        memset(table->negated, 0, sizeof(table->negated));
-        table->negated[0] = ~0ull; /* of linear address 1, which has another index */
-        table->used = table->local = false;
+    for (unsigned word = 0; word < G_N_ELEMENTS(table->used); word++) {
+        for (; table->used[word]; table->used[word] &= table->used[word] - 1) {
+            unsigned group = word * 64 + __builtin_ctzll(table->used[word]);
+
+            memset(&table->negated[group * 64], 0, 64 * sizeof(table->negated[0]));
+        }
     }
+    table->negated[0] = ~0ull; /* of linear address 1, which has another index */
+    table->local = false;
 }
 
 void emu_jit_forget_linear(EmuCpu *cpu)
 {
+    GPtrArray *crossing = cpu->jit->crossing;
+
+    for (unsigned i = 0; i < crossing->len; i++) {
+        const JitExit *exit = g_ptr_array_index(crossing, i);
+
+        jit_patch(exit->jump, exit->leave);
+    }
+    g_ptr_array_set_size(crossing, 0);
     for (unsigned i = 0; i < EMU_TLB_KINDS; i++) {
         clear_jumps(&cpu->jit->jumps[i]);
     }
@@ -94,7 +105,7 @@ static void remember_jump(EmuCpu *cpu, JitJumpTable *table, uint64_t linear, con
 
     table->negated[index] = -linear;
     table->code[index] = code;
-    table->used = true;
+    table->used[index / 64 / 64] |= BIT_ULL(index / 64 % 64);
     table->local |= !emu_blocks_all_global(cpu, linear);
 }
 
@@ -117,7 +128,8 @@ void emu_jit_run(EmuCpu *cpu, EmuBlock *block)
     cpu->block = NULL;
     jit->taken = exit;
     if (exit) {
-        cpu->rip = cpu->regs[EMU_REG_PAGE_RIP] + exit->target;
+        cpu->rip = cpu->regs[EMU_REG_PAGE_RIP] + (int64_t)exit->target;
+        jit->taken_rip = cpu->rip;
     }
 }
 
@@ -129,6 +141,19 @@ void emu_jit_abandoned(EmuCpu *cpu)
     }
 }
 
+static void link_crossing(EmuCpu *cpu, JitExit *exit, const EmuBlock *next)
+{
+    const JitBlock *info = next->jit;
+
+    /* The upper half of the address space, as long as only global pages were met in it. */
+    if (cpu->rip >> 63 && emu_blocks_all_global(cpu, cpu->rip)) {
+        jit_patch(exit->jump, info->far_entry);
+        g_ptr_array_add(cpu->jit->crossing, exit);
+    } else {
+        jit_patch(exit->jump, (const uint8_t *)cpu->jit->stubs.dispatch - cpu->jit->as.delta);
+    }
+}
+
 void emu_jit_link(EmuCpu *cpu, EmuBlock *next)
 {
     JitExit *exit = cpu->jit->taken;
@@ -137,11 +162,15 @@ void emu_jit_link(EmuCpu *cpu, EmuBlock *next)
 
     cpu->jit->taken = NULL;
     if (!exit || !next->code || !next->valid || !exit->block->valid ||
-        exit->block->mode != next->mode || (exit->block->physical & page) != (next->physical & page) ||
-        (next->physical & ~page) != exit->target) {
+        exit->block->mode != next->mode || cpu->rip != cpu->jit->taken_rip) {
         return;
     }
-    jit_patch(exit->jump, exit->backward ? info->checked_entry : info->entry);
+    if (exit->crosses) {
+        link_crossing(cpu, exit, next);
+    } else if ((exit->block->physical & page) == (next->physical & page) &&
+               (next->physical & ~page) == (uint64_t)exit->target) {
+        jit_patch(exit->jump, exit->backward ? info->checked_entry : info->entry);
+    }
 }
 
 void emu_jit_retire(EmuCpu *cpu, EmuBlock *block)
@@ -158,9 +187,9 @@ void emu_jit_flush(EmuCpu *cpu)
 {
     EmuJit *jit = cpu->jit;
 
+    emu_jit_forget_linear(cpu);
     jit->as = (JitAsm) { .at = jit->write + jit->stubs_size, .end = jit->write + jit->size,
                          .delta = jit->run - jit->write };
     jit->data_used = 0;
     jit->overflow = false;
-    emu_jit_forget_linear(cpu);
 }

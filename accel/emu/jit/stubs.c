@@ -180,12 +180,11 @@ static void make_callout(EmuJit *jit, JitAsm *as)
     jit_u8(as, 0xc3);
 }
 
-/* RAX = RIP. The index is its low bits: shifted to the top and rotated down. */
-static void make_dispatch(EmuJit *jit, JitAsm *as)
+/* The index is the address's low bits: shifted to the top and rotated down. */
+void jit_put_dispatch(const EmuJit *jit, JitAsm *as)
 {
-    jit->stubs.dispatch_rip = here(as);
-    jit_load64(as, HOST_RAX, HOST_RBP, JIT_CPU(rip));
-    jit->stubs.dispatch = here(as);
+    uint8_t *skip;
+
     jit_load64(as, HOST_RDX, HOST_RBP, JIT_CPU(jump_table));
     jit_mov_imm(as, HOST_RCX, 64 - JIT_JUMP_BITS);
     jit_shlx(as, HOST_RCX, HOST_RAX, HOST_RCX);
@@ -194,7 +193,7 @@ static void make_dispatch(EmuJit *jit, JitAsm *as)
     jit_load64(as, HOST_RCX, HOST_RDX, offsetof(JitJumpTable, negated));
     jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RAX, 0, 0 });
     jit_u8(as, 0xe3); /* JRCXZ over the store and the jump to leave */
-    uint8_t *skip = as->at;
+    skip = as->at;
     jit_u8(as, 0);
     jit_store64(as, HOST_RBP, JIT_CPU(rip), HOST_RAX);
     jit_jmp_to(as, jit->stubs.leave);
@@ -203,6 +202,14 @@ static void make_dispatch(EmuJit *jit, JitAsm *as)
     }
     jit_u8(as, 0xff); /* JMP [RDX + code] */
     jit_modrm_mem(as, 4, JIT_MEM(HOST_RDX, offsetof(JitJumpTable, code)));
+}
+
+static void make_dispatch(EmuJit *jit, JitAsm *as)
+{
+    jit->stubs.dispatch_rip = here(as);
+    jit_load64(as, HOST_RAX, HOST_RBP, JIT_CPU(rip));
+    jit->stubs.dispatch = here(as);
+    jit_put_dispatch(jit, as);
 }
 
 void jit_make_stubs(EmuJit *jit)
