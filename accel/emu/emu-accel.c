@@ -13,7 +13,7 @@
 #include "accel/emu/system.h"
 #include "util/error.h"
 
-#define CACHE_MIB_MIN 1
+#define CACHE_MIB_DEFAULT 64
 #define CACHE_MIB_MAX 1024
 
 EmuAccel *emu_accel(void)
@@ -35,11 +35,7 @@ static bool emu_init(Accel *accel, const AccelConfig *config, GError **error)
                           "kernel-irqchip=off");
         return false;
     }
-    if (emu->cache_mib < CACHE_MIB_MIN || emu->cache_mib > CACHE_MIB_MAX) {
-        error_setf(error, "tb-size is %u to %u (MiB), not %u", CACHE_MIB_MIN, CACHE_MIB_MAX,
-                   emu->cache_mib);
-        return false;
-    }
+    emu->cache_mib = MIN(emu->cache_mib ? emu->cache_mib : CACHE_MIB_DEFAULT, CACHE_MIB_MAX);
     accel->config.irqchip = ACCEL_IRQCHIP_OFF;
     emu->multi = emu->thread == EMU_THREAD_MULTI;
     emu_insn_find(0); /* the index is built before there are threads */
@@ -62,6 +58,7 @@ static bool emu_vcpu_create(VCpu *vcpu, GError **error)
     cpu->vcpu = vcpu;
     cpu->rflags = FLAG_ONE;
     cpu->delivering = -1;
+    cpu->one_insn = emu->one_insn;
     cpu->sys = emu_system_new(cpu);
     emu_tlb_init(cpu);
     cpu->blocks = emu_blocks_new(cpu, (size_t)emu->cache_mib * MiB);
@@ -129,8 +126,10 @@ static const char *const thread_names[] = {
 static const Property emu_properties[] = {
     PROP_ENUM("thread", EmuAccel, thread, thread_names, EMU_THREAD_MULTI,
               "multi: a host thread runs for each vCPU; single: one vCPU runs at a time"),
-    PROP_UINT32("tb-size", EmuAccel, cache_mib, 64,
-                "MiB of decoded code each vCPU may keep"),
+    PROP_UINT32("tb-size", EmuAccel, cache_mib, CACHE_MIB_DEFAULT,
+                "MiB of decoded code each vCPU may keep, at most 1024 (0: the default)"),
+    PROP_BOOL("split-wx", EmuAccel, split_wx, true,
+              "host code is mapped twice, to write and to run (always so)"),
     PROP_BOOL("translate", EmuAccel, translate, true,
               "run hot code as host code, where the host is of the guest's kind"),
     PROP_BOOL("one-insn-per-tb", EmuAccel, one_insn, false,

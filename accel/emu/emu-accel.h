@@ -17,6 +17,7 @@ typedef struct EmuAccel {
     bool translate;         /* use host code where the host allows it */
     bool check;             /* run every translated block twice and compare */
     bool one_insn;          /* one instruction a block */
+    bool split_wx;          /* taken, and without effect */
     uint32_t cache_mib;     /* of decoded blocks and of host code, each, per vCPU */
 
     bool multi;             /* vCPUs run at the same time */
