@@ -110,8 +110,13 @@ struct AccelOps {
     void (*vm_state_changed)(Accel *accel, bool running);
     /* After all vCPUs and devices exist. */
     bool (*machine_done)(Accel *accel, GError **error);
-    /* Debugging: breakpoints and single step; false if it cannot. */
+    /* Make VCpu.debug so; false if it cannot. NULL: no debugging. VM lock held. */
     bool (*update_debug)(VCpu *cpu, GError **error);
+    /*
+     * How many points update_debug takes, each of 1, 2, 4 or 8 bytes, aligned, not VCPU_BREAK_READ;
+     * breakpoints beyond that are INT3s in memory. 0: any number of any kind and length.
+     */
+    unsigned debug_points;
     /* Can its CPUs enter SMM, with a view of memory of its own? NULL: they can. */
     bool (*has_smm)(Accel *accel);
     /* accel_a20_mask() is another than before. VM lock held. NULL: its CPUs have no A20M# pin. */
@@ -201,24 +206,39 @@ typedef struct VCpuApicOps {
     void (*init_reset)(void *apic);
 } VCpuApicOps;
 
-/* What a debugger has set on a CPU; accel_ops()->update_debug() makes it so. */
 typedef enum VCpuBreakpointKind {
     VCPU_BREAK_EXECUTE = 0, /* numbers as in DR7's R/W fields (SDM vol. 3, 18.2.4) */
     VCPU_BREAK_WRITE = 1,
+    VCPU_BREAK_READ = 2,    /* which DR7 has no number for */
     VCPU_BREAK_ACCESS = 3,
 } VCpuBreakpointKind;
 
+typedef struct VCpuBreakpoint {
+    uint64_t address; /* linear */
+    VCpuBreakpointKind kind;
+    uint32_t length;  /* 1 for execute */
+} VCpuBreakpoint;
+
+typedef enum VCpuStop {
+    VCPU_STOP_NONE,
+    VCPU_STOP_STEP,  /* one instruction was run, or an exception's handler entered */
+    VCPU_STOP_INT3,  /* the next instruction is an INT3 of the debugger's */
+    VCPU_STOP_POINT, /* points[hit_point]: before an instruction, or after a data access */
+} VCpuStop;
+
+/* What a debugger has set on a CPU; accel_ops()->update_debug() makes it so. */
 typedef struct VCpuDebug {
+    bool hold;                 /* stays stopped while the others run; needs no update_debug */
     bool single_step;
+    bool holds_interrupts;     /* takes none while it steps */
     bool software_breakpoints; /* INT3 belongs to the debugger, who wrote it */
     unsigned count;
-    struct {
-        uint64_t address;
-        VCpuBreakpointKind kind;
-        uint8_t length; /* 1, 2, 4 or 8; 1 for execute */
-    } points[4];
-    uint64_t hit_address; /* where the last stop was, and DR6 with it */
-    uint64_t hit_dr6;
+    const VCpuBreakpoint *points; /* borrowed; may be changed while no CPU runs */
+    /* How the last run ended: set by the accelerator, cleared by the debugger. */
+    VCpuStop stop;
+    unsigned hit_point;
+    uint64_t hit_address; /* linear address of the next instruction */
+    bool passes;          /* an execute point at hit_address has been reported: once it is passed */
 } VCpuDebug;
 
 struct VCpu {

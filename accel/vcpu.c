@@ -321,7 +321,7 @@ void vcpus_resume_all(void)
     for (unsigned i = 0; vcpus && i < vcpus->len; i++) {
         VCpu *cpu = g_ptr_array_index(vcpus, i);
 
-        if (cpu) {
+        if (cpu && !cpu->debug.hold) {
             cpu->stop_requested = false;
             if (cpu->has_thread) {
                 cpu->stopped = false;

@@ -13,6 +13,7 @@
 #include "accel/emu/decode.h"
 #include "accel/emu/jit/jit.h"
 #include "accel/emu/mem.h"
+#include "accel/emu/system.h"
 #include "util/log.h"
 
 #define HASH_BITS 17
@@ -530,6 +531,9 @@ EmuBlock *emu_block_lookup(EmuCpu *cpu)
     if (EMU_LIKELY(block && jump->linear == source.linear && block->valid &&
                    block->mode == cpu->mode && within_limit(cpu, block))) {
         return block;
+    }
+    if (EMU_UNLIKELY(cpu->vcpu->debug.count) && !(cpu->mode & EMU_MODE_STEP)) {
+        emu_debug_before_lookup(cpu, source.linear);
     }
     block = find_by_page_walk(cpu, &source);
     if (block->valid) {

@@ -29,7 +29,6 @@ EmuSystem *emu_system_new(EmuCpu *cpu)
     emu_msrs_reset(sys);
     emu_tsc_init(cpu);
     cpu->smbase = 0x30000;
-    sys->resumed_at = UINT64_MAX;
     return sys;
 }
 

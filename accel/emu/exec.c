@@ -81,7 +81,11 @@ static bool boundary(EmuCpu *cpu)
         return false;
     }
     if (!cpu->shadow && emu_lines_deliverable(cpu)) {
-        emu_take_interrupts(cpu);
+        if (EMU_UNLIKELY(cpu->vcpu->debug.single_step)) {
+            emu_debug_hold_interrupts(cpu);
+        } else {
+            emu_take_interrupts(cpu);
+        }
     }
     return !cpu->halted && !cpu->triple_fault;
 }
@@ -185,6 +189,7 @@ int emu_run(VCpu *vcpu)
     }
     if (how == EMU_EXIT_FAULT) {
         emu_deliver_fault(cpu);
+        emu_debug_delivered(cpu);
     }
     if (how != EMU_EXIT_LEAVE) {
         run_guest(cpu);

@@ -67,6 +67,13 @@ static unsigned bulk_alignment(unsigned len)
     }
 }
 
+static void before_watched(EmuCpu *cpu, uint64_t linear, unsigned size, bool is_write)
+{
+    if (EMU_UNLIKELY(cpu->vcpu->debug.count)) {
+        emu_debug_before_access(cpu, linear, size, is_write);
+    }
+}
+
 static void note_watch(EmuCpu *cpu, uint64_t linear, unsigned size, bool is_write)
 {
     if (EMU_UNLIKELY(emu_debug_watches_page(cpu, linear & EMU_PAGE_MASK))) {
@@ -168,6 +175,7 @@ static uint64_t read_value(EmuCpu *cpu, uint64_t linear, unsigned size, EmuTlbKi
     uint64_t value = 0;
 
     linear = begin_access(cpu, linear, size, size, &kind);
+    before_watched(cpu, linear, size, access == EMU_WRITE);
     if (EMU_LIKELY(!crosses(linear, size))) {
         return read_page(cpu, linear, size, kind, access);
     }
@@ -209,6 +217,7 @@ void emu_write_slow(EmuCpu *cpu, uint64_t linear, uint64_t value, unsigned size,
     Crossing crossing;
 
     linear = begin_access(cpu, linear, size, size, &kind);
+    before_watched(cpu, linear, size, true);
     if (EMU_LIKELY(!crosses(linear, size))) {
         write_page(cpu, linear, value, size, kind);
         return;
@@ -229,6 +238,7 @@ void emu_read_bytes_slow(EmuCpu *cpu, uint64_t linear, void *buf, unsigned len)
         return;
     }
     linear = begin_access(cpu, linear, len, bulk_alignment(len), &kind);
+    before_watched(cpu, linear, len, false);
     if (crosses(linear, len)) {
         translate_crossing(cpu, linear, len, kind, EMU_READ, &crossing);
         read_crossing(cpu, &crossing, buf);
@@ -254,6 +264,7 @@ void emu_write_bytes_slow(EmuCpu *cpu, uint64_t linear, const void *buf, unsigne
         return;
     }
     linear = begin_access(cpu, linear, len, bulk_alignment(len), &kind);
+    before_watched(cpu, linear, len, true);
     if (crosses(linear, len)) {
         translate_crossing(cpu, linear, len, kind, EMU_WRITE, &crossing);
         write_crossing(cpu, &crossing, buf);
@@ -350,6 +361,7 @@ void emu_locked_begin_slow(EmuCpu *cpu, uint64_t linear, unsigned size, EmuLocke
     Crossing crossing;
 
     linear = begin_access(cpu, linear, size, MIN(size, 8), &kind);
+    before_watched(cpu, linear, size, true);
     *locked = (EmuLocked){ .slow = true, .size = size, .linear = linear };
     if (crosses(linear, size)) {
         translate_crossing(cpu, linear, size, kind, EMU_WRITE, &crossing);

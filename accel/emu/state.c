@@ -161,7 +161,8 @@ static void set_events(EmuCpu *cpu, const X86CpuState *state)
     cpu->in_smm = in->in_smm;
     cpu->nmi_masked_before_smm = in->smm_inside_nmi;
     cpu->triple_fault = false;
-    sys->debug_pending = sys->debugger_pending = 0;
+    sys->debug_pending = 0;
+    sys->debugger_pending = false;
     sys->traced = false;
     sys->wait_for_sipi = state->mp_state == X86_MP_WAIT_FOR_SIPI ||
                          state->mp_state == X86_MP_INIT_RECEIVED;

@@ -54,9 +54,8 @@ struct EmuSystem {
     bool wait_for_sipi;     /* as is cpu->halted then */
     bool left_guest;        /* emu_lock_vm() did; valid while it is locked */
     uint32_t debug_pending; /* DR6 bits of traps that the running instruction earned */
-    uint32_t debugger_pending; /* the debugger's watchpoints that it hit, as DR6 bits */
+    bool debugger_pending;  /* it hit a debugger's watchpoint, VCpu.debug.hit_point */
     bool traced;            /* TF was set when it began */
-    uint64_t resumed_at;    /* where the debugger's breakpoint has been reported; else ~0 */
     unsigned pauses;        /* PAUSEs since the host was last asked to run others */
     X86Events injected;     /* from set_state: an exception or interrupt to deliver first */
     uint64_t smm_pdptr[4];  /* of the interrupted program, while in SMM */

@@ -89,10 +89,24 @@ void emu_debug_after(EmuCpu *cpu);
 void emu_debug_drop_step(EmuCpu *cpu);
 /* May data at these addresses be watched? Such pages get no entry in the first-level TLB. */
 bool emu_debug_watches_page(const EmuCpu *cpu, uint64_t linear);
+/*
+ * Before a data access with a debugger's watchpoints set: an instruction that will hit one begins
+ * anew as a block of its own.
+ */
+void emu_debug_before_access(EmuCpu *cpu, uint64_t linear, unsigned size, bool is_write);
 /* After a data access in such a page: notes a hit, which emu_debug_after() turns into a trap. */
 void emu_debug_data_access(EmuCpu *cpu, uint64_t linear, unsigned size, bool is_write);
 /* INT3, before anything else: does not return if a debugger wrote it. */
 void emu_debug_int3(EmuCpu *cpu);
+/*
+ * A block is to be found at a linear address, and not in EMU_MODE_STEP: in pages with breakpoints of
+ * a debugger's all instructions run as blocks of their own. Does not return in such a page.
+ */
+void emu_debug_before_lookup(EmuCpu *cpu, uint64_t linear);
+/* An exception has been delivered: that is a step. Does not return if a debugger steps. */
+void emu_debug_delivered(EmuCpu *cpu);
+/* An interrupt wants in while a debugger's step keeps interrupts out. */
+void emu_debug_hold_interrupts(EmuCpu *cpu);
 /* AccelOps.update_debug. */
 bool emu_update_debug(VCpu *vcpu, GError **error);
 

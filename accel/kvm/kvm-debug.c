@@ -12,7 +12,7 @@
 #define BP_VECTOR 3
 
 /* DR7's LEN codes by length in bytes (SDM vol. 3, 18.2.4). */
-static uint64_t length_code(uint8_t length)
+static uint64_t length_code(uint32_t length)
 {
     static const uint8_t codes[9] = { [1] = 0, [2] = 1, [4] = 3, [8] = 2 };
 
@@ -28,6 +28,9 @@ bool kvm_update_debug(VCpu *cpu, GError **error)
     if (wanted->single_step) {
         debug.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
     }
+    if (wanted->single_step && wanted->holds_interrupts && kvm_accel()->has_blockirq) {
+        debug.control |= KVM_GUESTDBG_BLOCKIRQ;
+    }
     if (wanted->software_breakpoints) {
         debug.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
     }
@@ -35,7 +38,7 @@ bool kvm_update_debug(VCpu *cpu, GError **error)
         debug.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP;
         debug.arch.debugreg[7] = DR7_FIXED;
     }
-    for (unsigned i = 0; i < MIN(wanted->count, G_N_ELEMENTS(wanted->points)); i++) {
+    for (unsigned i = 0; i < MIN(wanted->count, KVM_DEBUG_POINTS); i++) {
         uint64_t rw = wanted->points[i].kind, len = length_code(wanted->points[i].length);
 
         debug.arch.debugreg[i] = wanted->points[i].address;
@@ -58,6 +61,20 @@ static bool is_debuggers(const VCpu *cpu, const struct kvm_debug_exit_arch *arch
     return cpu->debug.single_step || (arch->dr6 & MASK_ULL(3, 0));
 }
 
+static void note_stop(VCpuDebug *debug, const struct kvm_debug_exit_arch *arch)
+{
+    uint64_t hits = arch->dr6 & MASK_ULL(3, 0);
+
+    debug->hit_address = arch->pc;
+    debug->stop = VCPU_STOP_STEP;
+    if (arch->exception == BP_VECTOR) {
+        debug->stop = VCPU_STOP_INT3;
+    } else if (hits && (unsigned)__builtin_ctzll(hits) < debug->count) {
+        debug->stop = VCPU_STOP_POINT;
+        debug->hit_point = __builtin_ctzll(hits);
+    }
+}
+
 int kvm_handle_debug(VCpu *cpu, struct kvm_run *run)
 {
     const struct kvm_debug_exit_arch *arch = &run->debug.arch;
@@ -73,8 +90,7 @@ int kvm_handle_debug(VCpu *cpu, struct kvm_run *run)
         }
         return 1;
     }
-    cpu->debug.hit_address = arch->pc;
-    cpu->debug.hit_dr6 = arch->dr6;
+    note_stop(&cpu->debug, arch);
     cpu->stop_requested = true;
     vm_report_debug_stop(cpu->index);
     return 1;

@@ -60,8 +60,8 @@ struct KvmAccel {
     int kvm_fd, vm_fd;
     size_t run_size;          /* of a vCPU's mapping */
     int coalesced_page;       /* page of the ring in that mapping; 0: none */
-    bool has_immediate_exit, has_xcrs, has_debugregs, has_sregs2, has_smm, has_payload,
-        has_triple_fault_event, has_any_length_ioeventfd, has_readonly, has_user_msr;
+    bool has_blockirq, has_immediate_exit, has_xcrs, has_debugregs, has_sregs2, has_smm,
+        has_payload, has_triple_fault_event, has_any_length_ioeventfd, has_readonly, has_user_msr;
     bool manual_dirty_protect;
 
     KvmMemory memory, smm_memory; /* KVM's address spaces 0 and 1 */
@@ -221,6 +221,7 @@ const char *kvm_exit_name(uint32_t reason);
 void kvm_report_exit(VCpu *cpu, const char *what);
 
 /* kvm-debug.c */
+#define KVM_DEBUG_POINTS 4 /* DR0..3 */
 bool kvm_update_debug(VCpu *cpu, GError **error);
 int kvm_handle_debug(VCpu *cpu, struct kvm_run *run);
 

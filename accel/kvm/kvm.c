@@ -85,6 +85,8 @@ static void read_caps(KvmAccel *kvm)
                    kvm_check_extension(kvm->vm_fd, KVM_CAP_MULTI_ADDRESS_SPACE) > 1;
     kvm->has_user_msr = kvm->has_user_msr &&
                         kvm_check_extension(kvm->vm_fd, KVM_CAP_X86_MSR_FILTER) > 0;
+    kvm->has_blockirq = kvm_check_extension(kvm->vm_fd, KVM_CAP_SET_GUEST_DEBUG2) &
+                        KVM_GUESTDBG_BLOCKIRQ;
     kvm->coalesced_page = kvm_check_extension(kvm->vm_fd, KVM_CAP_COALESCED_MMIO);
     kvm->has_payload = kvm->has_payload &&
                        kvm_enable_cap(kvm->vm_fd, KVM_CAP_EXCEPTION_PAYLOAD, 1, 0) == 0;
@@ -328,6 +330,7 @@ static const AccelOps kvm_ops = {
     .pit_set_reinject = kvm_pit_set_reinject,
     .vm_state_changed = kvm_vm_state_changed,
     .update_debug = kvm_update_debug,
+    .debug_points = KVM_DEBUG_POINTS,
 };
 
 static const TypeInfo kvm_accel_type = {

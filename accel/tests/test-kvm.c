@@ -532,6 +532,7 @@ static void test_no_code(void)
 
 static void test_single_step(void)
 {
+    static const VCpuBreakpoint point = { CODE + 5, VCPU_BREAK_EXECUTE, 1 };
     g_autoptr(GError) error = NULL;
     VCpu *cpu;
 
@@ -558,8 +559,7 @@ static void test_single_step(void)
     g_assert_cmphex(cpu->debug.hit_address, ==, CODE + 1);
     cpu->debug.single_step = false;
     cpu->debug.count = 1;
-    cpu->debug.points[0].address = CODE + 5;
-    cpu->debug.points[0].length = 1;
+    cpu->debug.points = &point;
     g_assert_true(accel_ops()->update_debug(cpu, &error));
     lab->debug_stopped = false;
     vcpus_resume_all();
