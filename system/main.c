@@ -9,6 +9,7 @@
 #include "memory/ram-backend.h"
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands.h"
+#include "system/gdb.h"
 #include "system/hmp-machine.h"
 #include "system/machine-setup.h"
 #include "system/process.h"
@@ -102,11 +103,21 @@ static bool build_machine(VmOptions *options, GError **error)
            build_board(options, error) && setup_finish(options, error);
 }
 
+static bool start_debugging(const VmOptions *options, GError **error)
+{
+    if (options->gdb && !gdb_server_start(options->gdb, error)) {
+        g_prefix_error(error, "-gdb %s: ", options->gdb);
+        return false;
+    }
+    return true;
+}
+
 static bool open_consoles(VmOptions *options, GError **error)
 {
     monitor_init(&qapi_commands);
     hmp_machine_register();
-    return setup_monitors(options, error) &&
+    gdb_hmp_register();
+    return setup_monitors(options, error) && start_debugging(options, error) &&
            (!options->qtest || qtest_server_init(options->qtest, options->qtest_log, error));
 }
 
@@ -129,6 +140,7 @@ static void clean_up(void)
     vcpus_pause_all();
     ram_backends_discard();
     qtest_server_cleanup();
+    gdb_server_cleanup();
     monitor_cleanup();
     chardev_cleanup_all();
     process_cleanup();

@@ -100,6 +100,12 @@ OptionResult opt_string(VmOptions *options, const Option *option, const char *ar
     return OPTION_OK;
 }
 
+OptionResult opt_gdb_default(VmOptions *options, const Option *option, const char *argument,
+                             GError **error)
+{
+    return opt_string(options, option, "tcp::1234", error);
+}
+
 OptionResult opt_string_list(VmOptions *options, const Option *option, const char *argument,
                              GError **error)
 {

@@ -27,7 +27,7 @@ typedef struct VmOptions {
     GPtrArray *acpitable, *trace, *memory, *numa, *option_rom; /* char* */
     GPtrArray *add_fd;                /* OptionValue* */
     char *uuid, *vga, *display, *pidfile, *log_file, *log_items, *qtest, *qtest_log;
-    char *mem_path;
+    char *mem_path, *gdb;
     bool mem_prealloc;
     bool no_defaults, no_user_config, start_stopped, no_reboot, no_shutdown, daemonize, nographic;
 } VmOptions;

@@ -351,11 +351,27 @@ static void serve_powerdown(void)
     notifier_list_run(powerdown_notifiers(), NULL);
 }
 
+/* For debugging; not if somebody else has stopped the machine since and the debugger knows. */
+static bool a_cpu_stopped(void)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; found < vcpu_count(); i++) {
+        const VCpu *cpu = vcpu_get(i);
+
+        found += cpu != NULL;
+        if (cpu && cpu->debug.stop != VCPU_STOP_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void serve_requests(void *opaque)
 {
     uint32_t requests = __atomic_exchange_n(&rs.requests, 0, __ATOMIC_SEQ_CST);
 
-    if (requests & REQUEST_DEBUG) {
+    if ((requests & REQUEST_DEBUG) && a_cpu_stopped()) {
         runstate_stop(RUN_STATE_DEBUG);
     }
     if (requests & REQUEST_INTERNAL_ERROR) {
