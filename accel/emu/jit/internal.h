@@ -30,6 +30,7 @@ typedef struct JitJumpTable {
 typedef struct JitCallout {
     EmuOp op, stop;
     EmuBlock *block;
+    bool keeps_flags;       /* the handler neither reads nor writes arithmetic flags */
 } JitCallout;
 
 /*
@@ -60,8 +61,8 @@ typedef struct JitStubs {
     const void *leave;      /* cpu->rip is set */
     const void *leave_exit; /* RAX = JitExit */
     const void *callout;    /* RDX = JitCallout; called */
+    const void *callout_end; /* RDX = JitCallout of an op that ends its block; jumped to */
     const void *dispatch;   /* RAX = RIP: through the jump table, or leave */
-    const void *dispatch_rip; /* the same with RIP in cpu->rip */
 } JitStubs;
 
 struct EmuJit {
@@ -76,6 +77,7 @@ struct EmuJit {
     uint64_t taken_rip;     /* and for where */
     GPtrArray *crossing;    /* JitExit * linked into other pages */
     bool inside;
+    bool flags_in_host;     /* a handler runs, and the guest's flags are in cpu->host_flags */
     bool overflow;          /* the code or its data is full: flush before translating more */
     JitJumpTable jumps[EMU_TLB_KINDS];
 };
@@ -93,8 +95,11 @@ static inline const void *jit_run_address(const JitAsm *as, const uint8_t *write
 
 /* ---- stubs.c ---- */
 void jit_make_stubs(EmuJit *jit);
-/* Called by the callout stub. */
+/* Called by the callout stubs. The second gives the code to go on with. */
 void jit_do_callout(EmuCpu *cpu, JitCallout *callout);
+const void *jit_do_callout_end(EmuCpu *cpu, JitCallout *callout);
+/* run.c: code for cpu->rip, or the stub that leaves. May raise. */
+const void *jit_find_code(EmuCpu *cpu);
 /* The arithmetic flags between flags.h's form and cpu->host_flags. */
 void jit_flags_to_host(EmuCpu *cpu);
 void jit_flags_from_host(EmuCpu *cpu);

@@ -60,6 +60,27 @@ void jit_linear(JitTranslation *t)
     }
 }
 
+/* Frequent ones whose handlers leave the arithmetic flags alone. */
+static bool keeps_flags(const EmuOp *op)
+{
+    static const uint16_t keeping[] = {
+        ZYDIS_MNEMONIC_MOV, ZYDIS_MNEMONIC_MOVZX, ZYDIS_MNEMONIC_MOVSX, ZYDIS_MNEMONIC_MOVSXD,
+        ZYDIS_MNEMONIC_PUSH, ZYDIS_MNEMONIC_POP, ZYDIS_MNEMONIC_RET, ZYDIS_MNEMONIC_CALL,
+        ZYDIS_MNEMONIC_JMP, ZYDIS_MNEMONIC_LEAVE, ZYDIS_MNEMONIC_MOVSB, ZYDIS_MNEMONIC_MOVSQ,
+        ZYDIS_MNEMONIC_STOSB, ZYDIS_MNEMONIC_STOSQ, ZYDIS_MNEMONIC_IN, ZYDIS_MNEMONIC_OUT,
+        ZYDIS_MNEMONIC_CLI, ZYDIS_MNEMONIC_STI, ZYDIS_MNEMONIC_SWAPGS, ZYDIS_MNEMONIC_RDTSC,
+        ZYDIS_MNEMONIC_LFENCE, ZYDIS_MNEMONIC_PAUSE, ZYDIS_MNEMONIC_MOVUPS, ZYDIS_MNEMONIC_MOVAPS,
+        ZYDIS_MNEMONIC_MOVDQU, ZYDIS_MNEMONIC_MOVDQA, ZYDIS_MNEMONIC_MOVQ, ZYDIS_MNEMONIC_MOVD,
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(keeping); i++) {
+        if (keeping[i] == op->mnemonic) {
+            return true;
+        }
+    }
+    return false;
+}
+
 JitCallout *jit_make_callout(JitTranslation *t)
 {
     JitCallout *callout = jit_data_take(t->jit, sizeof(*callout));
@@ -71,6 +92,7 @@ JitCallout *jit_make_callout(JitTranslation *t)
     callout->op = *t->op;
     callout->stop = (EmuOp) { .fn = emu_op_stop, .page_offset = t->op->page_offset + t->op->length };
     callout->block = t->block;
+    callout->keeps_flags = keeps_flags(t->op);
     return callout;
 }
 

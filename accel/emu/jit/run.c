@@ -111,6 +111,36 @@ static void remember_jump(EmuCpu *cpu, JitJumpTable *table, uint64_t linear, con
 
 /* ---- Running ---- */
 
+/* Is it for the run loop to say what comes next? */
+static bool wants_run_loop(const EmuCpu *cpu)
+{
+    return __atomic_load_n(&cpu->attention, __ATOMIC_RELAXED) || cpu->shadow || cpu->halted ||
+           (cpu->mode & EMU_MODE_STEP);
+}
+
+const void *jit_find_code(EmuCpu *cpu)
+{
+    EmuJit *jit = cpu->jit;
+    JitJumpTable *table;
+    EmuBlock *block;
+    unsigned index = cpu->rip & (JIT_JUMPS - 1);
+
+    if (wants_run_loop(cpu)) {
+        return jit->stubs.leave;
+    }
+    table = current_jumps(cpu);
+    cpu->jump_table = table;
+    if (table->negated[index] == -cpu->rip) {
+        return table->code[index];
+    }
+    block = emu_block_lookup(cpu);
+    if (!block->code) {
+        return jit->stubs.leave;
+    }
+    remember_jump(cpu, table, cpu->rip, block->code);
+    return block->code;
+}
+
 void emu_jit_run(EmuCpu *cpu, EmuBlock *block)
 {
     EmuJit *jit = cpu->jit;
@@ -138,6 +168,10 @@ void emu_jit_abandoned(EmuCpu *cpu)
     if (cpu->jit && cpu->jit->inside) {
         cpu->jit->inside = false;
         cpu->jit->taken = NULL;
+        if (cpu->jit->flags_in_host) {
+            cpu->jit->flags_in_host = false;
+            jit_flags_from_host(cpu);
+        }
     }
 }
 

@@ -82,14 +82,33 @@ static uint32_t pack_flags(uint32_t flags)
 
 void jit_do_callout(EmuCpu *cpu, JitCallout *callout)
 {
-    emu_flags_set(cpu, unpack_flags(cpu->host_flags));
     cpu->block = callout->block;
     cpu->op = &callout->op;
-    callout->op.fn(cpu, &callout->op);
+    if (callout->keeps_flags) {
+        cpu->jit->flags_in_host = true;
+        callout->op.fn(cpu, &callout->op);
+        cpu->jit->flags_in_host = false;
+    } else {
+        emu_flags_set(cpu, unpack_flags(cpu->host_flags));
+        callout->op.fn(cpu, &callout->op);
+        cpu->host_flags = pack_flags(emu_flags_get(cpu));
+    }
     if (emu_lines_deliverable(cpu)) {
         emu_set_attention(cpu); /* what the instruction itself caused through a device */
     }
-    cpu->host_flags = pack_flags(emu_flags_get(cpu));
+}
+
+const void *jit_do_callout_end(EmuCpu *cpu, JitCallout *callout)
+{
+    const void *code;
+
+    jit_do_callout(cpu, callout);
+    cpu->op = NULL;
+    cpu->block = NULL;
+    cpu->jit->flags_in_host = true; /* the fetch may fault */
+    code = jit_find_code(cpu);
+    cpu->jit->flags_in_host = false;
+    return code;
 }
 
 void jit_flags_to_host(EmuCpu *cpu)
@@ -159,25 +178,42 @@ static void make_leave(EmuJit *jit, JitAsm *as)
     jit_u8(as, 0xc3);
 }
 
-/* Called with RDX = JitCallout: the stack is aligned after one more push. */
-static void make_callout(EmuJit *jit, JitAsm *as)
+/* RDX = JitCallout, aligned stack: everything into the EmuCpu, and out to `function`. */
+static void call_out(JitAsm *as, uintptr_t function)
 {
-    jit->stubs.callout = here(as);
-    push(as, HOST_RDX);
     save_flags(as);
     store_guest_regs(as);
     stmxcsr(as, JIT_CPU(mxcsr));
     ldmxcsr(as, JIT_CPU(host_mxcsr));
     jit_lea(as, true, HOST_RDI, JIT_MEM(HOST_RBP, -JIT_BIAS));
     jit_mov(as, HOST_RSI, HOST_RDX);
-    jit_mov_imm(as, HOST_RAX, (uintptr_t)jit_do_callout);
+    jit_mov_imm(as, HOST_RAX, function);
     jit_u8(as, 0xff); /* CALL RAX */
     jit_u8(as, 0xd0);
     ldmxcsr(as, JIT_CPU(mxcsr));
     load_guest_regs(as);
+}
+
+static void make_callout(EmuJit *jit, JitAsm *as)
+{
+    jit->stubs.callout = here(as);
+    push(as, HOST_RDX); /* aligns the stack, which has the return address */
+    call_out(as, (uintptr_t)jit_do_callout);
     restore_flags(as);
     pop(as, HOST_RDX);
     jit_u8(as, 0xc3);
+}
+
+/* The code found expects RIP in RAX. */
+static void make_callout_end(EmuJit *jit, JitAsm *as)
+{
+    jit->stubs.callout_end = here(as);
+    call_out(as, (uintptr_t)jit_do_callout_end);
+    jit_mov(as, HOST_RDX, HOST_RAX);
+    restore_flags(as);
+    jit_load64(as, HOST_RAX, HOST_RBP, JIT_CPU(rip));
+    jit_u8(as, 0xff); /* JMP RDX */
+    jit_u8(as, 0xe2);
 }
 
 /* The index is the address's low bits: shifted to the top and rotated down. */
@@ -206,8 +242,6 @@ void jit_put_dispatch(const EmuJit *jit, JitAsm *as)
 
 static void make_dispatch(EmuJit *jit, JitAsm *as)
 {
-    jit->stubs.dispatch_rip = here(as);
-    jit_load64(as, HOST_RAX, HOST_RBP, JIT_CPU(rip));
     jit->stubs.dispatch = here(as);
     jit_put_dispatch(jit, as);
 }
@@ -221,6 +255,7 @@ void jit_make_stubs(EmuJit *jit)
     make_enter(jit, as);
     make_leave(jit, as);
     make_callout(jit, as);
+    make_callout_end(jit, as);
     make_dispatch(jit, as);
     g_assert(!as->full);
     jit->stubs_size = ROUND_UP(as->at - jit->write, 64);

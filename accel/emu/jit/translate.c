@@ -76,30 +76,6 @@ JitEmit *jit_find_emitter(const EmuDecoded *decoded, const EmuOp *op)
 
 /* ---- Handlers ---- */
 
-/*
- * Instructions that end a block but change neither the mode nor the interrupt shadow: what follows
- * can run without the run loop, which is asked if attention is set.
- */
-static bool stays_in_mode(const EmuOp *op)
-{
-    static const uint16_t staying[] = {
-        ZYDIS_MNEMONIC_MOVSB, ZYDIS_MNEMONIC_MOVSW, ZYDIS_MNEMONIC_MOVSD, ZYDIS_MNEMONIC_MOVSQ,
-        ZYDIS_MNEMONIC_STOSB, ZYDIS_MNEMONIC_STOSW, ZYDIS_MNEMONIC_STOSD, ZYDIS_MNEMONIC_STOSQ,
-        ZYDIS_MNEMONIC_LODSB, ZYDIS_MNEMONIC_LODSW, ZYDIS_MNEMONIC_LODSD, ZYDIS_MNEMONIC_LODSQ,
-        ZYDIS_MNEMONIC_SCASB, ZYDIS_MNEMONIC_SCASW, ZYDIS_MNEMONIC_SCASD, ZYDIS_MNEMONIC_SCASQ,
-        ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSW, ZYDIS_MNEMONIC_CMPSD, ZYDIS_MNEMONIC_CMPSQ,
-        ZYDIS_MNEMONIC_CLI, ZYDIS_MNEMONIC_IN, ZYDIS_MNEMONIC_OUT, ZYDIS_MNEMONIC_LOOP,
-        ZYDIS_MNEMONIC_LOOPE, ZYDIS_MNEMONIC_LOOPNE, ZYDIS_MNEMONIC_JRCXZ, ZYDIS_MNEMONIC_JECXZ,
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(staying); i++) {
-        if (staying[i] == op->mnemonic) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void emit_callout(JitTranslation *t)
 {
     JitCallout *callout = jit_make_callout(t);
@@ -107,10 +83,11 @@ static void emit_callout(JitTranslation *t)
     jit_vec_spill(t, t->vec_dirty);
     t->vec_dirty = t->vec_loaded = 0;
     jit_mov_imm(t->as, HOST_RDX, (uintptr_t)callout);
-    jit_call_to(t->as, t->jit->stubs.callout);
     if (t->op->flags & EMU_OP_ENDS) {
-        jit_jmp_to(t->as, stays_in_mode(t->op) ? t->jit->stubs.dispatch_rip : t->jit->stubs.leave);
+        jit_jmp_to(t->as, t->jit->stubs.callout_end);
         t->ended = true;
+    } else {
+        jit_call_to(t->as, t->jit->stubs.callout);
     }
 }
 
@@ -122,11 +99,11 @@ static void emit_slow_paths(JitTranslation *t)
         jit_patch(slow->jump, t->as->at);
         jit_vec_spill(t, slow->vec_spill);
         jit_mov_imm(t->as, HOST_RDX, (uintptr_t)slow->callout);
-        jit_call_to(t->as, t->jit->stubs.callout);
         if (!slow->back) {
-            jit_jmp_to(t->as, t->jit->stubs.dispatch_rip);
+            jit_jmp_to(t->as, t->jit->stubs.callout_end);
             continue;
         }
+        jit_call_to(t->as, t->jit->stubs.callout);
         jit_vec_load(t, slow->vec_reload);
         jit_jmp_to(t->as, jit_run_address(t->as, slow->back));
     }
