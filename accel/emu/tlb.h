@@ -26,7 +26,8 @@
 
 #define EMU_PAGE_BITS 12
 #define EMU_PAGE_SIZE 4096u
-#define EMU_TLB_SIZE 256u /* so that a byte register is an index */
+#define EMU_TLB_BITS 10
+#define EMU_TLB_SIZE (1u << EMU_TLB_BITS)
 
 typedef struct EmuTlbEntry {
     uint64_t negated; /* -(linear page address); EMU_TLB_NONE(its index): never hits */

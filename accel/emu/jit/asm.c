@@ -61,13 +61,6 @@ void jit_mov_imm(JitAsm *as, HostReg dst, uint64_t value)
     }
 }
 
-void jit_movzx8(JitAsm *as, HostReg dst, HostReg src)
-{
-    jit_u8(as, 0x0f);
-    jit_u8(as, 0xb6);
-    jit_u8(as, 0xc0 | dst << 3 | src);
-}
-
 /* A three-byte VEX prefix for W=1 instructions of map `map` with prefix code `pp`. */
 static void vex3(JitAsm *as, unsigned map, unsigned pp, HostReg reg, HostReg vvvv, HostReg rm)
 {
@@ -99,6 +92,23 @@ void jit_shlx(JitAsm *as, HostReg dst, HostReg src, HostReg count)
 void jit_shrx(JitAsm *as, HostReg dst, HostReg src, HostReg count)
 {
     shift_x(as, 3, dst, src, count);
+}
+
+static void gather(JitAsm *as, unsigned pp, HostReg dst, HostReg src, HostReg mask)
+{
+    vex3(as, 2, pp, dst, src, mask);
+    jit_u8(as, 0xf5);
+    jit_u8(as, 0xc0 | (dst & 7) << 3 | (mask & 7));
+}
+
+void jit_pext(JitAsm *as, HostReg dst, HostReg src, HostReg mask)
+{
+    gather(as, 2, dst, src, mask);
+}
+
+void jit_pdep(JitAsm *as, HostReg dst, HostReg src, HostReg mask)
+{
+    gather(as, 3, dst, src, mask);
 }
 
 static uint8_t *displacement(JitAsm *as)

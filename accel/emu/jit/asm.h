@@ -99,12 +99,13 @@ static inline void jit_lea(JitAsm *as, bool w, HostReg dst, const JitMem *mem)
 
 void jit_mov(JitAsm *as, HostReg dst, HostReg src);
 void jit_mov_imm(JitAsm *as, HostReg dst, uint64_t value);
-/* dst = zero-extended low byte of src; RAX, RCX, RDX, RBX only. */
-void jit_movzx8(JitAsm *as, HostReg dst, HostReg src);
 /* BMI2 shifts, which leave the flags alone. */
 void jit_rorx(JitAsm *as, HostReg dst, HostReg src, unsigned count);
 void jit_shlx(JitAsm *as, HostReg dst, HostReg src, HostReg count);
 void jit_shrx(JitAsm *as, HostReg dst, HostReg src, HostReg count);
+/* The bits of src that mask selects, gathered at the bottom; and spread again. */
+void jit_pext(JitAsm *as, HostReg dst, HostReg src, HostReg mask);
+void jit_pdep(JitAsm *as, HostReg dst, HostReg src, HostReg mask);
 
 /* Jumps. The 32-bit ones return where their displacement stands, for jit_patch(). */
 uint8_t *jit_jmp(JitAsm *as);

@@ -76,6 +76,7 @@ struct EmuJit {
     JitExit *taken;         /* how emu_jit_run() left last, */
     uint64_t taken_rip;     /* and for where */
     GPtrArray *crossing;    /* JitExit * linked into other pages */
+    bool slow_pext;         /* PEXT is microcode on this host */
     bool inside;
     bool flags_in_host;     /* a handler runs, and the guest's flags are in cpu->host_flags */
     bool overflow;          /* the code or its data is full: flush before translating more */
@@ -180,7 +181,7 @@ void jit_copy_bytes(JitTranslation *t, const JitRename *rename);
 JitEmit jit_emit_jcc, jit_emit_jmp, jit_emit_call, jit_emit_ret;
 JitEmit jit_emit_push, jit_emit_pop, jit_emit_leave;
 JitEmit jit_emit_lea, jit_emit_nop, jit_emit_shift_cl, jit_emit_muldiv, jit_emit_extend_acc,
-    jit_emit_cmpxchg, jit_emit_mulx, jit_emit_xchg_acc;
+    jit_emit_cmpxchg, jit_emit_mulx, jit_emit_xchg_acc, jit_emit_swapgs, jit_emit_cli;
 JitEmit jit_emit_vector;
 /* As jit_emit_copy, for vector instructions: their memory operand must be aligned to `align`. */
 bool jit_emit_aligned_copy(JitTranslation *t, unsigned align);

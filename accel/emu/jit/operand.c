@@ -118,8 +118,24 @@ void jit_slow_done(JitTranslation *t)
     }
 }
 
+/* RCX = index of RAX's page in a first-level table. RDX is lost. */
+static void tlb_index(JitTranslation *t)
+{
+    JitAsm *as = t->as;
+
+    if (t->jit->slow_pext) {
+        jit_mov_imm(as, HOST_RCX, 64 - EMU_PAGE_BITS - EMU_TLB_BITS);
+        jit_shlx(as, HOST_RCX, HOST_RAX, HOST_RCX);
+        jit_mov_imm(as, HOST_RDX, 64 - EMU_TLB_BITS);
+        jit_shrx(as, HOST_RCX, HOST_RCX, HOST_RDX);
+    } else {
+        jit_mov_imm(as, HOST_RCX, (EMU_TLB_SIZE - 1) << EMU_PAGE_BITS);
+        jit_pext(as, HOST_RCX, HOST_RAX, HOST_RCX);
+    }
+}
+
 /*
- * entry = &table[page & 0xff]; d = linear + size - 1 + entry->negated; hit if d < 4096 (and the
+ * entry = &table[page % EMU_TLB_SIZE]; d = linear + size - 1 + entry->negated; hit if d < 4096 (and the
  * address is aligned); RAX = linear + entry->addend.
  */
 void jit_translate_address(JitTranslation *t, unsigned size, bool is_write, unsigned align)
@@ -130,8 +146,7 @@ void jit_translate_address(JitTranslation *t, unsigned size, bool is_write, unsi
                               (is_write ? offsetof(EmuTlbTables, write)
                                         : offsetof(EmuTlbTables, read))) - JIT_BIAS;
 
-    jit_rorx(as, HOST_RCX, HOST_RAX, EMU_PAGE_BITS);
-    jit_movzx8(as, HOST_RCX, HOST_RCX);
+    tlb_index(t);
     jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RCX, 0, 0 });
     jit_op_mem(as, true, 0x8b, HOST_RDX, &(JitMem) { HOST_RBP, HOST_RCX, 3, table });
     jit_lea(as, true, HOST_RDX, &(JitMem) { HOST_RDX, HOST_RAX, 0, size - 1 });

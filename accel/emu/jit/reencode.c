@@ -14,9 +14,28 @@ static bool is_byte_register(const ZydisDecodedOperand *operand)
            ZydisRegisterGetClass(operand->reg.value) == ZYDIS_REGCLASS_GPR8;
 }
 
-/* SPL, BPL, SIL and DIL exist only with REX. */
+static bool is_high_byte(const ZydisDecodedOperand *operand)
+{
+    return operand->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+           operand->reg.value >= ZYDIS_REGISTER_AH && operand->reg.value <= ZYDIS_REGISTER_BH;
+}
+
+static bool names_high_byte(const JitTranslation *t)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
+        any |= is_high_byte(&t->decoded.operands[i]);
+    }
+    return any;
+}
+
+/* SPL, BPL, SIL and DIL exist only with REX, AH to BH only without. */
 static bool needs_rex(const JitTranslation *t)
 {
+    if (names_high_byte(t)) {
+        return false;
+    }
     for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
         if (is_byte_register(&t->decoded.operands[i])) {
             return true;
@@ -163,6 +182,7 @@ typedef struct Renaming {
     JitRename rename;
     Borrowed borrowed[3];
     unsigned count;
+    bool all;               /* AH..BH are about: borrow all, for RAX, RCX and RDX have such bytes */
 } Renaming;
 
 static bool is_general(const ZydisDecodedOperand *operand)
@@ -204,7 +224,7 @@ static HostReg host_for(JitTranslation *t, Renaming *renaming, unsigned guest)
     static const HostReg scratch[] = { HOST_RCX, HOST_RDX, HOST_RAX };
     Borrowed *borrowed;
 
-    if (jit_host_reg[guest] != HOST_NONE) {
+    if (jit_host_reg[guest] != HOST_NONE && !renaming->all) {
         return jit_host_reg[guest];
     }
     for (unsigned i = 0; i < renaming->count; i++) {
@@ -216,17 +236,18 @@ static HostReg host_for(JitTranslation *t, Renaming *renaming, unsigned guest)
     *borrowed = (Borrowed) { .guest = guest, .host = scratch[renaming->count] };
     renaming->count++;
     /* Loaded even if it is only written: narrow writes keep the rest. */
-    jit_load64(t->as, borrowed->host, HOST_RBP, JIT_REG(guest));
+    jit_mov(t->as, borrowed->host, jit_get_reg(t, guest, borrowed->host));
     return borrowed->host;
 }
 
 static void rename_operand(JitTranslation *t, Renaming *renaming,
                            const ZydisDecodedOperand *operand)
 {
-    unsigned guest = general_number(operand);
+    bool high = is_high_byte(operand);
+    unsigned guest = general_number(operand) - (high ? 4 : 0);
     HostReg host = host_for(t, renaming, guest);
 
-    *place_of(&renaming->rename, operand) = host;
+    *place_of(&renaming->rename, operand) = high ? host + 4 : host;
     for (unsigned i = 0; i < renaming->count; i++) {
         if (renaming->borrowed[i].guest == guest &&
             (operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)) {
@@ -248,7 +269,7 @@ static bool is_privileged_register(const ZydisDecodedOperand *operand)
            class == ZYDIS_REGCLASS_DEBUG;
 }
 
-/* Registers that this way of copying cannot give: AH..BH, and ones that the opcode implies. */
+/* Registers that this way of copying cannot give: ones that the opcode implies. */
 static bool can_rename(const JitTranslation *t)
 {
     for (unsigned i = 0; i < t->decoded.insn.operand_count; i++) {
@@ -260,9 +281,6 @@ static bool can_rename(const JitTranslation *t)
         }
         if (!is_general(operand)) {
             continue;
-        }
-        if (operand->reg.value >= ZYDIS_REGISTER_AH && operand->reg.value <= ZYDIS_REGISTER_BH) {
-            return false;
         }
         if (!place_of(&unused, operand)) {
             return false;
@@ -308,7 +326,8 @@ static bool copy_accumulator_form(JitTranslation *t)
 bool jit_emit_aligned_copy(JitTranslation *t, unsigned align)
 {
     const ZydisDecodedOperand *memory = memory_operand(t);
-    Renaming renaming = { .rename = { HOST_NONE, HOST_NONE, HOST_NONE, memory != NULL } };
+    Renaming renaming = { .rename = { HOST_NONE, HOST_NONE, HOST_NONE, memory != NULL },
+                          .all = names_high_byte(t) };
 
     if (!can_rename(t)) {
         return !memory && copy_accumulator_form(t);
@@ -326,8 +345,7 @@ bool jit_emit_aligned_copy(JitTranslation *t, unsigned align)
     jit_copy_bytes(t, &renaming.rename);
     for (unsigned i = 0; i < renaming.count; i++) {
         if (renaming.borrowed[i].write) {
-            jit_store64(t->as, HOST_RBP, JIT_REG(renaming.borrowed[i].guest),
-                        renaming.borrowed[i].host);
+            jit_put_reg(t, renaming.borrowed[i].guest, renaming.borrowed[i].host);
         }
     }
     jit_slow_done(t);

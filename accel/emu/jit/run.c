@@ -20,6 +20,7 @@ EmuJit *emu_jit_new(EmuCpu *cpu, size_t code_bytes, GError **error)
         g_free(jit);
         return NULL;
     }
+    jit->slow_pext = __builtin_cpu_is("znver1") || __builtin_cpu_is("znver2");
     jit_make_stubs(jit);
     jit->crossing = g_ptr_array_new();
     cpu->jit = jit;

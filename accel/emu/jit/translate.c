@@ -42,6 +42,7 @@ static const struct {
     { ZYDIS_MNEMONIC_CMPXCHG, jit_emit_cmpxchg }, { ZYDIS_MNEMONIC_XCHG, jit_emit_xchg_acc },
     { ZYDIS_MNEMONIC_PUSH, jit_emit_push }, { ZYDIS_MNEMONIC_POP, jit_emit_pop },
     { ZYDIS_MNEMONIC_LEAVE, jit_emit_leave },
+    { ZYDIS_MNEMONIC_SWAPGS, jit_emit_swapgs }, { ZYDIS_MNEMONIC_CLI, jit_emit_cli },
     { ZYDIS_MNEMONIC_JMP, jit_emit_jmp }, { ZYDIS_MNEMONIC_CALL, jit_emit_call },
     { ZYDIS_MNEMONIC_RET, jit_emit_ret },
 #define JCC(name) { ZYDIS_MNEMONIC_J##name, jit_emit_jcc }
