@@ -111,12 +111,23 @@ static unsigned address_register(ZydisRegister reg)
     }
 }
 
-static void set_memory(const ZydisDecodedOperand *operand, EmuOp *op)
+/* A SIB without base: Zydis 4.0 takes R13 for it where REX.B or VEX.B is set, and no displacement. */
+static bool has_no_base(const ZydisDecodedInstruction *insn)
+{
+    return (insn->attributes & ZYDIS_ATTRIB_HAS_SIB) && insn->raw.modrm.mod == 0 &&
+           insn->raw.sib.base == 5;
+}
+
+static void set_memory(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operand,
+                       EmuOp *op)
 {
     int64_t disp = operand->mem.disp.has_displacement ? operand->mem.disp.value : 0;
 
+    if (has_no_base(insn)) {
+        disp = insn->raw.disp.value;
+    }
     op->flags |= EMU_OP_MEM;
-    op->base = address_register(operand->mem.base);
+    op->base = has_no_base(insn) ? EMU_REG_ZERO : address_register(operand->mem.base);
     op->index = address_register(operand->mem.index);
     op->scale = operand->mem.scale ? __builtin_ctz(operand->mem.scale) : 0;
     op->seg = ZydisRegisterGetId(operand->mem.segment) & 7;
@@ -154,7 +165,7 @@ static void set_operands(const EmuDecoded *decoded, EmuOp *op)
             break;
         case ZYDIS_OPERAND_TYPE_MEMORY:
             op->mem_at = i;
-            set_memory(operand, op);
+            set_memory(&decoded->insn, operand, op);
             break;
         case ZYDIS_OPERAND_TYPE_POINTER:
             op->imm = operand->ptr.offset;
@@ -306,10 +317,20 @@ static void init_decoder(const EmuCpu *cpu, ZydisDecoder *decoder)
     }
 }
 
+/* VEX encodings of Xeon Phi's first generation (TZCNT and others), which no other processor has. */
+static bool is_foreign(const ZydisDecodedInstruction *insn)
+{
+    return insn->meta.isa_ext == ZYDIS_ISA_EXT_KNC || insn->meta.isa_ext == ZYDIS_ISA_EXT_KNCE ||
+           insn->meta.isa_ext == ZYDIS_ISA_EXT_KNCV;
+}
+
 static EmuOpFn *choose_handler(EmuDecoded *decoded, EmuOp *op)
 {
     const EmuInsn *const *rows = insn_rows(decoded->insn.mnemonic);
 
+    if (is_foreign(&decoded->insn)) {
+        return emu_op_undefined;
+    }
     set_prefixes(&decoded->insn, op);
     set_operands(decoded, op);
     for (unsigned i = 0; i < MAX_ROWS && rows[i]; i++) {
