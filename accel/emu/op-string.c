@@ -73,13 +73,14 @@ static inline uint64_t target(EmuCpu *cpu, const EmuOp *op, unsigned size, EmuAc
         emu_put_r##bits(cpu, X86_RAX, value); \
         advance(cpu, op, X86_RSI, step_of(cpu, bits / 8)); \
     } \
-    /* The comparisons give their operands, for the flags. */ \
+    /* The comparisons give their operands, for the flags. CMPS reads ES:rDI first. */ \
     static inline uint##bits##_t cmps_one##bits(EmuCpu *cpu, const EmuOp *op, \
                                                 uint##bits##_t *b) \
     { \
         int64_t step = step_of(cpu, bits / 8); \
-        uint##bits##_t a = emu_read_u##bits(cpu, source(cpu, op, bits / 8)); \
+        uint##bits##_t a; \
         *b = emu_read_u##bits(cpu, target(cpu, op, bits / 8, EMU_READ)); \
+        a = emu_read_u##bits(cpu, source(cpu, op, bits / 8)); \
         advance(cpu, op, X86_RSI, step); \
         advance(cpu, op, X86_RDI, step); \
         return a; \
@@ -202,17 +203,21 @@ static inline bool must_pause(const EmuCpu *cpu)
     return cpu->mode & EMU_MODE_STEP || __atomic_load_n(&cpu->attention, __ATOMIC_RELAXED);
 }
 
-/* Leave with the instruction to be run again. */
+/* Leave with the instruction to be run again; a trap before that shows RF set. */
 static inline void pause_here(EmuCpu *cpu, const EmuOp *op)
 {
+    if (cpu->mode & EMU_MODE_STEP) {
+        cpu->rflags |= FLAG_RF;
+    }
     cpu->rip = emu_mask_ip(cpu, emu_op_rip(cpu, op));
 }
 
 /*
- * A count of 0 changes nothing but, with 32-bit addresses, the upper halves: of RCX, and in MOVS
- * and STOS of the pointers (`pointers`: bits of registers), as processors do it.
+ * What happens before anything else, even a fault of the first element or a count of 0: 32-bit
+ * addresses clear the upper halves of RCX and, in MOVS and STOS, of the pointers (`pointers`: bits
+ * of registers), as processors do it.
  */
-static void repeat_never(EmuCpu *cpu, const EmuOp *op, unsigned pointers)
+static inline void begin_repeat(EmuCpu *cpu, const EmuOp *op, unsigned pointers)
 {
     advance(cpu, op, X86_RCX, 0);
     if (pointers & BIT(X86_RSI)) {
@@ -232,9 +237,7 @@ static void repeat_never(EmuCpu *cpu, const EmuOp *op, unsigned pointers)
     static void name##_rep##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
         uint64_t count = masked(cpu, op, X86_RCX); \
-        if (!count) { \
-            repeat_never(cpu, op, pointers); \
-        } \
+        begin_repeat(cpu, op, pointers); \
         for (unsigned n = 1; count; n++) { \
             uint64_t done = count > 1 && !(cpu->mode & EMU_MODE_STEP) \
                                 ? run_of(cpu, op, bits / 8, count) : 0; \
@@ -253,7 +256,10 @@ static void repeat_never(EmuCpu *cpu, const EmuOp *op, unsigned pointers)
         EMU_END(cpu, op); \
     }
 
-/* `imm` is the ZF that goes on: 1 for REPE, 0 for REPNE. Flags are set last, after any fault. */
+/*
+ * `imm` is the ZF that goes on: 1 for REPE, 0 for REPNE. Flags are those from before until the end:
+ * faults and traps in the middle do not see them change.
+ */
 #define DEFINE_COMPARING(name, bits) \
     static void name##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
@@ -261,35 +267,27 @@ static void repeat_never(EmuCpu *cpu, const EmuOp *op, unsigned pointers)
         emu_flags_sub(cpu, a, b, (uint64_t)a - b, bits); \
         EMU_NEXT(cpu, op); \
     } \
-    static bool name##_batch##bits(EmuCpu *cpu, const EmuOp *op, uint64_t count) \
-    { \
-        uint##bits##_t a, b; \
-        uint64_t n = 0; \
-        bool go_on; \
-        do { \
-            a = name##_one##bits(cpu, op, &b); \
-            advance(cpu, op, X86_RCX, -1); \
-            go_on = (a == b) == op->imm; \
-        } while (go_on && ++n < count); \
-        emu_flags_sub(cpu, a, b, (uint64_t)a - b, bits); \
-        return go_on; \
-    } \
     static void name##_rep##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
         unsigned limit = cpu->mode & EMU_MODE_STEP ? 1 : BATCH; \
         uint64_t count = masked(cpu, op, X86_RCX); \
+        uint##bits##_t a, b; \
+        begin_repeat(cpu, op, 0); \
         if (!count) { \
-            repeat_never(cpu, op, 0); \
+            EMU_END(cpu, op); \
         } \
-        for (; count; count = masked(cpu, op, X86_RCX)) { \
-            if (!name##_batch##bits(cpu, op, MIN(count, limit))) { \
+        for (unsigned n = 1;; n++) { \
+            a = name##_one##bits(cpu, op, &b); \
+            advance(cpu, op, X86_RCX, -1); \
+            if (--count == 0 || (a == b) != op->imm) { \
                 break; \
             } \
-            if (count > limit && must_pause(cpu)) { \
+            if (n % limit == 0 && must_pause(cpu)) { \
                 pause_here(cpu, op); \
                 return; \
             } \
         } \
+        emu_flags_sub(cpu, a, b, (uint64_t)a - b, bits); \
         EMU_END(cpu, op); \
     }
 
@@ -312,11 +310,8 @@ EMU_FOR_SIZES(DEFINE_STRINGS)
     static void name##_rep##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
         uint64_t count = masked(cpu, op, X86_RCX); \
-        if (!count) { \
-            repeat_never(cpu, op, 0); \
-        } else { \
-            emu_check_io(cpu, (uint16_t)cpu->regs[X86_RDX], bits / 8); \
-        } \
+        emu_check_io(cpu, (uint16_t)cpu->regs[X86_RDX], bits / 8); \
+        begin_repeat(cpu, op, 0); \
         while (count) { \
             name##_one##bits(cpu, op); \
             advance(cpu, op, X86_RCX, -1); \
