@@ -42,7 +42,33 @@ static inline uint64_t behind(const EmuCpu *cpu, const EmuOp *op)
     return emu_op_rip(cpu, op) + op->length;
 }
 
-/* What is pushed: the next instruction's address by operand size. */
+/*
+ * What is pushed: the next instruction's address by operand size. In 64-bit code the processor has
+ * written it already when it finds the target to be non-canonical; RSP has not moved then.
+ */
+static inline void call64(EmuCpu *cpu, const EmuOp *op, uint64_t target)
+{
+    uint64_t sp = cpu->regs[X86_RSP] - 8;
+
+    emu_write_u64(cpu, sp, behind(cpu, op));
+    cpu->rip = target64(cpu, target);
+    cpu->regs[X86_RSP] = sp;
+}
+
+static inline void call32(EmuCpu *cpu, const EmuOp *op, uint64_t target)
+{
+    target = target32(cpu, target);
+    emu_push32(cpu, behind(cpu, op));
+    cpu->rip = target;
+}
+
+static inline void call16(EmuCpu *cpu, const EmuOp *op, uint64_t target)
+{
+    target = target16(cpu, target);
+    emu_push16(cpu, behind(cpu, op));
+    cpu->rip = target;
+}
+
 #define DEFINE_BRANCH(bits) \
     static void jump_i##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
@@ -58,23 +84,18 @@ static inline uint64_t behind(const EmuCpu *cpu, const EmuOp *op)
     } \
     static void call_i##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
-        uint64_t next = behind(cpu, op), target = target##bits(cpu, next + op->imm); \
-        emu_push##bits(cpu, next); \
-        cpu->rip = target; \
+        call##bits(cpu, op, behind(cpu, op) + op->imm); \
     } \
     static void call_r##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
-        uint64_t target = target##bits(cpu, cpu->regs[op->r[0]]); \
-        emu_push##bits(cpu, behind(cpu, op)); \
-        cpu->rip = target; \
+        call##bits(cpu, op, cpu->regs[op->r[0]]); \
     } \
     static void call_m##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
-        uint64_t target = target##bits(cpu, EMU_LOAD(cpu, op, bits)); \
+        uint64_t target = EMU_LOAD(cpu, op, bits); \
         emu_stack_linear(cpu, (cpu->regs[X86_RSP] - bits / 8) & emu_stack_mask(cpu), bits / 8, \
                          EMU_WRITE); \
-        emu_push##bits(cpu, behind(cpu, op)); \
-        cpu->rip = target; \
+        call##bits(cpu, op, target); \
     } \
     static void ret##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
