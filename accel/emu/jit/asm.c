@@ -48,6 +48,13 @@ void jit_mov(JitAsm *as, HostReg dst, HostReg src)
     }
 }
 
+void jit_not(JitAsm *as, HostReg reg)
+{
+    jit_rex(as, true, 0, 0, reg, false);
+    jit_u8(as, 0xf7);
+    jit_u8(as, 0xd0 | (reg & 7));
+}
+
 void jit_mov_imm(JitAsm *as, HostReg dst, uint64_t value)
 {
     bool wide = value != (uint32_t)value;

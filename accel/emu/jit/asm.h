@@ -98,6 +98,7 @@ static inline void jit_lea(JitAsm *as, bool w, HostReg dst, const JitMem *mem)
 }
 
 void jit_mov(JitAsm *as, HostReg dst, HostReg src);
+void jit_not(JitAsm *as, HostReg reg);
 void jit_mov_imm(JitAsm *as, HostReg dst, uint64_t value);
 /* BMI2 shifts, which leave the flags alone. */
 void jit_rorx(JitAsm *as, HostReg dst, HostReg src, unsigned count);

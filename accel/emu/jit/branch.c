@@ -74,6 +74,24 @@ static void dispatch(JitTranslation *t)
     t->ended = true;
 }
 
+/*
+ * RAX = target, where only the block's own half of the canonical addresses is expected: everything
+ * else is the handler's, which raises #GP with nothing changed.
+ */
+static void check_target(JitTranslation *t)
+{
+    HostReg from = HOST_RAX;
+
+    if (t->cpu->rip >> 63) {
+        jit_mov(t->as, HOST_RDX, HOST_RAX);
+        jit_not(t->as, HOST_RDX);
+        from = HOST_RDX;
+    }
+    jit_mov_imm(t->as, HOST_RCX, 47);
+    jit_shrx(t->as, HOST_RCX, from, HOST_RCX);
+    jit_slow_unless_zero(t);
+}
+
 /* RAX = operand of an indirect branch, from a register or memory. */
 static void load_indirect(JitTranslation *t)
 {
@@ -108,6 +126,7 @@ bool jit_emit_jmp(JitTranslation *t)
         jit_emit_exit(t, branch_target(t->op));
     } else {
         load_indirect(t);
+        check_target(t);
         dispatch(t);
     }
     return true;
@@ -137,6 +156,7 @@ bool jit_emit_call(JitTranslation *t)
         return true;
     }
     load_indirect(t);
+    check_target(t);
     jit_store64(t->as, HOST_RBP, JIT_CPU(jit_target), HOST_RAX);
     push_return_address(t);
     jit_load64(t->as, HOST_RAX, HOST_RBP, JIT_CPU(jit_target));
@@ -156,6 +176,7 @@ bool jit_emit_ret(JitTranslation *t)
     jit_mov(t->as, HOST_RAX, rsp);
     jit_translate_address(t, 8, false, 1);
     jit_load64(t->as, HOST_RAX, HOST_RAX, 0);
+    check_target(t);
     jit_lea(t->as, true, rsp, JIT_MEM(rsp, release));
     dispatch(t);
     return true;

@@ -163,6 +163,8 @@ void jit_effective(JitTranslation *t, HostReg dst, bool wide);
  * lost. align: power of two that the address must be a multiple of, else slow; 1: none.
  */
 void jit_translate_address(JitTranslation *t, unsigned size, bool is_write, unsigned align);
+/* To the slow path unless RCX is zero. */
+void jit_slow_unless_zero(JitTranslation *t);
 /* The slow path's return comes here: the instruction is done. */
 void jit_slow_done(JitTranslation *t);
 

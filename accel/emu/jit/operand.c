@@ -109,6 +109,12 @@ static void add_slow_path(JitTranslation *t, uint8_t *jump)
                             .vec_spill = t->vec_dirty_before };
 }
 
+void jit_slow_unless_zero(JitTranslation *t)
+{
+    jit_jrcxz_over_jmp(t->as);
+    add_slow_path(t, jit_jmp(t->as));
+}
+
 void jit_slow_done(JitTranslation *t)
 {
     /* Every slow path that this instruction opened returns here. */
@@ -160,6 +166,5 @@ void jit_translate_address(JitTranslation *t, unsigned size, bool is_write, unsi
         jit_shlx(as, HOST_RDX, HOST_RAX, HOST_RDX);
         jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RDX, 0, 0 });
     }
-    jit_jrcxz_over_jmp(as);
-    add_slow_path(t, jit_jmp(as));
+    jit_slow_unless_zero(t);
 }
