@@ -144,21 +144,20 @@ static void probe_stack(EmuCpu *cpu, uint64_t sp, unsigned size)
 static void enter(EmuCpu *cpu, const EmuOp *op)
 {
     unsigned size = op->size, level = op->imm2 & 31, slots = level + 1;
-    uint64_t sp = cpu->regs[X86_RSP], bp = cpu->regs[X86_RBP], values[32], frame = sp - size;
+    uint64_t sp = cpu->regs[X86_RSP], bp = cpu->regs[X86_RBP], frame = sp - size;
 
-    values[0] = bp;
-    for (unsigned i = 1; i < level; i++) {
-        values[i] = read_stack(cpu, bp - i * size, size);
-    }
-    values[slots - 1] = level ? frame : bp;
+    /* As in processors, what was pushed before a fault stays. */
     for (unsigned i = 0; i < slots; i++) {
+        uint64_t value = i == 0 ? bp : i == level ? frame : read_stack(cpu, bp - i * size, size);
+
         probe_stack(cpu, sp - (i + 1) * size, size);
+        write_stack(cpu, sp - (i + 1) * size, size, value);
     }
     /* The processor tries the room's last byte, which a push would need. */
-    probe_stack(cpu, sp - slots * size - (uint16_t)op->imm, 1);
-    for (unsigned i = 0; i < slots; i++) {
-        write_stack(cpu, sp - (i + 1) * size, size, values[i]);
+    if (cpu->mode & EMU_MODE_ALIGN && (sp - slots * size - (uint16_t)op->imm) & (size - 1)) {
+        emu_raise(cpu, X86_AC, 0);
     }
+    probe_stack(cpu, sp - slots * size - (uint16_t)op->imm, 1);
     emu_set_sp(cpu, sp - slots * size - (uint16_t)op->imm);
     /* As wide as the operands; the frame's address is cut to the stack's size. */
     emu_set_reg(cpu, X86_RBP, size, frame & (emu_stack_mask(cpu) | ~(uint64_t)UINT16_MAX));
