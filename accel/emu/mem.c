@@ -30,22 +30,27 @@ static bool crosses(uint64_t linear, unsigned size)
 }
 
 /*
- * What is checked before translating, in the processor's order: canonical form, then alignment
- * (`align` 1: none). Gives the linear address and kind to translate with.
+ * What is checked before translating, in the processor's order: canonical form of the first byte,
+ * alignment (`align` 1: none), canonical form of the rest. Gives the linear address and kind to
+ * translate with.
  */
 static uint64_t begin_access(EmuCpu *cpu, uint64_t linear, unsigned size, unsigned align,
                              EmuTlbKind *kind)
 {
-    if (cpu->mode & EMU_MODE_LONG) {
-        emu_check_canonical(cpu, linear, size, false);
-    } else {
+    if (!(cpu->mode & EMU_MODE_LONG)) {
         linear = (uint32_t)linear;
     }
     if (*kind == EMU_TLB_USER_ALIGN) {
         if (linear & (align - 1)) {
+            if (cpu->mode & EMU_MODE_LONG) {
+                emu_check_canonical(cpu, linear, 1, false);
+            }
             emu_raise(cpu, X86_AC, 0);
         }
         *kind = EMU_TLB_USER;
+    }
+    if (cpu->mode & EMU_MODE_LONG) {
+        emu_check_canonical(cpu, linear, size, false);
     }
     return linear;
 }

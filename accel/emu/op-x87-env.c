@@ -139,6 +139,28 @@ static void get_environment(EmuCpu *cpu, const uint8_t *env, bool is32)
         fpu->fop = ldw_le(env + 8) & 0x7ff;
         fpu->fdp = ldw_le(env + 10) | (ldw_le(env + 12) & 0xf000u) << 4;
     }
+    if (emu_x87_no_selectors(cpu)) {
+        fpu->fcs = fpu->fds = 0;
+    }
+}
+
+/* Processors reach for the first field, then for the last byte. */
+static uint64_t area(EmuCpu *cpu, const EmuOp *op, unsigned size, EmuAccess access)
+{
+    uint64_t linear = emu_operand(cpu, op, size, access), last = linear + size - 1;
+    unsigned field = op->size == 2 ? 2 : 4;
+
+    if ((linear ^ last) >> EMU_PAGE_BITS &&
+        !(cpu->mode & EMU_MODE_ALIGN && linear & (field - 1))) {
+        if (access == EMU_WRITE) {
+            emu_probe_write(cpu, linear, field);
+            emu_probe_write(cpu, last, 1);
+        } else {
+            emu_probe_read(cpu, linear, field);
+            emu_probe_read(cpu, last, 1);
+        }
+    }
+    return linear;
 }
 
 static bool is_32(const EmuOp *op)
@@ -152,7 +174,7 @@ void emu_op_fnstenv(EmuCpu *cpu, const EmuOp *op)
     uint8_t env[28];
 
     put_environment(cpu, env, is_32(op));
-    emu_write_bytes(cpu, emu_operand(cpu, op, size, EMU_WRITE), env, size);
+    emu_write_bytes(cpu, area(cpu, op, size, EMU_WRITE), env, size);
     set_control(&cpu->fpu, cpu->fpu.fcw | X87_EXCEPTIONS);
     EMU_NEXT(cpu, op);
 }
@@ -163,7 +185,7 @@ void emu_op_fldenv(EmuCpu *cpu, const EmuOp *op)
     uint8_t env[28];
 
     emu_x87_check(cpu);
-    emu_read_bytes(cpu, emu_operand(cpu, op, size, EMU_READ), env, size);
+    emu_read_bytes(cpu, area(cpu, op, size, EMU_READ), env, size);
     get_environment(cpu, env, is_32(op));
     EMU_NEXT(cpu, op);
 }
@@ -180,7 +202,7 @@ void emu_op_fnsave(EmuCpu *cpu, const EmuOp *op)
         stq_le(image + size + 10 * i, reg->significand);
         stw_le(image + size + 10 * i + 8, reg->sign_exponent);
     }
-    emu_write_bytes(cpu, emu_operand(cpu, op, size + 80, EMU_WRITE), image, size + 80);
+    emu_write_bytes(cpu, area(cpu, op, size + 80, EMU_WRITE), image, size + 80);
     emu_x87_init(&cpu->fpu);
     EMU_NEXT(cpu, op);
 }
@@ -191,7 +213,7 @@ void emu_op_frstor(EmuCpu *cpu, const EmuOp *op)
     uint8_t image[28 + 80];
 
     emu_x87_check(cpu);
-    emu_read_bytes(cpu, emu_operand(cpu, op, size + 80, EMU_READ), image, size + 80);
+    emu_read_bytes(cpu, area(cpu, op, size + 80, EMU_READ), image, size + 80);
     get_environment(cpu, image, is_32(op));
     for (unsigned i = 0; i < 8; i++) {
         EmuF80 *reg = x87_st(&cpu->fpu, i);

@@ -69,9 +69,12 @@ DEFINE_LOAD_INT(64)
 void emu_op_fld_f80(EmuCpu *cpu, const EmuOp *op)
 {
     EmuF80 value = { 0 };
+    uint64_t linear;
 
     emu_x87_check(cpu);
-    emu_read_bytes(cpu, emu_operand(cpu, op, 10, EMU_READ), &value, 10);
+    linear = emu_operand(cpu, op, 10, EMU_READ);
+    value.significand = emu_read_u64(cpu, linear);
+    value.sign_exponent = emu_read_u16(cpu, linear + 8);
     push(cpu, op, value);
     EMU_NEXT(cpu, op);
 }
@@ -111,20 +114,19 @@ void emu_op_fld_st(EmuCpu *cpu, const EmuOp *op)
 
 /* ---- Stores ---- */
 
-/* `forbidding`: exceptions that, unmasked, prevent the store. */
+/* `forbidding`: exceptions that, unmasked, prevent the store: memory is not looked at then. */
 #define DEFINE_STORE(name, fn, bits, indefinite, forbidding) \
     void emu_op_##name(EmuCpu *cpu, const EmuOp *op) \
     { \
         EmuFpu *fpu = &cpu->fpu; \
-        uint64_t linear, value; \
+        uint64_t value; \
         uint16_t status; \
         \
         emu_x87_check(cpu); \
-        linear = emu_operand(cpu, op, bits / 8, EMU_WRITE); \
         if (EMU_LIKELY(x87_is_valid(fpu, 0))) { \
             status = X87(fn)(fpu, &value, x87_st(fpu, 0)); \
             if (EMU_LIKELY(!(status & ~fpu->fcw & (forbidding)))) { \
-                emu_write_u##bits(cpu, linear, value); \
+                emu_write_u##bits(cpu, emu_operand(cpu, op, bits / 8, EMU_WRITE), value); \
             } \
             x87_record(cpu, op); \
             x87_merge(cpu, op, status, X87_C1); \
@@ -134,7 +136,7 @@ void emu_op_fld_st(EmuCpu *cpu, const EmuOp *op)
             EMU_NEXT(cpu, op); \
         } \
         if (fpu->fcw & X87_IE) { \
-            emu_write_u##bits(cpu, linear, indefinite); \
+            emu_write_u##bits(cpu, emu_operand(cpu, op, bits / 8, EMU_WRITE), indefinite); \
         } \
         x87_record(cpu, op); \
         if (emu_x87_stack_fault(cpu, op, false)) { \
@@ -151,23 +153,30 @@ DEFINE_STORE(fistt_i16, istt_i16, 16, 1u << 15, X87_IE)
 DEFINE_STORE(fistt_i32, istt_i32, 32, 1u << 31, X87_IE)
 DEFINE_STORE(fistt_i64, istt_i64, 64, 1ULL << 63, X87_IE)
 
+/* Two stores: if the second faults, the first was made, as processors do it. */
+static void write_f80(EmuCpu *cpu, const EmuOp *op, const EmuF80 *value)
+{
+    uint64_t linear = emu_operand(cpu, op, 10, EMU_WRITE);
+
+    emu_write_u64(cpu, linear, value->significand);
+    emu_write_u16(cpu, linear + 8, value->sign_exponent);
+}
+
 void emu_op_fstp_f80(EmuCpu *cpu, const EmuOp *op)
 {
     EmuFpu *fpu = &cpu->fpu;
     EmuF80 nan = x87_indefinite();
-    uint64_t linear;
 
     emu_x87_check(cpu);
-    linear = emu_operand(cpu, op, 10, EMU_WRITE);
     if (EMU_LIKELY(x87_is_valid(fpu, 0))) {
-        emu_write_bytes(cpu, linear, x87_st(fpu, 0), 10);
+        write_f80(cpu, op, x87_st(fpu, 0));
         x87_record(cpu, op);
         fpu->fsw &= ~X87_C1;
         x87_pop(fpu);
         EMU_NEXT(cpu, op);
     }
     if (fpu->fcw & X87_IE) {
-        emu_write_bytes(cpu, linear, &nan, 10);
+        write_f80(cpu, op, &nan);
     }
     x87_record(cpu, op);
     if (emu_x87_stack_fault(cpu, op, false)) {
@@ -181,15 +190,13 @@ void emu_op_fbstp(EmuCpu *cpu, const EmuOp *op)
     EmuFpu *fpu = &cpu->fpu;
     EmuF80 nan = x87_indefinite();
     bool valid = x87_is_valid(fpu, 0);
-    uint64_t linear;
     uint8_t bcd[10];
     uint16_t status;
 
     emu_x87_check(cpu);
-    linear = emu_operand(cpu, op, 10, EMU_WRITE);
     status = x87_to_bcd(fpu, bcd, valid ? x87_st(fpu, 0) : &nan);
     if (!(status & ~fpu->fcw & X87_IE)) {
-        emu_write_bytes(cpu, linear, bcd, 10);
+        emu_write_bytes(cpu, emu_operand(cpu, op, 10, EMU_WRITE), bcd, 10);
     }
     x87_record(cpu, op);
     if (valid) {

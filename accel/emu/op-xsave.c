@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "accel/emu/decode.h"
+#include "accel/emu/mmu.h"
 #include "accel/emu/x87.h"
 
 enum { XSTATE_X87 = 1, XSTATE_SSE = 2, XSTATE_AVX = 4, XSTATE_ALL = 7 };
@@ -156,9 +157,31 @@ static void check_mxcsr(EmuCpu *cpu, uint32_t mxcsr)
 
 /* ---- FXSAVE, FXRSTOR ---- */
 
+/*
+ * As processors check: canonical form, alignment (of more than words, #GP comes before #AC), the
+ * last byte.
+ */
+static uint64_t fx_address(EmuCpu *cpu, const EmuOp *op, EmuAccess access)
+{
+    uint64_t linear = emu_operand(cpu, op, 512, access);
+
+    if (cpu->mode & EMU_MODE_CS64) {
+        emu_check_canonical(cpu, linear, 1, false);
+    }
+    if (linear & 15) {
+        emu_raise(cpu, cpu->mode & EMU_MODE_ALIGN && linear & 3 ? X86_AC : X86_GP, 0);
+    }
+    if (access == EMU_WRITE) {
+        emu_probe_write(cpu, linear + 511, 1);
+    } else {
+        emu_probe_read(cpu, linear + 511, 1);
+    }
+    return linear;
+}
+
 static void op_fxsave(EmuCpu *cpu, const EmuOp *op)
 {
-    uint64_t linear = area_address(cpu, op, 16, 512, EMU_WRITE);
+    uint64_t linear = fx_address(cpu, op, EMU_WRITE);
     uint8_t area[AREA_SIZE];
     AreaPart parts[5];
 
@@ -169,7 +192,7 @@ static void op_fxsave(EmuCpu *cpu, const EmuOp *op)
 
 static void op_fxrstor(EmuCpu *cpu, const EmuOp *op)
 {
-    uint64_t linear = area_address(cpu, op, 16, 512, EMU_READ);
+    uint64_t linear = fx_address(cpu, op, EMU_READ);
     uint8_t area[AREA_SIZE];
 
     emu_read_bytes(cpu, linear, area, 512);

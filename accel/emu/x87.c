@@ -3,6 +3,8 @@
 
 #include "accel/emu/x87.h"
 
+#include "accel/emu/decode.h"
+
 /* FXSAVE's fields (SDM vol. 1, table 10-2). */
 enum {
     FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_FIP = 8, FX_FCS = 12, FX_FDP = 16,
@@ -60,6 +62,11 @@ uint16_t emu_x87_tag_word(const EmuFpu *fpu)
     return word;
 }
 
+bool emu_x87_no_selectors(const EmuCpu *cpu)
+{
+    return emu_has(cpu, X86_FEAT_7_0_EBX, 13);
+}
+
 void emu_fxsave_put(const EmuCpu *cpu, uint8_t *area, unsigned components, bool wide)
 {
     const EmuFpu *fpu = &cpu->fpu;
@@ -99,10 +106,12 @@ void emu_fxsave_get(EmuCpu *cpu, const uint8_t *area, unsigned components, bool 
         emu_x87_set_status(fpu, ldw_le(area + FX_FSW));
         fpu->valid = area[FX_FTW];
         fpu->fop = ldw_le(area + FX_FOP) & 0x7ff;
-        fpu->fip = wide ? ldq_le(area + FX_FIP) : ldl_le(area + FX_FIP);
+        /* An instruction's address is kept canonical. */
+        fpu->fip = wide ? (uint64_t)((int64_t)(ldq_le(area + FX_FIP) << 16) >> 16)
+                        : ldl_le(area + FX_FIP);
         fpu->fdp = wide ? ldq_le(area + FX_FDP) : ldl_le(area + FX_FDP);
-        fpu->fcs = wide ? 0 : ldw_le(area + FX_FCS);
-        fpu->fds = wide ? 0 : ldw_le(area + FX_FDS);
+        fpu->fcs = wide || emu_x87_no_selectors(cpu) ? 0 : ldw_le(area + FX_FCS);
+        fpu->fds = wide || emu_x87_no_selectors(cpu) ? 0 : ldw_le(area + FX_FDS);
         for (unsigned i = 0; i < 8; i++) {
             EmuF80 *reg = &fpu->fpr[(fpu->top + i) & 7];
 

@@ -66,6 +66,9 @@ void emu_x87_set_status(EmuFpu *fpu, uint16_t fsw);
 /* The full 16-bit tag word of FNSTENV, from the registers' contents. */
 uint16_t emu_x87_tag_word(const EmuFpu *fpu);
 
+/* Does the processor no longer keep FCS and FDS (CPUID.7.0:EBX bit 13)? */
+bool emu_x87_no_selectors(const EmuCpu *cpu);
+
 /*
  * The 512 bytes of FXSAVE and of XSAVE's legacy region, for state.c and op-xsave.c. `components` is
  * bits 0 (x87) and 1 (all 16 SSE registers) of XCR0; MXCSR is separate. wide: 64-bit FIP and FDP
