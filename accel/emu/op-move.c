@@ -163,6 +163,9 @@ static EmuOpFn *bind_widen(const EmuDecoded *decoded, EmuOp *op)
     unsigned to = emu_operand_index(decoded);
     unsigned from = emu_size_index(emu_operand_bits(decoded, 1));
 
+    if (decoded->insn.mnemonic == ZYDIS_MNEMONIC_MOVSXD && to == 1) {
+        from = 1; /* of memory, too, it reads no more */
+    }
     return from > 2 ? NULL : emu_form(decoded) == EMU_FORM_RR ? row->rr[to][from]
                                                               : row->rm[to][from];
 }

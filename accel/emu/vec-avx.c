@@ -4,6 +4,7 @@
  * gathers, which may fault halfway and go on later. And VZEROUPPER, VZEROALL.
  */
 #include "accel/emu/vec.h"
+#include "accel/emu/system.h"
 #include "accel/emu/x87.h"
 
 /* ---- VZEROUPPER, VZEROALL ---- */
@@ -50,11 +51,30 @@ static uint64_t element_address(EmuCpu *cpu, const EmuOp *op, unsigned i, unsign
     return emu_linear(cpu, op->seg, offset << op->addr_shift >> op->addr_shift, size, access);
 }
 
+/* All addresses are looked at before any is translated. */
+static void check_elements(EmuCpu *cpu, const EmuOp *op, const EmuVec *mask, unsigned size,
+                           unsigned bytes)
+{
+    if (!(cpu->mode & EMU_MODE_CS64)) {
+        return;
+    }
+    for (unsigned i = 0; i < bytes / size; i++) {
+        if (is_selected(mask, i, size)) {
+            uint64_t linear = element_address(cpu, op, i, size, EMU_READ);
+
+            if (!emu_is_canonical(cpu, linear) || !emu_is_canonical(cpu, linear + size - 1)) {
+                emu_raise(cpu, op->seg == X86_SS ? X86_SS_FAULT : X86_GP, 0);
+            }
+        }
+    }
+}
+
 static void masked_load(EmuCpu *cpu, const EmuOp *op, unsigned size, unsigned bytes)
 {
     const EmuVec *mask = &cpu->vec[op->r[1]];
     EmuVec result = { .u64 = { 0 } };
 
+    check_elements(cpu, op, mask, size, bytes);
     for (unsigned i = 0; i < bytes / size; i++) {
         if (is_selected(mask, i, size)) {
             uint64_t linear = element_address(cpu, op, i, size, EMU_READ);
@@ -113,6 +133,7 @@ static void masked_store(EmuCpu *cpu, const EmuOp *op, const EmuVec *mask, const
     if (first < 0) {
         return;
     }
+    check_elements(cpu, op, mask, size, bytes);
     probe_masked(cpu, linear[first], linear[last] + size - 1);
     for (int i = first; i <= last; i++) {
         if (is_selected(mask, i, size)) {
