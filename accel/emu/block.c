@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "accel/emu/decode.h"
+#include "accel/emu/emu-accel.h"
 #include "accel/emu/jit/jit.h"
 #include "accel/emu/mem.h"
 #include "accel/emu/system.h"
@@ -460,7 +461,7 @@ static EmuBlock *decode_scratch(EmuCpu *cpu, Source *source, uint64_t physical)
 static EmuBlock *decode_block(EmuCpu *cpu, Source *source, uint64_t physical)
 {
     EmuBlockCache *cache = cpu->blocks;
-    unsigned max_ops = cpu->mode & EMU_MODE_STEP ? 1 : EMU_BLOCK_MAX_OPS;
+    unsigned max_ops = cpu->mode & EMU_MODE_STEP || emu_accel()->one_insn ? 1 : EMU_BLOCK_MAX_OPS;
     EmuBlock *block;
 
     if (!source->page.host || source->limit < EMU_PAGE_SIZE - (source->linear % EMU_PAGE_SIZE)) {

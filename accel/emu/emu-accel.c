@@ -61,6 +61,7 @@ static bool emu_vcpu_create(VCpu *vcpu, GError **error)
     cpu->one_insn = emu->one_insn;
     cpu->sys = emu_system_new(cpu);
     emu_tlb_init(cpu);
+    cpu->jit_hot = EMU_JIT_HOT;
     cpu->blocks = emu_blocks_new(cpu, (size_t)emu->cache_mib * MiB);
     if (emu->translate && emu_jit_supported()) {
         cpu->jit = emu_jit_new(cpu, (size_t)emu->cache_mib * MiB, error);

@@ -184,6 +184,7 @@ struct EmuCpu {
     bool one_insn;          /* EMU_MODE_STEP always (-accel emu,one-insn-per-tb=on) */
     EmuBlockCache *blocks;
     EmuJit *jit;            /* NULL: interpret only */
+    uint32_t jit_hot;       /* runs of a block by the interpreter before it is translated */
 
     uint32_t requests;      /* EmuRequest bits, atomic */
     bool in_guest;          /* between emu_guest_enter() and _leave(); atomic */

@@ -108,7 +108,7 @@ static EmuBlock *find_block(EmuCpu *cpu)
     EmuBlock *block = emu_block_lookup(cpu);
 
     if (cpu->jit && !block->code && !block->no_code && block->valid &&
-        block->runs >= EMU_JIT_HOT && !emu_jit_translate(cpu, block) && emu_jit_full(cpu)) {
+        block->runs >= cpu->jit_hot && !emu_jit_translate(cpu, block) && emu_jit_full(cpu)) {
         emu_blocks_flush(cpu);
         block = emu_block_lookup(cpu);
     }
