@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The differential test of the software CPU: the same code, from the same state, on the host's
+ * processor (native.c, in a process of its own) and on accel/emu (guest.c).
+ *
+ * Memory of a case, at the same linear addresses on both sides, below 4 GiB so that 32-bit
+ * addresses reach it; the pages around are not mapped:
+ *   code   2 pages, read and execute; INT3 but for the case's code
+ *   ro     1 page, read only, followed at once by
+ *   data   2 pages, read and write
+ *   stack  2 pages, read and write
+ * A case ends with the first exception: the INT3 behind its code at the latest.
+ */
+#ifndef VIREO_TESTS_EMU_DIFF_DIFF_H
+#define VIREO_TESTS_EMU_DIFF_DIFF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <Zydis/Zydis.h>
+
+#define PAGE 4096u
+#define CODE_AT 0x10000000ull
+#define CODE_SIZE (2 * PAGE)
+#define RO_AT 0x10010000ull
+#define RO_SIZE PAGE
+#define DATA_AT (RO_AT + RO_SIZE)
+#define DATA_SIZE (2 * PAGE)
+#define STACK_AT 0x10020000ull
+#define STACK_SIZE (2 * PAGE)
+
+#define LINE 64u
+#define LINES ((DATA_SIZE + STACK_SIZE) / LINE)
+#define MAX_LINES 40u       /* stored; beyond, only their hash is compared */
+#define MAX_CODE 320u
+#define MAX_INSNS 17u
+#define MAX_STEPS 3000u     /* of a single-stepped case */
+#define KEPT_STEPS 64u      /* of which report.c can tell something */
+#define BATCH 256u
+
+enum {
+    DIFF_RAX, DIFF_RCX, DIFF_RDX, DIFF_RBX, DIFF_RSP, DIFF_RBP, DIFF_RSI, DIFF_RDI, DIFF_R15 = 15,
+};
+
+/* Offsets in the XSAVE area (standard form). */
+enum {
+    XS_FCW = 0, XS_FSW = 2, XS_FTW = 4, XS_FOP = 6, XS_FIP = 8, XS_FDP = 16, XS_MXCSR = 24,
+    XS_ST = 32, XS_XMM = 160, XS_LEGACY = 416, XS_HEADER = 512, XS_YMM = 576, XS_SIZE = 832,
+};
+
+/* Everything that CPL 3 can see of the processor. */
+typedef struct State {
+    uint64_t gpr[16]; /* in encoding order */
+    uint64_t rip, rflags;
+    uint64_t fs_base, gs_base;
+    uint8_t x[XS_SIZE]; /* without header and reserved bytes: zero */
+} State;
+
+typedef struct Image {
+    uint8_t ro[RO_SIZE], data[DATA_SIZE], stack[STACK_SIZE];
+} Image;
+
+typedef struct Case {
+    State start;
+    bool step;            /* RFLAGS.TF all the way: the state after every instruction counts */
+    uint16_t code_offset, code_len;
+    uint8_t insns;
+    struct {
+        uint16_t offset;  /* in code */
+        uint8_t length;
+        uint16_t mnemonic;
+    } insn[MAX_INSNS];
+    uint8_t code[MAX_CODE];
+} Case;
+
+typedef enum Status {
+    STATUS_NONE,
+    STATUS_FAULT,   /* the case ended, as it should */
+    STATUS_TIMEOUT,
+    STATUS_SKIP,    /* it did something that this test does not cover (a system call) */
+    STATUS_CRASH,
+} Status;
+
+typedef struct Result {
+    uint8_t status, vector;
+    uint32_t error;
+    uint64_t cr2;         /* 0 unless a page fault */
+    State end;
+    uint32_t steps;
+    uint64_t trace;       /* hash of the states after all steps */
+    struct {
+        uint64_t rip, rflags, hash;
+    } step[KEPT_STEPS];
+    uint32_t line_count;  /* of memory that changed */
+    uint64_t line_hash;
+    uint16_t line[MAX_LINES];
+    uint8_t bytes[MAX_LINES][LINE];
+} Result;
+
+/* One batch, shared by both sides. */
+typedef struct Batch {
+    Image image;
+    uint32_t count;
+    uint32_t next;        /* which case runs natively now */
+    Case cases[BATCH];
+    Result results[BATCH];
+} Batch;
+
+/* ---- What both sides compute alike (common.c) ---- */
+
+uint64_t mix(uint64_t hash, uint64_t value);
+void note_step(Result *result, const State *state);
+/* Find lines of data and stack that differ from the image, note them in the result, restore. */
+void collect_lines(const Image *image, uint8_t *data, uint8_t *stack, Result *result);
+
+/* ---- Random numbers ---- */
+
+typedef struct Random {
+    uint64_t state;
+} Random;
+
+static inline uint64_t next64(Random *r)
+{
+    uint64_t z = r->state += 0x9e3779b97f4a7c15ull;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+static inline uint32_t below(Random *r, uint32_t limit)
+{
+    return (next64(r) >> 32) * limit >> 32;
+}
+
+static inline bool chance(Random *r, uint32_t percent)
+{
+    return below(r, 100) < percent;
+}
+
+/* ---- Forms of instructions (forms.c) ---- */
+
+typedef struct Form {
+    uint16_t mnemonic;
+    uint8_t vex;          /* else legacy */
+    uint8_t map;          /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A */
+    uint8_t opcode;
+    uint8_t prefix;       /* 0, 0x66, 0xf2, 0xf3 */
+    uint8_t w, l;
+    bool has_modrm, memory;
+    bool reg_free, rm_free; /* ModRM fields that name registers */
+    bool vsib, lockable;
+    uint8_t reg, rm;
+} Form;
+
+typedef struct Forms {
+    Form *rows;           /* by mnemonic */
+    uint32_t count;
+    uint32_t *first;      /* of each mnemonic that has any */
+    uint32_t mnemonics;
+} Forms;
+
+/* Why a mnemonic that accel/emu implements is not tested; NULL: it is. */
+const char *not_tested(ZydisMnemonic mnemonic);
+/* Does this host execute it as the guest's CPUID promises? */
+bool host_has(const ZydisDecodedInstruction *insn);
+/* May this run in the native process, and does accel/emu claim to implement it? */
+bool is_testable(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands);
+Forms *forms_new(void);
+void forms_free(Forms *forms);
+
+/* ---- Cases (generate.c, state-gen.c) ---- */
+
+typedef struct Features {
+    bool fsgsbase;
+} Features;
+
+/* What a case wants of its registers. */
+typedef struct Plan {
+    uint16_t pointers, indices; /* masks of registers */
+    bool loop;            /* R15 counts */
+    bool fs_allowed;
+} Plan;
+
+void make_image(Random *r, Image *image);
+void make_state(Random *r, const Plan *plan, State *state);
+void make_case(Random *r, const Forms *forms, const Features *features, Case *test);
+/* A random address in or around the case's memory. */
+uint64_t random_address(Random *r);
+
+/* ---- The host's side (native.c) ---- */
+
+typedef struct Native Native;
+
+Native *native_new(unsigned slots, Batch **batches, Features *features);
+void native_free(Native *native);
+/* Begin; results are there after native_wait(). One slot at a time. */
+void native_start(Native *native, unsigned slot);
+void native_wait(Native *native);
+
+/* ---- accel/emu's side (guest.c) ---- */
+
+typedef struct Guest Guest;
+
+typedef enum Flavour {
+    FLAVOUR_BLOCKS,     /* interpreted */
+    FLAVOUR_SINGLE,     /* interpreted, one instruction a block */
+    FLAVOUR_TRANSLATED,
+    FLAVOUR_AGAIN,      /* the same translation, linked now */
+    FLAVOUR_COUNT
+} Flavour;
+
+Guest *guest_new(void);
+void guest_free(Guest *guest);
+bool guest_translates(const Guest *guest);
+void guest_set_image(Guest *guest, const Image *image);
+/* FLAVOUR_AGAIN must follow FLAVOUR_TRANSLATED of the same case. */
+void guest_run(Guest *guest, const Case *test, Flavour flavour, Result *result);
+
+/* ---- Comparing (report.c) ---- */
+
+/* True: equal, but for what docs/devel/emu-testing.md excepts. */
+bool results_equal(const Case *test, const Result *native, const Result *guest);
+void report_mismatch(const char *where, const Case *test, const Image *image, Flavour flavour,
+                     const Result *native, const Result *guest);
+
+#endif
