@@ -43,6 +43,7 @@ typedef struct CodePage {
 struct EmuBlockCache {
     uint8_t *arena;
     size_t size, used;
+    unsigned flushes;
     struct {
         EmuJump jumps[JUMP_COUNT];
         bool used;
@@ -82,6 +83,11 @@ void emu_blocks_free(EmuBlockCache *cache)
 size_t emu_blocks_bytes_used(const EmuBlockCache *cache)
 {
     return cache->used;
+}
+
+unsigned emu_blocks_flushes(const EmuCpu *cpu)
+{
+    return cpu->blocks->flushes;
 }
 
 /* ---- Memory ---- */
@@ -169,6 +175,7 @@ void emu_blocks_flush(EmuCpu *cpu)
     memset(cache->hash, 0, sizeof(cache->hash));
     emu_blocks_forget_linear(cpu);
     cache->used = 0;
+    cache->flushes++;
     if (cpu->jit) {
         emu_jit_flush(cpu);
     }
@@ -488,7 +495,7 @@ static EmuJump *jump_entry(EmuBlockCache *cache, uint64_t linear)
     return &cache->half[linear >> 63].jumps[(linear ^ linear >> 10) % JUMP_COUNT];
 }
 
-static bool within_limit(const EmuCpu *cpu, const EmuBlock *block)
+bool emu_block_within_limit(const EmuCpu *cpu, const EmuBlock *block)
 {
     return cpu->mode & EMU_MODE_CS64 ||
            cpu->rip + block->bytes - 1 <= cpu->segs[X86_CS].limit;
@@ -502,7 +509,7 @@ static EmuBlock *find_by_page_walk(EmuCpu *cpu, Source *source)
     emu_fetch_page(cpu, source->linear, &source->page);
     physical = source->page.physical | (source->linear & (EMU_PAGE_SIZE - 1));
     block = hash_find(cpu->blocks, physical, source->linear, cpu->mode);
-    if (!block || !within_limit(cpu, block)) {
+    if (!block || !emu_block_within_limit(cpu, block)) {
         block = decode_block(cpu, source, physical);
     }
     return block;
@@ -530,7 +537,7 @@ EmuBlock *emu_block_lookup(EmuCpu *cpu)
     jump = jump_entry(cache, source.linear);
     block = jump->block;
     if (EMU_LIKELY(block && jump->linear == source.linear && block->valid &&
-                   block->mode == cpu->mode && within_limit(cpu, block))) {
+                   block->mode == cpu->mode && emu_block_within_limit(cpu, block))) {
         return block;
     }
     if (EMU_UNLIKELY(cpu->vcpu->debug.count) && !(cpu->mode & EMU_MODE_STEP)) {

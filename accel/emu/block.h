@@ -53,6 +53,8 @@ size_t emu_blocks_bytes_used(const EmuBlockCache *cache);
  * faults.
  */
 EmuBlock *emu_block_lookup(EmuCpu *cpu);
+/* At cpu->rip: are all its bytes within the code segment's limit? */
+bool emu_block_within_limit(const EmuCpu *cpu, const EmuBlock *block);
 /* Empty the jump cache: linear addresses may lead elsewhere now. Called by the TLB flushes. */
 void emu_blocks_forget_linear(EmuCpu *cpu);
 /* Only what does not lead through global pages: another address space. */
@@ -65,5 +67,7 @@ bool emu_blocks_may_know(const EmuCpu *cpu, uint64_t linear);
 bool emu_blocks_invalidate(EmuCpu *cpu, uint64_t physical_page, unsigned offset, unsigned len);
 /* All blocks are gone (cache full, mode of checking changed). Not while one runs. */
 void emu_blocks_flush(EmuCpu *cpu);
+/* How often that happened: pointers to blocks do not outlive it. */
+unsigned emu_blocks_flushes(const EmuCpu *cpu);
 
 #endif

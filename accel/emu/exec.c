@@ -115,13 +115,43 @@ static EmuBlock *find_block(EmuCpu *cpu)
     return block;
 }
 
+static bool is_hot(const EmuCpu *cpu, const EmuBlock *block)
+{
+    return cpu->jit && !block->code && !block->no_code && block->runs >= EMU_JIT_HOT;
+}
+
+/* After `block` was interpreted: its successor, by link if both are in one page. */
+static EmuBlock *next_block(EmuCpu *cpu, EmuBlock *block, uint64_t fallthrough)
+{
+    uint64_t page_rip = cpu->regs[EMU_REG_PAGE_RIP];
+    EmuBlock **link = &block->next[cpu->rip != fallthrough], *next = *link;
+    unsigned flushes = emu_blocks_flushes(cpu);
+
+    if (next && next->valid && next->mode == cpu->mode && !is_hot(cpu, next) &&
+        cpu->rip - page_rip == (next->physical & (EMU_PAGE_SIZE - 1)) &&
+        emu_block_within_limit(cpu, next)) {
+        return next;
+    }
+    next = find_block(cpu);
+    /* A flush has given the block's memory away. */
+    if (flushes == emu_blocks_flushes(cpu) && block->valid && next->valid && cpu->regs[EMU_REG_PAGE_RIP] == page_rip &&
+        block->physical / EMU_PAGE_SIZE == next->physical / EMU_PAGE_SIZE) {
+        *link = next;
+    }
+    return next;
+}
+
 /* Run blocks until something wants attention or the mode allows single instructions only. */
 static void run_linked(EmuCpu *cpu)
 {
     EmuBlock *block = find_block(cpu);
 
     for (;;) {
-        if (block->code) {
+        bool translated = block->code;
+        uint64_t fallthrough = cpu->regs[EMU_REG_PAGE_RIP] +
+                               block->ops[block->op_count].page_offset;
+
+        if (translated) {
             emu_jit_run(cpu, block);
         } else {
             run_block(cpu, block);
@@ -130,9 +160,11 @@ static void run_linked(EmuCpu *cpu)
             (cpu->mode & EMU_MODE_STEP) || emu_lines_deliverable(cpu)) {
             return;
         }
-        block = find_block(cpu);
-        if (cpu->jit) {
+        if (translated) {
+            block = find_block(cpu);
             emu_jit_link(cpu, block);
+        } else {
+            block = next_block(cpu, block, fallthrough);
         }
     }
 }
