@@ -75,6 +75,30 @@ static void note_stop(VCpuDebug *debug, const struct kvm_debug_exit_arch *arch)
     }
 }
 
+/*
+ * A KVM that interprets the guest's privileged code cannot run an INT3 and says so, as of any other
+ * instruction that it does not know. Was it the debugger's?
+ */
+bool kvm_stop_at_failed_int3(VCpu *cpu, const struct kvm_run *run)
+{
+    const uint8_t int3 = 0xcc;
+    VCpuDebug *debug = &cpu->debug;
+    VM_LOCK_GUARD();
+
+    if (!debug->software_breakpoints || run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION ||
+        run->emulation_failure.ndata < 3 ||
+        !(run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) ||
+        run->emulation_failure.insn_size < 1 || run->emulation_failure.insn_bytes[0] != int3 ||
+        !vcpu_sync_state(cpu, NULL)) {
+        return false;
+    }
+    debug->stop = VCPU_STOP_INT3;
+    debug->hit_address = cpu->state.segs[X86_CS].base + cpu->state.rip;
+    cpu->stop_requested = true;
+    vm_report_debug_stop(cpu->index);
+    return true;
+}
+
 int kvm_handle_debug(VCpu *cpu, struct kvm_run *run)
 {
     const struct kvm_debug_exit_arch *arch = &run->debug.arch;

@@ -224,6 +224,8 @@ void kvm_report_exit(VCpu *cpu, const char *what);
 #define KVM_DEBUG_POINTS 4 /* DR0..3 */
 bool kvm_update_debug(VCpu *cpu, GError **error);
 int kvm_handle_debug(VCpu *cpu, struct kvm_run *run);
+/* An internal error that is a debugger's breakpoint: the CPU has been stopped. */
+bool kvm_stop_at_failed_int3(VCpu *cpu, const struct kvm_run *run);
 
 /* kvm-clock.c */
 void kvm_vm_state_changed(Accel *accel, bool running);

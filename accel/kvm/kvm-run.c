@@ -139,6 +139,9 @@ static int handle_fail_entry(VCpu *cpu, struct kvm_run *run)
 
 static int handle_internal_error(VCpu *cpu, struct kvm_run *run)
 {
+    if (kvm_stop_at_failed_int3(cpu, run)) {
+        return RUN_LEAVE;
+    }
     return cannot_go_on(cpu, "KVM met something that it cannot emulate");
 }
 
