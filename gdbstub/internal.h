@@ -41,7 +41,7 @@ typedef struct GdbPending {
 } GdbPending;
 
 /* Bits of sstep: how a step goes. */
-enum { GDB_STEP_ENABLE = 1, GDB_STEP_NO_IRQ = 2, GDB_STEP_NO_TIMER = 4 };
+enum { GDB_STEP_ENABLE = 1, GDB_STEP_NO_IRQ = 2 };
 
 struct GdbStub {
     CharFrontend frontend;

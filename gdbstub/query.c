@@ -154,8 +154,7 @@ static void symbol(GdbStub *stub, const char *args, size_t len)
 
 static void step_bits(GdbStub *stub, const char *args, size_t len)
 {
-    g_string_printf(stub->reply, "ENABLE=%x,NOIRQ=%x,NOTIMER=%x", GDB_STEP_ENABLE,
-                    GDB_STEP_NO_IRQ, GDB_STEP_NO_TIMER);
+    g_string_printf(stub->reply, "ENABLE=%x,NOIRQ=%x", GDB_STEP_ENABLE, GDB_STEP_NO_IRQ);
     gdb_send(stub);
 }
 
@@ -173,7 +172,7 @@ static void set_step(GdbStub *stub, const char *args, size_t len)
         args += 2;
     }
     if (!gdb_parse_number(&args, &bits) || *args ||
-        (bits & ~(uint64_t)(GDB_STEP_ENABLE | GDB_STEP_NO_IRQ | GDB_STEP_NO_TIMER))) {
+        (bits & ~(uint64_t)(GDB_STEP_ENABLE | GDB_STEP_NO_IRQ))) {
         gdb_send_error(stub, GDB_E_INVAL);
         return;
     }
