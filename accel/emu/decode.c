@@ -70,7 +70,7 @@ void emu_op_undefined(EmuCpu *cpu, const EmuOp *op)
     emu_raise_plain(cpu, X86_UD);
 }
 
-static void op_not_available(EmuCpu *cpu, const EmuOp *op)
+void emu_op_not_available(EmuCpu *cpu, const EmuOp *op)
 {
     emu_raise_plain(cpu, X86_NM);
 }
@@ -78,6 +78,11 @@ static void op_not_available(EmuCpu *cpu, const EmuOp *op)
 static void op_too_long(EmuCpu *cpu, const EmuOp *op)
 {
     emu_raise(cpu, X86_GP, 0);
+}
+
+bool emu_op_only_raises(const EmuOp *op)
+{
+    return op->fn == emu_op_undefined || op->fn == emu_op_not_available || op->fn == op_too_long;
 }
 
 void emu_op_stop(EmuCpu *cpu, const EmuOp *op)
@@ -225,13 +230,13 @@ static void set_prefixes(const ZydisDecodedInstruction *insn, EmuOp *op)
 /* NULL: it may run. */
 static EmuOpFn *unit_fault(EmuUnit unit, uint32_t mode)
 {
-    EmuOpFn *if_switched = mode & EMU_MODE_CR0_TS ? op_not_available : NULL;
+    EmuOpFn *if_switched = mode & EMU_MODE_CR0_TS ? emu_op_not_available : NULL;
 
     switch (unit) {
     case EMU_UNIT_INTEGER:
         return NULL;
     case EMU_UNIT_X87:
-        return mode & EMU_MODE_CR0_EM ? op_not_available : if_switched;
+        return mode & EMU_MODE_CR0_EM ? emu_op_not_available : if_switched;
     case EMU_UNIT_WAIT:
         return mode & EMU_MODE_CR0_MP ? if_switched : NULL;
     case EMU_UNIT_MMX:
@@ -346,16 +351,17 @@ static EmuOpFn *choose_handler(EmuDecoded *decoded, EmuOp *op)
     return emu_op_undefined;
 }
 
-bool emu_decode(EmuCpu *cpu, const uint8_t *code, unsigned available, unsigned page_offset,
-                EmuOp *op)
+bool emu_decode_to(EmuCpu *cpu, const uint8_t *code, unsigned available, unsigned page_offset,
+                   EmuOp *op, EmuDecoded *decoded)
 {
     ZydisDecoder decoder;
-    EmuDecoded decoded = { .mode = cpu->mode, .cpu = cpu };
     ZyanStatus status;
 
+    decoded->mode = cpu->mode;
+    decoded->cpu = cpu;
     init_decoder(cpu, &decoder);
-    status = ZydisDecoderDecodeFull(&decoder, code, MIN(available, MAX_INSN_BYTES), &decoded.insn,
-                                    decoded.operands);
+    status = ZydisDecoderDecodeFull(&decoder, code, MIN(available, MAX_INSN_BYTES), &decoded->insn,
+                                    decoded->operands);
     memset(op, 0, sizeof(*op));
     op->base = op->index = EMU_REG_ZERO;
     op->mem_at = 0xff;
@@ -370,14 +376,22 @@ bool emu_decode(EmuCpu *cpu, const uint8_t *code, unsigned available, unsigned p
                      ? op_too_long : emu_op_undefined;
         return true;
     }
-    op->length = decoded.insn.length;
-    op->mnemonic = decoded.insn.mnemonic;
-    op->size = decoded.insn.operand_width / 8;
-    op->addr_shift = 64 - decoded.insn.address_width;
+    op->length = decoded->insn.length;
+    op->mnemonic = decoded->insn.mnemonic;
+    op->size = decoded->insn.operand_width / 8;
+    op->addr_shift = 64 - decoded->insn.address_width;
     op->flags = 0;
-    op->fn = choose_handler(&decoded, op);
-    if (op->fn == emu_op_undefined || op->fn == op_not_available) {
+    op->fn = choose_handler(decoded, op);
+    if (emu_op_only_raises(op)) {
         op->flags |= EMU_OP_ENDS;
     }
     return true;
+}
+
+bool emu_decode(EmuCpu *cpu, const uint8_t *code, unsigned available, unsigned page_offset,
+                EmuOp *op)
+{
+    EmuDecoded decoded;
+
+    return emu_decode_to(cpu, code, available, page_offset, op, &decoded);
 }

@@ -64,12 +64,19 @@ const EmuInsn *emu_insn_find(unsigned mnemonic);
  */
 bool emu_decode(EmuCpu *cpu, const uint8_t *code, unsigned available, unsigned page_offset,
                 EmuOp *op);
+/* The same; also what Zydis made of the bytes, unless the op only raises. */
+bool emu_decode_to(EmuCpu *cpu, const uint8_t *code, unsigned available, unsigned page_offset,
+                   EmuOp *op, EmuDecoded *decoded);
+/* Is there no more to it than a #UD, #NM or #GP? */
+bool emu_op_only_raises(const EmuOp *op);
 
 /* Is a feature bit of the guest's CPUID set? (X86FeatureWord, bit.) */
 bool emu_has(const EmuCpu *cpu, X86FeatureWord word, unsigned bit);
 
 /* Raises #UD; for bind functions that find a form undefined only at run time. */
 EmuOpFn emu_op_undefined;
+/* Raises #NM. */
+EmuOpFn emu_op_not_available;
 
 /* The instruction groups. */
 extern const EmuInsnTable emu_insns_alu, emu_insns_move, emu_insns_shift, emu_insns_muldiv,

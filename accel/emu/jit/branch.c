@@ -38,7 +38,7 @@ static void emit_link(JitTranslation *t, int32_t target)
 void jit_emit_exit(JitTranslation *t, int64_t target)
 {
     jit_vec_spill(t, t->vec_dirty);
-    emit_link(t, target); /* a displacement of 32 bits: it fits */
+    emit_link(t, (int32_t)target);
     t->ended = true;
 }
 
@@ -48,11 +48,17 @@ static int64_t branch_target(const EmuOp *op)
     return (int64_t)op->page_offset + op->length + (int64_t)op->imm;
 }
 
+/* The displacement counts from the instruction's end, JitExit.target from the page's start. */
+static bool is_within_reach(const EmuOp *op)
+{
+    return branch_target(op) == (int32_t)branch_target(op);
+}
+
 bool jit_emit_jcc(JitTranslation *t)
 {
     uint8_t *taken;
 
-    if (t->decoded.insn.operand_width != 64) {
+    if (t->decoded.insn.operand_width != 64 || !is_within_reach(t->op)) {
         return false;
     }
     jit_vec_spill(t, t->vec_dirty);
@@ -119,7 +125,7 @@ static bool is_direct(const JitTranslation *t)
 
 bool jit_emit_jmp(JitTranslation *t)
 {
-    if (!is_near(t)) {
+    if (!is_near(t) || (is_direct(t) && !is_within_reach(t->op))) {
         return false;
     }
     if (is_direct(t)) {
@@ -147,7 +153,7 @@ static void push_return_address(JitTranslation *t)
 
 bool jit_emit_call(JitTranslation *t)
 {
-    if (!is_near(t)) {
+    if (!is_near(t) || (is_direct(t) && !is_within_reach(t->op))) {
         return false;
     }
     if (is_direct(t)) {

@@ -177,7 +177,7 @@ bool jit_emit_cmpxchg(JitTranslation *t)
         return false;
     }
     jit_linear(t);
-    jit_translate_address(t, memory->size / 8, true, 1);
+    jit_translate_address(t, memory->size / 8, true, jit_lock_alignment(t));
     jit_mov(t->as, HOST_RCX, HOST_RAX);
     source = jit_get_reg(t, guest_number(t->op, 0), HOST_RDX);
     jit_mov(t->as, HOST_RAX, jit_host_reg[X86_RAX]);

@@ -122,7 +122,7 @@ typedef struct JitSlowPath {
     uint32_t vec_spill, vec_reload; /* vector registers to save before, load after */
 } JitSlowPath;
 
-#define JIT_MAX_SLOW (EMU_BLOCK_MAX_OPS * 2)
+#define JIT_MAX_SLOW (EMU_BLOCK_MAX_OPS * 2 + 1) /* and the one for attention */
 
 struct JitTranslation {
     EmuJit *jit;
@@ -140,6 +140,8 @@ struct JitTranslation {
     unsigned native;        /* instructions that became host code */
     bool failed;            /* no room */
     bool ended;             /* the block's end was emitted */
+    bool stale;             /* the code is no longer what was decoded */
+    uint8_t code[EMU_BLOCK_MAX_OPS * 15]; /* the block's bytes: other CPUs may write to them */
 };
 
 /* A translator of one instruction: false: nothing was emitted, let the handler do it. */
@@ -171,13 +173,18 @@ void jit_slow_done(JitTranslation *t);
 /* ---- reencode.c ---- */
 
 /* Copy the instruction with other registers; its memory operand becomes [RAX]. */
-JitEmit jit_emit_copy, jit_emit_bit_test;
+JitEmit jit_emit_copy, jit_emit_bit_test, jit_emit_bit_scan;
 /* What the general registers of an instruction become. */
 typedef struct JitRename {
     HostReg reg, rm, vvvv; /* by place in the encoding; HOST_NONE: as it is */
     bool memory;            /* rm is [RAX] */
 } JitRename;
 void jit_copy_bytes(JitTranslation *t, const JitRename *rename);
+/*
+ * What the memory operand must be aligned to, as a locked one's: across cache lines it would lock the
+ * host's bus, which hosts may answer with a signal.
+ */
+unsigned jit_lock_alignment(const JitTranslation *t);
 
 /* ---- branch.c, stack.c, fixed.c, vector.c ---- */
 JitEmit jit_emit_jcc, jit_emit_jmp, jit_emit_call, jit_emit_ret;

@@ -323,6 +323,15 @@ static bool copy_accumulator_form(JitTranslation *t)
     return true;
 }
 
+unsigned jit_lock_alignment(const JitTranslation *t)
+{
+    const ZydisDecodedOperand *memory = memory_operand(t);
+    bool locked = t->decoded.insn.attributes & ZYDIS_ATTRIB_HAS_LOCK ||
+                  t->op->mnemonic == ZYDIS_MNEMONIC_XCHG;
+
+    return memory && locked ? memory->size / 8 : 1;
+}
+
 bool jit_emit_aligned_copy(JitTranslation *t, unsigned align)
 {
     const ZydisDecodedOperand *memory = memory_operand(t);
@@ -354,7 +363,7 @@ bool jit_emit_aligned_copy(JitTranslation *t, unsigned align)
 
 bool jit_emit_copy(JitTranslation *t)
 {
-    return jit_emit_aligned_copy(t, 1);
+    return jit_emit_aligned_copy(t, jit_lock_alignment(t));
 }
 
 /* A bit offset in a register reaches beyond the memory operand. */
@@ -362,4 +371,15 @@ bool jit_emit_bit_test(JitTranslation *t)
 {
     return memory_operand(t) && t->decoded.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER
                ? false : jit_emit_copy(t);
+}
+
+/* With F3, which a guest without BMI1 or ABM may have put there, the host would count zeros. */
+bool jit_emit_bit_scan(JitTranslation *t)
+{
+    for (unsigned i = 0; i < t->decoded.insn.raw.prefix_count; i++) {
+        if (t->decoded.insn.raw.prefixes[i].value == 0xf3) {
+            return false;
+        }
+    }
+    return jit_emit_copy(t);
 }

@@ -12,7 +12,7 @@ static const struct {
 #define COPY(name) { ZYDIS_MNEMONIC_##name, jit_emit_copy }
     COPY(ADD), COPY(ADC), COPY(SUB), COPY(SBB), COPY(AND), COPY(OR), COPY(XOR), COPY(CMP),
     COPY(TEST), COPY(MOV), COPY(MOVZX), COPY(MOVSX), COPY(MOVSXD), COPY(INC), COPY(DEC), COPY(NEG),
-    COPY(NOT), COPY(BSWAP), COPY(BSF), COPY(BSR), COPY(LZCNT), COPY(TZCNT), COPY(POPCNT),
+    COPY(NOT), COPY(BSWAP), COPY(LZCNT), COPY(TZCNT), COPY(POPCNT),
     COPY(MOVBE), COPY(CRC32), COPY(XADD), COPY(SHLD), COPY(SHRD), COPY(RORX), COPY(SARX),
     COPY(SHLX), COPY(SHRX), COPY(ANDN), COPY(BEXTR), COPY(BLSI), COPY(BLSMSK), COPY(BLSR),
     COPY(BZHI), COPY(PDEP), COPY(PEXT), COPY(MOVNTI),
@@ -23,6 +23,7 @@ static const struct {
     COPY(SETNLE), COPY(SETNO), COPY(SETNP), COPY(SETNS), COPY(SETNZ), COPY(SETO), COPY(SETP),
     COPY(SETS), COPY(SETZ),
 #undef COPY
+    { ZYDIS_MNEMONIC_BSF, jit_emit_bit_scan }, { ZYDIS_MNEMONIC_BSR, jit_emit_bit_scan },
     { ZYDIS_MNEMONIC_BT, jit_emit_bit_test }, { ZYDIS_MNEMONIC_BTC, jit_emit_bit_test },
     { ZYDIS_MNEMONIC_BTR, jit_emit_bit_test }, { ZYDIS_MNEMONIC_BTS, jit_emit_bit_test },
     { ZYDIS_MNEMONIC_SHL, jit_emit_shift_cl }, { ZYDIS_MNEMONIC_SHR, jit_emit_shift_cl },
@@ -69,9 +70,6 @@ JitEmit *jit_find_emitter(const EmuDecoded *decoded, const EmuOp *op)
     const EmitterIndex *index = g_once(&once, build_index, NULL);
     JitEmit *emit = (*index)[decoded->insn.mnemonic];
 
-    if (op->fn == emu_op_undefined || !emu_insn_find(decoded->insn.mnemonic)) {
-        return NULL;
-    }
     return emit ? emit : jit_emit_vector;
 }
 
@@ -164,10 +162,18 @@ static void emit_op(JitTranslation *t)
     }
 }
 
-static bool decode_again(JitTranslation *t, const ZydisDecoder *decoder, const uint8_t *page)
+/*
+ * The emitters trust that op and decoded instruction are the same. But the page may have been
+ * written meanwhile by others, or another may be mapped: then nothing may come of it.
+ */
+static bool decode_again(JitTranslation *t)
 {
-    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder, page + t->op->page_offset, t->op->length,
-                                               &t->decoded.insn, t->decoded.operands));
+    unsigned at = t->op->page_offset - t->block->ops[0].page_offset;
+    EmuOp op;
+
+    return emu_decode_to(t->cpu, t->code + at, t->op->length, t->op->page_offset, &op,
+                         &t->decoded) &&
+           memcmp(&op, t->op, sizeof(op)) == 0;
 }
 
 static bool uses_wide_vectors(const EmuBlock *block)
@@ -180,17 +186,18 @@ static bool uses_wide_vectors(const EmuBlock *block)
     return false;
 }
 
-static void translate_ops(JitTranslation *t, const uint8_t *page)
+static void translate_ops(JitTranslation *t)
 {
     EmuBlock *block = t->block;
-    ZydisDecoder decoder;
 
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     emit_entries(t);
     for (unsigned i = 0; i < block->op_count && !t->failed && !t->as->full; i++) {
         t->op = &block->ops[i];
-        if (t->op->fn == emu_op_undefined || !decode_again(t, &decoder, page)) {
+        if (emu_op_only_raises(t->op)) {
             emit_callout(t);
+        } else if (!decode_again(t)) {
+            t->stale = true;
+            return;
         } else {
             emit_op(t);
         }
@@ -214,46 +221,51 @@ static bool can_translate(const EmuBlock *block)
            !(block->mode & (EMU_MODE_STEP | EMU_MODE_ALIGN | EMU_MODE_MXCSR_TRAP));
 }
 
+/* What was emitted so far goes. */
+static bool give_up(JitTranslation *t, uint8_t *start, size_t data_start)
+{
+    t->as->at = start;
+    t->jit->data_used = data_start;
+    if (t->failed || t->as->full) {
+        t->as->full = false;
+        t->jit->overflow = true;
+        t->block->no_code = false;
+    } else if (t->stale) {
+        t->block->runs = 0;
+        t->block->no_code = false;
+    }
+    return false;
+}
+
 bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block)
 {
     EmuJit *jit = cpu->jit;
-    g_autofree JitTranslation *t = g_new0(JitTranslation, 1);
+    g_autofree JitTranslation *t = NULL;
     uint8_t *start = jit->as.at;
     size_t data_start = jit->data_used;
+    unsigned offset = block->physical & (EMU_PAGE_SIZE - 1);
     EmuFetch fetch;
 
     block->no_code = true;
     if (!can_translate(block)) {
         return false;
     }
-    emu_fetch_page(cpu, cpu->rip & ~(uint64_t)(EMU_PAGE_SIZE - 1), &fetch);
-    *t = (JitTranslation) { .jit = jit, .cpu = cpu, .block = block, .as = &jit->as,
-                            .wide = uses_wide_vectors(block) };
-    t->info = jit_data_take(jit, sizeof(*t->info));
-    t->decoded.cpu = cpu;
-    t->decoded.mode = block->mode;
+    emu_fetch_page(cpu, cpu->rip, &fetch); /* may raise: nothing is allocated yet */
     if (!fetch.host) {
         return false;
     }
-    if (!t->info) {
-        jit->overflow = true;
-        block->no_code = false;
-        return false;
+    t = g_new0(JitTranslation, 1);
+    *t = (JitTranslation) { .jit = jit, .cpu = cpu, .block = block, .as = &jit->as,
+                            .wide = uses_wide_vectors(block) };
+    memcpy(t->code, fetch.host + offset, block->bytes);
+    t->info = jit_data_take(jit, sizeof(*t->info));
+    t->failed = !t->info;
+    if (!t->failed) {
+        translate_ops(t);
     }
-    translate_ops(t, fetch.host);
-    if (t->failed || jit->as.full) {
-        jit->as.at = start;
-        jit->as.full = false;
-        jit->data_used = data_start;
-        jit->overflow = true;
-        block->no_code = false;
-        return false;
-    }
-    if (!t->native) {
-        /* Nothing but handlers' work: the interpreter does that better. */
-        jit->as.at = start;
-        jit->data_used = data_start;
-        return false;
+    /* Nothing but handlers' work: the interpreter does that better. */
+    if (t->failed || t->stale || jit->as.full || !t->native) {
+        return give_up(t, start, data_start);
     }
     block->jit = t->info;
     block->code = (void *)jit_run_address(&jit->as, t->info->far_entry);

@@ -112,13 +112,14 @@ static bool host_can(ZydisISAExt ext)
     }
 }
 
-/* Conditional stores, and what faults by element, are the handlers'. */
+/* Conditional stores, what faults by element, and what enters the host's MMX state: the handlers'. */
 static bool is_masked(ZydisMnemonic mnemonic)
 {
     static const ZydisMnemonic masked[] = {
         ZYDIS_MNEMONIC_MASKMOVDQU, ZYDIS_MNEMONIC_VMASKMOVDQU, ZYDIS_MNEMONIC_VMASKMOVPS,
         ZYDIS_MNEMONIC_VMASKMOVPD, ZYDIS_MNEMONIC_VPMASKMOVD, ZYDIS_MNEMONIC_VPMASKMOVQ,
-        ZYDIS_MNEMONIC_VZEROALL, ZYDIS_MNEMONIC_VZEROUPPER,
+        ZYDIS_MNEMONIC_VZEROALL, ZYDIS_MNEMONIC_VZEROUPPER, ZYDIS_MNEMONIC_CVTPI2PS,
+        ZYDIS_MNEMONIC_CVTPI2PD,
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(masked); i++) {
