@@ -264,6 +264,12 @@ static bool block_touches(const EmuBlock *block, unsigned offset, unsigned len)
     return first < offset + len && offset < first + block->bytes;
 }
 
+/* Stores to what it runs from must stay slow: the next may hit ops that are still to run. */
+static bool is_running(const EmuCpu *cpu, uint64_t physical_page)
+{
+    return cpu->block && (cpu->block->physical & ~(uint64_t)(EMU_PAGE_SIZE - 1)) == physical_page;
+}
+
 bool emu_blocks_invalidate(EmuCpu *cpu, uint64_t physical_page, unsigned offset, unsigned len)
 {
     CodePage *page = page_find(cpu->blocks, physical_page);
@@ -284,7 +290,7 @@ bool emu_blocks_invalidate(EmuCpu *cpu, uint64_t physical_page, unsigned offset,
             at = &block->page_next;
         }
     }
-    if (!page->blocks) {
+    if (!page->blocks && !is_running(cpu, physical_page)) {
         emu_code_page_release(cpu, physical_page);
     }
     return any;

@@ -63,6 +63,7 @@ static bool serve_attention(EmuCpu *cpu)
 {
     __atomic_store_n(&cpu->attention, 0, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&cpu->vcpu->exit_request, __ATOMIC_SEQ_CST)) {
+        emu_set_attention(cpu); /* requests are served by the next run */
         return false;
     }
     if (__atomic_load_n(&cpu->requests, __ATOMIC_SEQ_CST)) {

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What hot code must not lose or gain by being translated. */
+#include <string.h>
+
+#include "accel/emu/exec.h"
+#include "accel/emu/tests/emu-harness.h"
+
+static void load(EmuCpu *cpu, uint64_t at, const void *code, size_t len)
+{
+    address_space_write(address_space_memory(), at, code, len);
+    emu_serve_requests(cpu);
+    cpu->rip = at;
+}
+
+/* MOV ECX, 100; 1: body; DEC ECX; JNZ 1b; HLT */
+static void run_hot(EmuCpu *cpu, const uint8_t *body, size_t len)
+{
+    uint8_t code[64] = { 0xb9, 100, 0, 0, 0 };
+    size_t at = 5;
+
+    memcpy(code + at, body, len);
+    at += len;
+    code[at++] = 0xff;
+    code[at++] = 0xc9;
+    code[at++] = 0x75;
+    code[at] = (uint8_t)-(int)(len + 4);
+    code[++at] = 0xf4;
+    load(cpu, EMU_HARNESS_CODE, code, at + 1);
+    g_assert_true(emu_harness_run_to_halt(cpu));
+    g_assert_cmpuint(cpu->regs[X86_RCX], ==, 0);
+}
+
+/* Where the guest has no LZCNT and TZCNT, their bytes are BSR and BSF. */
+static void test_old_bit_scans(void)
+{
+    static const uint8_t body[] = {
+        0xba, 0x10, 0, 0, 0,            /* MOV EDX, 10h */
+        0xf3, 0x0f, 0xbd, 0xc2,         /* LZCNT EAX, EDX */
+        0xba, 0, 0, 0, 0,               /* MOV EDX, 0 */
+        0xf3, 0x0f, 0xbc, 0xda,         /* TZCNT EBX, EDX */
+    };
+    EmuHarness *harness = emu_harness_new(1, "Nehalem");
+
+    emu_harness_set_mode(harness->cpu, EMU_HARNESS_LONG64);
+    harness->cpu->regs[X86_RBX] = 5;
+    run_hot(harness->cpu, body, sizeof(body));
+    g_assert_cmpuint(harness->cpu->regs[X86_RAX], ==, 4);
+    g_assert_cmpuint(harness->cpu->regs[X86_RBX], ==, 5);
+    emu_harness_free(harness);
+}
+
+/* #NM's handler skips the instruction and counts. */
+static void test_task_switched(void)
+{
+    enum { GDT = 0x2000, IDT = 0x3000, HANDLER = 0x9000 };
+    static const uint8_t movaps[] = { 0x0f, 0x28, 0xc1 };
+    static const uint8_t handler[] = {
+        0x48, 0x83, 0x04, 0x24, 3,      /* ADD QWORD [RSP], 3 */
+        0xff, 0xc3,                     /* INC EBX */
+        0x48, 0xcf,                     /* IRETQ */
+    };
+    static const uint64_t gdt[] = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
+    uint64_t gate[] = { 0x8e0000080000 | HANDLER, 0 };
+    EmuHarness *harness = emu_harness_new(1, NULL);
+    EmuCpu *cpu = harness->cpu;
+
+    emu_harness_set_mode(cpu, EMU_HARNESS_LONG64);
+    memcpy(harness->bytes + GDT, gdt, sizeof(gdt));
+    memcpy(harness->bytes + IDT + X86_NM * sizeof(gate), gate, sizeof(gate));
+    memcpy(harness->bytes + HANDLER, handler, sizeof(handler));
+    cpu->gdt = (X86Table) { .base = GDT, .limit = sizeof(gdt) - 1 };
+    cpu->idt = (X86Table) { .base = IDT, .limit = 0xfff };
+    cpu->segs[X86_CS].selector = 8;
+    cpu->segs[X86_SS].selector = 16;
+    cpu->cr0 |= CR0_TS;
+    emu_update_mode(cpu);
+    cpu->regs[X86_RSP] = 0x7000;
+    cpu->regs[X86_RBX] = 0;
+    run_hot(cpu, movaps, sizeof(movaps));
+    g_assert_cmpuint(cpu->regs[X86_RBX], ==, 100);
+    emu_harness_free(harness);
+}
+
+/* The first store takes the page's only block away, the second changes what is about to run. */
+static void test_self_modification_twice(void)
+{
+    static const uint8_t code[] = {
+        0xc6, 0x05, 0xf9, 0xff, 0xff, 0xff, 0xc6, /* 8000: MOV BYTE [8000], C6h */
+        0xc6, 0x05, 0x01, 0x00, 0x00, 0x00, 7,    /* 8007: MOV BYTE [800F], 7 */
+        0xb8, 1, 0, 0, 0,                         /* 800E: MOV EAX, 1 */
+        0xf4,
+    };
+    EmuHarness *harness = emu_harness_new(1, NULL);
+
+    emu_harness_set_mode(harness->cpu, EMU_HARNESS_LONG64);
+    load(harness->cpu, EMU_HARNESS_CODE, code, sizeof(code));
+    g_assert_true(emu_harness_run_to_halt(harness->cpu));
+    g_assert_cmpuint(harness->cpu->regs[X86_RAX], ==, 7);
+    emu_harness_free(harness);
+}
+
+/* A request that comes with a request to leave is served once the CPU runs again. */
+static void test_request_and_exit(void)
+{
+    static const uint8_t code[] = { 0xb8, 1, 0, 0, 0, 0xf4 }; /* MOV EAX, 1; HLT */
+    static const uint8_t two = 2;
+    EmuHarness *harness = emu_harness_new(1, NULL);
+    EmuCpu *cpu = harness->cpu;
+
+    emu_harness_set_mode(cpu, EMU_HARNESS_LONG64);
+    load(cpu, EMU_HARNESS_CODE, code, sizeof(code));
+    g_assert_true(emu_harness_run_to_halt(cpu));
+    address_space_write(address_space_memory(), EMU_HARNESS_CODE + 1, &two, 1);
+    cpu->halted = cpu->vcpu->halted = false;
+    cpu->rip = EMU_HARNESS_CODE;
+    cpu->vcpu->exit_request = true;
+    emu_run(cpu->vcpu);
+    g_assert_cmpuint(cpu->rip, ==, EMU_HARNESS_CODE);
+    g_assert_true(emu_harness_run_to_halt(cpu));
+    g_assert_cmpuint(cpu->regs[X86_RAX], ==, 2);
+    emu_harness_free(harness);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/emu/translate/old-bit-scans", test_old_bit_scans);
+    g_test_add_func("/emu/translate/task-switched", test_task_switched);
+    g_test_add_func("/emu/translate/self-modification-twice", test_self_modification_twice);
+    g_test_add_func("/emu/translate/request-and-exit", test_request_and_exit);
+    return g_test_run();
+}
