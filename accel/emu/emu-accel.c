@@ -44,6 +44,23 @@ static bool emu_init(Accel *accel, const AccelConfig *config, GError **error)
 
 /* ---- vCPUs ---- */
 
+static void emu_vcpu_destroy(VCpu *vcpu)
+{
+    EmuAccel *emu = emu_accel();
+    EmuCpu *cpu = emu_cpu(vcpu);
+
+    emu_blocks_flush(cpu);
+    pthread_mutex_lock(&emu->cpus_lock);
+    g_ptr_array_remove(emu->cpus, cpu);
+    pthread_mutex_unlock(&emu->cpus_lock);
+    emu_blocks_free(cpu->blocks);
+    emu_jit_free(cpu->jit);
+    emu_tlb_cleanup(cpu);
+    emu_system_free(cpu->sys);
+    munmap(cpu, sizeof(*cpu));
+    vcpu->accel_data = NULL;
+}
+
 static bool emu_vcpu_create(VCpu *vcpu, GError **error)
 {
     EmuAccel *emu = emu_accel();
@@ -66,6 +83,7 @@ static bool emu_vcpu_create(VCpu *vcpu, GError **error)
     if (emu->translate && emu_jit_supported()) {
         cpu->jit = emu_jit_new(cpu, (size_t)emu->cache_mib * MiB, error);
         if (!cpu->jit) {
+            emu_vcpu_destroy(vcpu);
             return false;
         }
     }
@@ -73,23 +91,6 @@ static bool emu_vcpu_create(VCpu *vcpu, GError **error)
     g_ptr_array_add(emu->cpus, cpu);
     pthread_mutex_unlock(&emu->cpus_lock);
     return true;
-}
-
-static void emu_vcpu_destroy(VCpu *vcpu)
-{
-    EmuAccel *emu = emu_accel();
-    EmuCpu *cpu = emu_cpu(vcpu);
-
-    emu_blocks_flush(cpu);
-    pthread_mutex_lock(&emu->cpus_lock);
-    g_ptr_array_remove(emu->cpus, cpu);
-    pthread_mutex_unlock(&emu->cpus_lock);
-    emu_blocks_free(cpu->blocks);
-    emu_jit_free(cpu->jit);
-    emu_tlb_cleanup(cpu);
-    emu_system_free(cpu->sys);
-    munmap(cpu, sizeof(*cpu));
-    vcpu->accel_data = NULL;
 }
 
 static void emu_vcpu_kick(VCpu *vcpu)

@@ -27,6 +27,8 @@ typedef struct EmuAccel {
     pthread_cond_t gate_cond; /* by CLOCK_MONOTONIC */
     EmuCpu *exclusive;      /* who holds all others out; written under gate_lock, read atomically */
     EmuCpu *turn_holder;    /* thread=single: whose turn it is; gate_lock */
+    EmuCpu *yielded;        /* the same: who gives way to those that wait, and how many they are */
+    unsigned waiting;
 } EmuAccel;
 
 /* The one in use. */

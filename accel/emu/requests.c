@@ -45,6 +45,19 @@ void emu_request(EmuCpu *cpu, uint32_t requests)
     }
 }
 
+/* Whoever waits comes first: the lock alone would go to who had it last. */
+static void yield_turn(EmuCpu *cpu)
+{
+    EmuAccel *accel = emu_accel();
+
+    if (accel->multi) {
+        return;
+    }
+    pthread_mutex_lock(&accel->gate_lock);
+    accel->yielded = cpu;
+    pthread_mutex_unlock(&accel->gate_lock);
+}
+
 void emu_serve_requests(EmuCpu *cpu)
 {
     uint32_t requests = __atomic_exchange_n(&cpu->requests, 0, __ATOMIC_SEQ_CST);
@@ -56,6 +69,7 @@ void emu_serve_requests(EmuCpu *cpu)
         emu_code_pages_serve(cpu);
     }
     if (requests & EMU_REQUEST_EXCLUSIVE) {
+        yield_turn(cpu);
         emu_guest_leave(cpu);
         emu_guest_enter(cpu);
     }
@@ -65,8 +79,28 @@ void emu_serve_requests(EmuCpu *cpu)
 
 static bool may_enter_locked(const EmuAccel *accel, const EmuCpu *cpu)
 {
-    return (!accel->exclusive || accel->exclusive == cpu) &&
-           (accel->multi || !accel->turn_holder);
+    if (accel->exclusive && accel->exclusive != cpu) {
+        return false;
+    }
+    return accel->multi || (!accel->turn_holder && !(accel->yielded == cpu && accel->waiting));
+}
+
+/* thread=single: until the holder leaves, or its turn is over. */
+static void wait_for_turn_locked(EmuAccel *accel, EmuCpu *cpu)
+{
+    unsigned counts = accel->yielded != cpu;
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += TURN_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    accel->waiting += counts;
+    if (pthread_cond_timedwait(&accel->gate_cond, &accel->gate_lock, &until) &&
+        accel->turn_holder) {
+        emu_request(accel->turn_holder, EMU_REQUEST_EXCLUSIVE);
+    }
+    accel->waiting -= counts;
 }
 
 /* Wait for an exclusive section to end, or for one's turn. */
@@ -74,23 +108,15 @@ static void enter_slowly(EmuAccel *accel, EmuCpu *cpu)
 {
     pthread_mutex_lock(&accel->gate_lock);
     while (!may_enter_locked(accel, cpu)) {
-        struct timespec until;
-
-        if (accel->turn_holder) {
-            clock_gettime(CLOCK_MONOTONIC, &until);
-            until.tv_nsec += TURN_NS;
-            until.tv_sec += until.tv_nsec / 1000000000;
-            until.tv_nsec %= 1000000000;
-            if (pthread_cond_timedwait(&accel->gate_cond, &accel->gate_lock, &until) &&
-                accel->turn_holder) {
-                emu_request(accel->turn_holder, EMU_REQUEST_EXCLUSIVE);
-            }
+        if (!accel->multi) {
+            wait_for_turn_locked(accel, cpu);
         } else {
             pthread_cond_wait(&accel->gate_cond, &accel->gate_lock);
         }
     }
     if (!accel->multi) {
         accel->turn_holder = cpu;
+        accel->yielded = NULL;
     }
     __atomic_store_n(&cpu->in_guest, true, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&accel->gate_lock);
