@@ -66,15 +66,29 @@ DEFINE_LOAD_INT(16)
 DEFINE_LOAD_INT(32)
 DEFINE_LOAD_INT(64)
 
+/* In two pieces, as processors do it: it shows where only the second one faults. */
+static void read_80(EmuCpu *cpu, const EmuOp *op, void *value)
+{
+    uint64_t linear = emu_operand(cpu, op, 10, EMU_READ);
+
+    stq_le(value, emu_read_u64(cpu, linear));
+    stw_le((uint8_t *)value + 8, emu_read_u16(cpu, linear + 8));
+}
+
+static void write_80(EmuCpu *cpu, const EmuOp *op, const void *value)
+{
+    uint64_t linear = emu_operand(cpu, op, 10, EMU_WRITE);
+
+    emu_write_u64(cpu, linear, ldq_le(value));
+    emu_write_u16(cpu, linear + 8, ldw_le((const uint8_t *)value + 8));
+}
+
 void emu_op_fld_f80(EmuCpu *cpu, const EmuOp *op)
 {
     EmuF80 value = { 0 };
-    uint64_t linear;
 
     emu_x87_check(cpu);
-    linear = emu_operand(cpu, op, 10, EMU_READ);
-    value.significand = emu_read_u64(cpu, linear);
-    value.sign_exponent = emu_read_u16(cpu, linear + 8);
+    read_80(cpu, op, &value);
     push(cpu, op, value);
     EMU_NEXT(cpu, op);
 }
@@ -84,7 +98,7 @@ void emu_op_fbld(EmuCpu *cpu, const EmuOp *op)
     uint8_t bcd[10];
 
     emu_x87_check(cpu);
-    emu_read_bytes(cpu, emu_operand(cpu, op, 10, EMU_READ), bcd, 10);
+    read_80(cpu, op, bcd);
     push(cpu, op, x87_from_bcd(bcd));
     EMU_NEXT(cpu, op);
 }
@@ -153,15 +167,6 @@ DEFINE_STORE(fistt_i16, istt_i16, 16, 1u << 15, X87_IE)
 DEFINE_STORE(fistt_i32, istt_i32, 32, 1u << 31, X87_IE)
 DEFINE_STORE(fistt_i64, istt_i64, 64, 1ULL << 63, X87_IE)
 
-/* Two stores: if the second faults, the first was made, as processors do it. */
-static void write_f80(EmuCpu *cpu, const EmuOp *op, const EmuF80 *value)
-{
-    uint64_t linear = emu_operand(cpu, op, 10, EMU_WRITE);
-
-    emu_write_u64(cpu, linear, value->significand);
-    emu_write_u16(cpu, linear + 8, value->sign_exponent);
-}
-
 void emu_op_fstp_f80(EmuCpu *cpu, const EmuOp *op)
 {
     EmuFpu *fpu = &cpu->fpu;
@@ -169,14 +174,14 @@ void emu_op_fstp_f80(EmuCpu *cpu, const EmuOp *op)
 
     emu_x87_check(cpu);
     if (EMU_LIKELY(x87_is_valid(fpu, 0))) {
-        write_f80(cpu, op, x87_st(fpu, 0));
+        write_80(cpu, op, x87_st(fpu, 0));
         x87_record(cpu, op);
         fpu->fsw &= ~X87_C1;
         x87_pop(fpu);
         EMU_NEXT(cpu, op);
     }
     if (fpu->fcw & X87_IE) {
-        write_f80(cpu, op, &nan);
+        write_80(cpu, op, &nan);
     }
     x87_record(cpu, op);
     if (emu_x87_stack_fault(cpu, op, false)) {
@@ -196,7 +201,7 @@ void emu_op_fbstp(EmuCpu *cpu, const EmuOp *op)
     emu_x87_check(cpu);
     status = x87_to_bcd(fpu, bcd, valid ? x87_st(fpu, 0) : &nan);
     if (!(status & ~fpu->fcw & X87_IE)) {
-        emu_write_bytes(cpu, emu_operand(cpu, op, 10, EMU_WRITE), bcd, 10);
+        write_80(cpu, op, bcd);
     }
     x87_record(cpu, op);
     if (valid) {

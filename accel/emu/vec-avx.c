@@ -177,10 +177,8 @@ static EmuOpFn *bind_masked(const EmuDecoded *decoded, EmuOp *op)
 
 static void op_maskmovdqu(EmuCpu *cpu, const EmuOp *op)
 {
-    uint64_t linear = emu_operand(cpu, op, 16, EMU_WRITE);
-
-    emu_probe_write(cpu, linear + 8, 8);
-    emu_probe_write(cpu, linear, 8);
+    emu_probe_write(cpu, element_address(cpu, op, 1, 8, EMU_WRITE), 8);
+    emu_probe_write(cpu, element_address(cpu, op, 0, 8, EMU_WRITE), 8);
     masked_store(cpu, op, &cpu->vec[op->r[1]], &cpu->vec[op->r[0]], 1, 16);
     EMU_NEXT(cpu, op);
 }
