@@ -173,6 +173,7 @@ void forms_free(Forms *forms);
 
 typedef struct Features {
     bool fsgsbase;
+    bool split_locks;     /* the kernel lets LOCKed accesses cross cache lines */
 } Features;
 
 /* What a case wants of its registers. */

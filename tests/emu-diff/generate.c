@@ -11,6 +11,7 @@
 typedef struct Builder {
     Random *r;
     const Forms *forms;
+    const Features *features;
     Plan plan;
     Case *test;
     ZydisDecoder decoder;
@@ -250,6 +251,14 @@ static bool spoils(const Builder *b)
     return false;
 }
 
+static bool locks(const Builder *b)
+{
+    return (b->insn.attributes & ZYDIS_ATTRIB_HAS_LOCK) ||
+           (b->insn.mnemonic == ZYDIS_MNEMONIC_XCHG &&
+            (b->operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY ||
+             b->operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY));
+}
+
 static bool writes_r15(const Builder *b)
 {
     for (unsigned i = 0; i < b->insn.operand_count; i++) {
@@ -292,7 +301,8 @@ static void choose(Builder *b, bool alone)
             encode_form(b, pick_form(b));
         }
         if (!decode_candidate(b) || (!b->plan.fs_allowed && uses_segment(b)) ||
-            (b->plan.loop && writes_r15(b)) || (!alone && spoils(b) && chance(b->r, 95))) {
+            (!b->features->split_locks && locks(b)) || (b->plan.loop && writes_r15(b)) ||
+            (!alone && spoils(b) && chance(b->r, 95))) {
             continue;
         }
         return;
@@ -410,7 +420,7 @@ static void make_plan(Random *r, const Features *features, bool loop, Plan *plan
 
 void make_case(Random *r, const Forms *forms, const Features *features, Case *test)
 {
-    Builder b = { .r = r, .forms = forms, .test = test };
+    Builder b = { .r = r, .forms = forms, .features = features, .test = test };
     bool alone = chance(r, 50);
     unsigned count = alone ? 1 : 2 + below(r, MAX_INSNS - 4);
     bool loop = !alone && chance(r, 25);

@@ -20,7 +20,7 @@ typedef struct Diff {
     int64_t seed, first_batch, batches, step;
     int seconds;
     int max_reports;
-    gboolean list;
+    gboolean list, any_host;
 
     Forms *forms;
     Features features;
@@ -252,6 +252,7 @@ static bool parse(Diff *d, int *argc, char ***argv)
         { "first-batch", 'f', 0, G_OPTION_ARG_INT64, &d->first_batch, "where to begin", "N" },
         { "step", 0, 0, G_OPTION_ARG_INT64, &d->step, "from one batch to the next", "N" },
         { "max-reports", 'r', 0, G_OPTION_ARG_INT, &d->max_reports, "then only count", "N" },
+        { "any-host", 0, 0, G_OPTION_ARG_NONE, &d->any_host, "other makers' processors too", NULL },
         { "list", 'l', 0, G_OPTION_ARG_NONE, &d->list, "name mnemonics that were not tested",
           NULL },
         { 0 },
@@ -270,16 +271,27 @@ static bool parse(Diff *d, int *argc, char ***argv)
     return ok;
 }
 
+/* Flags that the manuals leave undefined, and what is seen before faults, are as Intel's are. */
+static const char *reason_to_skip(void)
+{
+    if (!__builtin_cpu_supports("x86-64-v3")) {
+        return "the host's processor is no x86-64-v3";
+    }
+    return __builtin_cpu_is("intel") ? NULL : "the host's processor is not Intel's (--any-host)";
+}
+
 int main(int argc, char **argv)
 {
     g_autofree Diff *d = g_new0(Diff, 1);
+    const char *skip;
 
     *d = (Diff) { .seed = 1, .seconds = 60, .step = 1, .max_reports = 20 };
     if (!parse(d, &argc, &argv)) {
         return 2;
     }
-    if (!__builtin_cpu_supports("x86-64-v3")) {
-        printf("1..0 # SKIP the host's processor is no x86-64-v3\n");
+    skip = reason_to_skip();
+    if (skip && !d->any_host) {
+        printf("skipped: %s\n", skip);
         return 77;
     }
     d->tested = g_new0(uint32_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
