@@ -512,6 +512,52 @@ static void test_debug(EmuCpu *cpu)
     g_assert_false(emu_debug_armed(cpu));
 }
 
+/* A debugger's: any number, any length, reads alone; no cost for code in other pages. */
+static void test_debugger(EmuCpu *cpu)
+{
+    static const VCpuBreakpoint points[] = {
+        { 0x3000, VCPU_BREAK_EXECUTE, 1 }, { 0x4ffe, VCPU_BREAK_WRITE, 6 },
+        { 0x6000, VCPU_BREAK_READ, 1 }, { 0x6010, VCPU_BREAK_ACCESS, 3 },
+        { 0x6020, VCPU_BREAK_ACCESS, 1 }, { 0x6030, VCPU_BREAK_ACCESS, 0x2000 },
+    };
+    static const struct {
+        uint64_t linear;
+        unsigned size;
+        bool is_write;
+        int hit;
+    } accesses[] = {
+        { 0x3000, 1, false, -1 }, { 0x4ffd, 1, true, -1 }, { 0x4ffd, 2, true, 1 },
+        { 0x4ffe, 8, false, -1 }, { 0x5003, 1, true, 1 }, { 0x5004, 1, true, -1 },
+        { 0x6000, 1, true, -1 }, { 0x5fff, 2, false, 2 }, { 0x6012, 1, true, 3 },
+        { 0x6013, 8, true, -1 }, { 0x6020, 64, false, 4 }, { 0x802f, 1, false, 5 },
+        { 0x8030, 1, false, -1 },
+    };
+    VCpuDebug *debug = &cpu->vcpu->debug;
+
+    set_reset_state(cpu);
+    debug->points = points;
+    debug->count = G_N_ELEMENTS(points);
+    emu_debug_changed(cpu);
+    g_assert_false(emu_debug_armed(cpu));
+    g_assert_cmphex(cpu->mode & EMU_MODE_STEP, ==, 0);
+    g_assert_false(emu_debug_watches_page(cpu, 0x3000));
+    g_assert_true(emu_debug_watches_page(cpu, 0x4000));
+    g_assert_true(emu_debug_watches_page(cpu, 0x5000));
+    g_assert_true(emu_debug_watches_page(cpu, 0x8000));
+    g_assert_false(emu_debug_watches_page(cpu, 0x9000));
+    for (size_t i = 0; i < G_N_ELEMENTS(accesses); i++) {
+        cpu->sys->debugger_pending = false;
+        emu_debug_data_access(cpu, accesses[i].linear, accesses[i].size, accesses[i].is_write);
+        g_assert_cmpint(cpu->sys->debugger_pending ? (int)debug->hit_point : -1, ==,
+                        accesses[i].hit);
+    }
+    emu_debug_before_lookup(cpu, 0x4000);
+    cpu->sys->debugger_pending = false;
+    debug->count = 0;
+    debug->points = NULL;
+    emu_debug_changed(cpu);
+}
+
 /* ---- Interrupts ---- */
 
 static void test_priority(EmuCpu *cpu)
@@ -679,6 +725,7 @@ static const struct {
     { "/emu/system/xcr0", test_xcr0 },
     { "/emu/system/flags", test_flags },
     { "/emu/system/debug", test_debug },
+    { "/emu/system/debugger", test_debugger },
     { "/emu/system/priority", test_priority },
     { "/emu/system/startup", test_startup },
     { "/emu/system/smm", test_smm },
