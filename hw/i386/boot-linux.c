@@ -5,7 +5,7 @@
  * The file is a boot sector and 16-bit setup code of (setup_sects + 1) * 512 bytes, with the setup
  * header at 0x1f1, then the protected-mode kernel. Through firmware the setup code runs; directly
  * we do its work: a zero page with a copy of the header, identity-mapped page tables, and the
- * 64-bit entry 0x200 bytes into the kernel.
+ * 64-bit entry 0x200 bytes into the kernel; or, if that has none, the 32-bit entry where it begins.
  */
 #include "hw/i386/boot-internal.h"
 #include "util/bits.h"
@@ -306,27 +306,44 @@ static GBytes *linux_page_tables(void)
 }
 
 /* Long mode as boot.rst's "64-bit boot protocol" asks: __BOOT_CS 0x10, __BOOT_DS 0x18. */
-static void linux_enter64(DirectBoot *boot, uint64_t kernel_addr)
+/* Segments and registers that both entries want; the code segment's attributes: 64-bit or not. */
+static void linux_set_up_cpu(DirectBoot *boot, bool code64)
 {
-    static const uint64_t gdt[4] = { 0, 0, 0x00af9b000000ffffull, 0x00cf93000000ffffull };
-    g_autoptr(GBytes) tables = linux_page_tables();
+    const uint64_t gdt[4] = {
+        0, 0, code64 ? 0x00af9b000000ffffull : 0x00cf9b000000ffffull, 0x00cf93000000ffffull,
+    };
     uint8_t *raw = g_malloc(sizeof(gdt));
     g_autoptr(GBytes) gdt_bytes = g_bytes_new_take(raw, sizeof(gdt));
 
     for (unsigned i = 0; i < G_N_ELEMENTS(gdt); i++) {
         stq_le(raw + i * 8, gdt[i]);
     }
-    direct_boot_add(boot, "the boot page tables", BOOT_PAGE_TABLES_ADDR, tables);
     direct_boot_add(boot, "the boot descriptor table", BOOT_GDT_ADDR, gdt_bytes);
     boot->gdt = (X86Table) { .base = BOOT_GDT_ADDR, .limit = sizeof(gdt) - 1 };
-    boot_flat_segments(boot, 0x10, 0x18, true);
+    boot_flat_segments(boot, 0x10, 0x18, code64);
+    boot->regs[X86_RSP] = BOOT_STACK_TOP;
+    boot->regs[X86_RSI] = BOOT_ZERO_PAGE_ADDR;
+}
+
+static void linux_enter64(DirectBoot *boot, uint64_t kernel_addr)
+{
+    g_autoptr(GBytes) tables = linux_page_tables();
+
+    linux_set_up_cpu(boot, true);
+    direct_boot_add(boot, "the boot page tables", BOOT_PAGE_TABLES_ADDR, tables);
     boot->cr0 = 0x80000011u; /* PG, ET, PE */
     boot->cr3 = BOOT_PAGE_TABLES_ADDR;
     boot->cr4 = 0x20;        /* PAE */
     boot->efer = 0x500;      /* LMA, LME */
     boot->rip = kernel_addr + ENTRY64_OFFSET;
-    boot->regs[X86_RSP] = BOOT_STACK_TOP;
-    boot->regs[X86_RSI] = BOOT_ZERO_PAGE_ADDR;
+}
+
+/* Where the kernel begins, for those that are 32-bit code. */
+static void linux_enter32(DirectBoot *boot, uint64_t kernel_addr)
+{
+    linux_set_up_cpu(boot, false);
+    boot->cr0 = 0x11; /* ET, PE */
+    boot->rip = kernel_addr;
 }
 
 /* A device tree as the only setup_data entry, below the initrd. */
@@ -405,11 +422,6 @@ bool boot_linux_direct(const KernelConfig *config, const BootFile *file, DirectB
     if (!linux_parse(file, &header, error) || !linux_check_cmdline(config, &header, error)) {
         return false;
     }
-    if (!(header.xloadflags & XLF_KERNEL_64)) {
-        error_setf(error, "kernel '%s' has no 64-bit entry (boot protocol 2.12); this machine "
-                   "starts kernels without firmware and needs one", file->path);
-        return false;
-    }
     if (!linux_place_kernel(config, file, &header, &kernel_addr, error)) {
         return false;
     }
@@ -431,6 +443,10 @@ bool boot_linux_direct(const KernelConfig *config, const BootFile *file, DirectB
     if (initrd.bytes) {
         direct_boot_add(boot, "the initrd", initrd_addr, initrd.bytes);
     }
-    linux_enter64(boot, kernel_addr);
+    if (header.xloadflags & XLF_KERNEL_64) {
+        linux_enter64(boot, kernel_addr);
+    } else {
+        linux_enter32(boot, kernel_addr);
+    }
     return true;
 }
