@@ -371,6 +371,7 @@ static const MsrSpec specs[] = {
     { MSR_KERNEL_GS_BASE, 1, MSR_SAVED | MSR_CANONICAL, F_LM, AT(msrs.kernel_gs_base), ALL_BITS },
     { MSR_TSC_AUX, 1, MSR_SAVED, 0, AT(msrs.tsc_aux), .writable = UINT32_MAX,
       .exists = has_tsc_aux },
+    IGNORED(0xc0010000u, 8, MSR_AMD), /* the four oldest performance counters: Xen clears them */
     { 0xc0010010u, 1, MSR_SAVED | MSR_LOOSE | MSR_AMD, 0, AT(plain.syscfg),
       .writable = 0x7c0000 },
     { 0xc0010015u, 1, MSR_SAVED | MSR_LOOSE | MSR_AMD, 0, AT(plain.hwcr), ALL_BITS },
