@@ -103,7 +103,8 @@ static void *arena_take(EmuBlockCache *cache, size_t bytes)
 /* Room for the largest block and its page? */
 static bool arena_has_room(const EmuBlockCache *cache)
 {
-    size_t most = sizeof(EmuBlock) + (EMU_BLOCK_MAX_OPS + 1) * sizeof(EmuOp) + sizeof(CodePage) + 64;
+    size_t most = sizeof(EmuBlock) + (EMU_BLOCK_MAX_OPS + 1) * sizeof(EmuOp) + sizeof(CodePage) +
+                  64;
 
     return cache->size - cache->used >= most;
 }
@@ -303,7 +304,7 @@ typedef struct Source {
     uint64_t linear;      /* of the first byte */
     EmuFetch page, page2; /* page2: only if `crosses` */
     bool crosses;
-    unsigned limit;       /* bytes from the first one that the code segment allows, at most a page */
+    unsigned limit;       /* bytes that the code segment allows, at most a page */
 } Source;
 
 static void log_op(EmuCpu *cpu, const EmuOp *op, const uint8_t *code)

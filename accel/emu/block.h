@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Blocks: straight runs of ops that end with a branch, an instruction that changes the mode, or the
- * page. Each vCPU has a cache of its own, so neither looking up nor linking takes a lock; the price is
- * that every CPU decodes for itself.
+ * page. Each vCPU has a cache of its own, so neither looking up nor linking takes a lock; the price
+ * is that every CPU decodes for itself.
  *
  * A block is found by the physical address of its first byte and the mode; what it does depends on
  * nothing else, so one block serves every linear address (processes share libraries at different
- * ones): RIP-relative things count from EMU_REG_PAGE_RIP. (But in the upper half of the address space,
- * the kernel's, a block belongs to one linear address, so that the translator may link across
- * pages.) All its bytes are in one page, except
- * for a single instruction that begins in one and ends in the next, which is a block by itself, is
- * never linked, and is decoded anew if the second page changed.
+ * ones): RIP-relative things count from EMU_REG_PAGE_RIP. (But in the upper half of the address
+ * space, the kernel's, a block belongs to one linear address, so that the translator may link
+ * across pages.) All its bytes are in one page, except for a single instruction that begins in one
+ * and ends in the next, which is a block by itself, is never linked, and is decoded anew if the
+ * second page changed.
  *
  * Two ways lead past the lookup: links to successors in the same page (they hold as long as both
  * blocks do), and the jump cache by linear address, which is emptied whenever a TLB is.
@@ -34,7 +34,7 @@ struct EmuBlock {
     bool no_code;          /* not to be translated */
     bool valid;            /* false: its page was written; kept until nothing can point to it */
     uint32_t runs;         /* how often it was interpreted: heat for the translator */
-    EmuBlock *next[2];     /* linked successors in the same page: not taken / fallen through, taken */
+    EmuBlock *next[2];     /* linked successors in the same page: not taken, taken */
     EmuBlock *hash_next;   /* same bucket */
     EmuBlock *page_next;   /* same physical page */
     void *code;            /* translated: host code, else NULL (jit/) */

@@ -116,7 +116,7 @@ static unsigned address_register(ZydisRegister reg)
     }
 }
 
-/* A SIB without base: Zydis 4.0 takes R13 for it where REX.B or VEX.B is set, and no displacement. */
+/* A SIB without base: Zydis 4.0 takes R13 for it if REX.B or VEX.B is set, and no displacement. */
 static bool has_no_base(const ZydisDecodedInstruction *insn)
 {
     return (insn->attributes & ZYDIS_ATTRIB_HAS_SIB) && insn->raw.modrm.mod == 0 &&

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From bytes to ops. decode.c decodes with Zydis, fills what is common to all instructions
- * (operands, sizes, addresses), and asks the instruction's group for a handler. A group is a file with
- * a const table of EmuInsn; all tables are listed in decode.c.
+ * (operands, sizes, addresses), and asks the instruction's group for a handler. A group is a file
+ * with a const table of EmuInsn; all tables are listed in decode.c.
  */
 #ifndef VIREO_ACCEL_EMU_DECODE_H
 #define VIREO_ACCEL_EMU_DECODE_H

@@ -2,12 +2,13 @@
 /*
  * The software CPU: an x86-64 PC processor that needs nothing of the host's.
  *
- * Guest code is decoded once (decode.h) into blocks of EmuOps (block.h), cached by the physical page
- * that holds it, and run by threaded dispatch: each op's handler ends by calling the next one's.
- * Memory goes through two levels of software TLB (tlb.h). A handler that must raise an exception
- * calls emu_raise(): the thread jumps back to the run loop (exec.c), which delivers it; until then
- * nothing of the instruction may have become visible. On x86-64 hosts hot blocks become host code
- * (jit/), which works on the same EmuCpu and calls the same handlers for what it does not translate.
+ * Guest code is decoded once (decode.h) into blocks of EmuOps (block.h), cached by the physical
+ * page that holds it, and run by threaded dispatch: each op's handler ends by calling the next
+ * one's. Memory goes through two levels of software TLB (tlb.h). A handler that must raise an
+ * exception calls emu_raise(): the thread jumps back to the run loop (exec.c), which delivers it;
+ * until then nothing of the instruction may have become visible. On x86-64 hosts hot blocks become
+ * host code (jit/), which works on the same EmuCpu and calls the same handlers for what it does not
+ * translate.
  *
  * An EmuCpu belongs to its vCPU's thread. Other threads touch `attention`, `requests` and the TLB
  * (under tlb.lock) only.
@@ -95,10 +96,10 @@ typedef enum EmuMode {
     EMU_MODE_OSFXSR = 1u << 12,
     EMU_MODE_OSXSAVE = 1u << 13,
     EMU_MODE_AVX = 1u << 14,      /* CR4.OSXSAVE and XCR0[2:1] == 3: VEX is allowed */
-    EMU_MODE_STEP = 1u << 15,     /* RFLAGS.TF, a debugger's step, armed breakpoints, checking: one op a
-                                     block */
+    EMU_MODE_STEP = 1u << 15,     /* RFLAGS.TF, a debugger's step, armed breakpoints, checking: one
+                                     op a block */
     EMU_MODE_SMM = 1u << 16,
-    EMU_MODE_MXCSR_TRAP = 1u << 17, /* an SSE exception is unmasked: only handlers do SSE arithmetic */
+    EMU_MODE_MXCSR_TRAP = 1u << 17, /* an SSE exception is unmasked: no host code */
     EMU_MODE_SMAP = 1u << 18,     /* supervisor data accesses to user pages fault (CR4.SMAP, !AC) */
     EMU_MODE_ALIGN = 1u << 19,    /* CR0.AM, RFLAGS.AC, CPL 3: unaligned data faults */
 } EmuMode;
@@ -106,7 +107,7 @@ typedef enum EmuMode {
 /* What other threads ask of a vCPU; bits of EmuCpu.requests. */
 typedef enum EmuRequest {
     EMU_REQUEST_FLUSH_TLB = 1u << 0,    /* the memory map or the protection of pages changed */
-    EMU_REQUEST_INVALIDATE = 1u << 1,   /* pages in `invalid_pages` were written: drop their blocks */
+    EMU_REQUEST_INVALIDATE = 1u << 1,   /* pages with code were written: drop their blocks */
     EMU_REQUEST_EXCLUSIVE = 1u << 2,    /* somebody wants all others out of guest code */
 } EmuRequest;
 
@@ -141,8 +142,8 @@ struct EmuCpu {
 
     /* Lazy arithmetic flags: see flags.h. */
     uint64_t flag_result, flag_carry;
-    /* Translated code's: the flags as LAHF and SETO AL leave AX, an indirect call's target, the table
-       of jump.c for this mode, the host's own MXCSR. */
+    /* Translated code's: the flags as LAHF and SETO AL leave AX, an indirect call's target, the
+       jump table for this mode, the host's own MXCSR. */
     uint32_t host_flags, host_mxcsr;
     uint64_t jit_target;
     const void *jump_table;
@@ -209,15 +210,15 @@ static inline unsigned emu_cpl(const EmuCpu *cpu)
 }
 
 /*
- * Recompute cpu->mode after CR0, CR4, EFER, XCR0, RFLAGS.(TF VM AC), MXCSR masks, a segment register
- * or CPL changed; the handler must end its block. CPL is SS.DPL (attr bits 5, 6), as hardware keeps
- * it.
+ * Recompute cpu->mode after CR0, CR4, EFER, XCR0, RFLAGS.(TF VM AC), MXCSR masks, a segment
+ * register or CPL changed; the handler must end its block. CPL is SS.DPL (attr bits 5, 6), as
+ * hardware keeps it.
  */
 void emu_update_mode(EmuCpu *cpu);
 
 /* ---- Leaving a handler ---- */
 
-/* Deliver a fault at the running instruction. Never returns; the handler has changed nothing yet. */
+/* Deliver a fault at the running instruction. Never returns; nothing was changed yet. */
 G_NORETURN void emu_raise(EmuCpu *cpu, unsigned vector, uint32_t error);
 /* For vectors without an error code. */
 G_NORETURN void emu_raise_plain(EmuCpu *cpu, unsigned vector);

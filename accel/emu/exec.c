@@ -135,7 +135,8 @@ static EmuBlock *next_block(EmuCpu *cpu, EmuBlock *block, uint64_t fallthrough)
     }
     next = find_block(cpu);
     /* A flush has given the block's memory away. */
-    if (flushes == emu_blocks_flushes(cpu) && block->valid && next->valid && cpu->regs[EMU_REG_PAGE_RIP] == page_rip &&
+    if (flushes == emu_blocks_flushes(cpu) && block->valid && next->valid &&
+        cpu->regs[EMU_REG_PAGE_RIP] == page_rip &&
         block->physical / EMU_PAGE_SIZE == next->physical / EMU_PAGE_SIZE) {
         *link = next;
     }

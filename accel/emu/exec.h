@@ -24,9 +24,9 @@ typedef enum EmuEventKind {
 } EmuEventKind;
 
 /*
- * Go through the IDT (or the real-mode table). Faults on the way become #DF or a triple fault, as SDM
- * vol. 3, table 6-5 says: the function may itself raise. On return cpu->rip is the handler's first
- * instruction and the mode is up to date.
+ * Go through the IDT (or the real-mode table). Faults on the way become #DF or a triple fault, as
+ * SDM vol. 3, table 6-5 says: the function may itself raise. On return cpu->rip is the handler's
+ * first instruction and the mode is up to date.
  */
 void emu_deliver(EmuCpu *cpu, unsigned vector, EmuEventKind kind, bool has_error, uint32_t error);
 /*

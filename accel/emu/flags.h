@@ -2,10 +2,11 @@
 /*
  * Arithmetic flags, computed only when somebody asks.
  *
- * flag_result is the last result, sign-extended to 64 bits: ZF, SF and (from the low byte) PF follow.
- * flag_carry keeps four bits of the vector of carries: bit 63 is the carry out of the top bit and bit
- * 62 the one into it, so CF is bit 63 and OF bit 63 xor bit 62; bit 3 is the carry out of bit 3, AF.
- * Combinations that no result gives (POPF, SAHF, shifts): bit 8 inverts SF, bit 9 inverts PF.
+ * flag_result is the last result, sign-extended to 64 bits: ZF, SF and (from the low byte) PF
+ * follow. flag_carry keeps four bits of the vector of carries: bit 63 is the carry out of the top
+ * bit and bit 62 the one into it, so CF is bit 63 and OF bit 63 xor bit 62; bit 3 is the carry out
+ * of bit 3, AF. Combinations that no result gives (POPF, SAHF, shifts): bit 8 inverts SF, bit 9
+ * inverts PF.
  */
 #ifndef VIREO_ACCEL_EMU_FLAGS_H
 #define VIREO_ACCEL_EMU_FLAGS_H

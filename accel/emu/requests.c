@@ -2,10 +2,10 @@
 /*
  * What vCPUs ask of one another: flushes, and moments in which all others stand still.
  *
- * A thread is "in the guest" between emu_guest_enter() and emu_guest_leave(); only there does it touch
- * guest memory by host addresses from its TLB, inside one RCU read section. An exclusive section
- * waits until everybody else is out and keeps them out. With thread=single at most one is in, and
- * the others take turns.
+ * A thread is "in the guest" between emu_guest_enter() and emu_guest_leave(); only there does it
+ * touch guest memory by host addresses from its TLB, inside one RCU read section. An exclusive
+ * section waits until everybody else is out and keeps them out. With thread=single at most one is
+ * in, and the others take turns.
  */
 #include "accel/emu/emu-accel.h"
 #include "accel/emu/exec.h"

@@ -99,8 +99,8 @@ void emu_debug_data_access(EmuCpu *cpu, uint64_t linear, unsigned size, bool is_
 /* INT3, before anything else: does not return if a debugger wrote it. */
 void emu_debug_int3(EmuCpu *cpu);
 /*
- * A block is to be found at a linear address, and not in EMU_MODE_STEP: in pages with breakpoints of
- * a debugger's all instructions run as blocks of their own. Does not return in such a page.
+ * A block is to be found at a linear address, and not in EMU_MODE_STEP: in pages with breakpoints
+ * of a debugger's all instructions run as blocks of their own. Does not return in such a page.
  */
 void emu_debug_before_lookup(EmuCpu *cpu, uint64_t linear);
 /* An exception has been delivered: that is a step. Does not return if a debugger steps. */
