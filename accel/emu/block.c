@@ -123,6 +123,7 @@ void emu_blocks_forget_linear(EmuCpu *cpu)
     if (!cache) {
         return;
     }
+    cache->flushes++;
     for (unsigned half = 0; half < HALVES; half++) {
         forget_half(cache, half);
     }
@@ -136,7 +137,11 @@ void emu_blocks_forget_local(EmuCpu *cpu)
 {
     EmuBlockCache *cache = cpu->blocks;
 
-    for (unsigned half = 0; cache && half < HALVES; half++) {
+    if (!cache) {
+        return;
+    }
+    cache->flushes++;
+    for (unsigned half = 0; half < HALVES; half++) {
         if (cache->half[half].local) {
             forget_half(cache, half);
         }
@@ -176,7 +181,6 @@ void emu_blocks_flush(EmuCpu *cpu)
     memset(cache->hash, 0, sizeof(cache->hash));
     emu_blocks_forget_linear(cpu);
     cache->used = 0;
-    cache->flushes++;
     if (cpu->jit) {
         emu_jit_flush(cpu);
     }

@@ -67,7 +67,7 @@ bool emu_blocks_may_know(const EmuCpu *cpu, uint64_t linear);
 bool emu_blocks_invalidate(EmuCpu *cpu, uint64_t physical_page, unsigned offset, unsigned len);
 /* All blocks are gone (cache full, mode of checking changed). Not while one runs. */
 void emu_blocks_flush(EmuCpu *cpu);
-/* How often that happened: pointers to blocks do not outlive it. */
+/* How often one of these was called: neither links nor pointers to blocks are good across it. */
 unsigned emu_blocks_flushes(const EmuCpu *cpu);
 
 #endif

@@ -121,20 +121,20 @@ static bool is_hot(const EmuCpu *cpu, const EmuBlock *block)
     return cpu->jit && !block->code && !block->no_code && block->runs >= EMU_JIT_HOT;
 }
 
-/* After `block` was interpreted: its successor, by link if both are in one page. */
-static EmuBlock *next_block(EmuCpu *cpu, EmuBlock *block, uint64_t fallthrough)
+/* After `block` was interpreted: its successor, by link if the page of both is still there. */
+static EmuBlock *next_block(EmuCpu *cpu, EmuBlock *block, uint64_t fallthrough,
+                            unsigned flushes)
 {
     uint64_t page_rip = cpu->regs[EMU_REG_PAGE_RIP];
     EmuBlock **link = &block->next[cpu->rip != fallthrough], *next = *link;
-    unsigned flushes = emu_blocks_flushes(cpu);
 
-    if (next && next->valid && next->mode == cpu->mode && !is_hot(cpu, next) &&
+    if (flushes == emu_blocks_flushes(cpu) && next && next->valid && next->mode == cpu->mode && !is_hot(cpu, next) &&
         cpu->rip - page_rip == (next->physical & (EMU_PAGE_SIZE - 1)) &&
         emu_block_within_limit(cpu, next)) {
         return next;
     }
     next = find_block(cpu);
-    /* A flush has given the block's memory away. */
+    /* A flush may have given the block's memory away. */
     if (flushes == emu_blocks_flushes(cpu) && block->valid && next->valid &&
         cpu->regs[EMU_REG_PAGE_RIP] == page_rip &&
         block->physical / EMU_PAGE_SIZE == next->physical / EMU_PAGE_SIZE) {
@@ -150,6 +150,7 @@ static void run_linked(EmuCpu *cpu)
 
     for (;;) {
         bool translated = block->code;
+        unsigned flushes = emu_blocks_flushes(cpu);
         uint64_t fallthrough = cpu->regs[EMU_REG_PAGE_RIP] +
                                block->ops[block->op_count].page_offset;
 
@@ -166,7 +167,7 @@ static void run_linked(EmuCpu *cpu)
             block = find_block(cpu);
             emu_jit_link(cpu, block);
         } else {
-            block = next_block(cpu, block, fallthrough);
+            block = next_block(cpu, block, fallthrough, flushes);
         }
     }
 }

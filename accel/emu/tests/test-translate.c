@@ -121,6 +121,31 @@ static void test_request_and_exit(void)
     emu_harness_free(harness);
 }
 
+/* MOV CR3 leads into another page although the linear address goes on. */
+static void test_other_page_behind(void)
+{
+    enum { TABLES = 0x20000, OTHER = 2 * MiB };
+    uint8_t code[] = { 0x0f, 0x22, 0xd8, 0xbb, 1, 0, 0, 0, 0xf4 }; /* MOV CR3, RAX; MOV EBX, 1; HLT */
+    uint64_t entries[] = { (TABLES + 0x1000) | 7, (TABLES + 0x2000) | 7, OTHER | 0x87 };
+    EmuHarness *harness = emu_harness_new(1, NULL);
+    EmuCpu *cpu = harness->cpu;
+
+    emu_harness_set_mode(cpu, EMU_HARNESS_LONG64);
+    for (unsigned i = 0; i < 3; i++) {
+        memcpy(harness->bytes + TABLES + i * 0x1000, &entries[i], sizeof(entries[i]));
+    }
+    load(cpu, EMU_HARNESS_CODE, code, sizeof(code));
+    code[4] = 2;
+    memcpy(harness->bytes + OTHER + EMU_HARNESS_CODE, code, sizeof(code));
+    for (unsigned i = 0; i < 3; i++) {
+        cpu->rip = EMU_HARNESS_CODE;
+        cpu->regs[X86_RAX] = i < 2 ? EMU_HARNESS_TABLES : TABLES;
+        g_assert_true(emu_harness_run_to_halt(cpu));
+        g_assert_cmpuint(cpu->regs[X86_RBX], ==, i < 2 ? 1 : 2);
+    }
+    emu_harness_free(harness);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -128,5 +153,6 @@ int main(int argc, char **argv)
     g_test_add_func("/emu/translate/task-switched", test_task_switched);
     g_test_add_func("/emu/translate/self-modification-twice", test_self_modification_twice);
     g_test_add_func("/emu/translate/request-and-exit", test_request_and_exit);
+    g_test_add_func("/emu/translate/other-page-behind", test_other_page_behind);
     return g_test_run();
 }
