@@ -40,6 +40,19 @@ typedef struct CodePage {
     struct CodePage *next;
 } CodePage;
 
+/*
+ * Instructions that cross into another page are fetched anew each time, but not decoded: the same
+ * bytes in the same mode give the same op.
+ */
+typedef struct CrossingOp {
+    uint32_t mode;
+    uint16_t offset;
+    uint8_t available;     /* bytes that the decoder may see; 0: nothing here */
+    uint8_t bytes[MAX_INSN_BYTES];
+    EmuOp op;
+} CrossingOp;
+#define CROSSING_OPS 256u
+
 struct EmuBlockCache {
     uint8_t *arena;
     size_t size, used;
@@ -52,6 +65,7 @@ struct EmuBlockCache {
     uint64_t page_marks[PAGE_MARKS / 64]; /* by hash: linear pages in `half` */
     EmuBlock *hash[1u << HASH_BITS];
     CodePage *pages[1u << PAGE_HASH_BITS];
+    CrossingOp crossing[CROSSING_OPS];
     /* Holds the op of code that lies in no RAM, or that must not be kept. */
     union {
         EmuBlock block;
@@ -373,6 +387,26 @@ static void finish_block(EmuBlock *block, unsigned count, unsigned end)
     block->valid = true;
 }
 
+static void decode_crossing_op(EmuCpu *cpu, const Source *source, const uint8_t *bytes,
+                               unsigned available, EmuOp *op)
+{
+    CrossingOp *kept = &cpu->blocks->crossing[(source->linear >> EMU_PAGE_BITS) % CROSSING_OPS];
+    unsigned offset = source->linear & (EMU_PAGE_SIZE - 1);
+
+    if (kept->available == available && kept->mode == cpu->mode && kept->offset == offset &&
+        memcmp(kept->bytes, bytes, available) == 0) {
+        *op = kept->op;
+        return;
+    }
+    if (!emu_decode(cpu, bytes, available, offset, op)) {
+        make_limit_op(offset, op);
+    } else if (log_enabled(LOG_IN_ASM)) {
+        log_op(cpu, op, bytes);
+    }
+    *kept = (CrossingOp) { .mode = cpu->mode, .offset = offset, .available = available, .op = *op };
+    memcpy(kept->bytes, bytes, available);
+}
+
 /* A single instruction that begins in one page and ends in the next. */
 static void decode_crossing(EmuCpu *cpu, Source *source, EmuBlock *block)
 {
@@ -384,11 +418,7 @@ static void decode_crossing(EmuCpu *cpu, Source *source, EmuBlock *block)
     if (len > first) {
         fetch_bytes(cpu, &source->page2, 0, bytes + first, len - first);
     }
-    if (!emu_decode(cpu, bytes, len, offset, &block->ops[0])) {
-        make_limit_op(offset, &block->ops[0]);
-    } else if (log_enabled(LOG_IN_ASM)) {
-        log_op(cpu, &block->ops[0], bytes);
-    }
+    decode_crossing_op(cpu, source, bytes, len, &block->ops[0]);
     finish_block(block, 1, offset + block->ops[0].length);
 }
 

@@ -8,7 +8,7 @@
 #include "accel/emu/block.h"
 #include "accel/emu/jit/jit.h"
 #include "accel/emu/mem.h"
-#include "accel/emu/system.h"
+#include "accel/emu/system-internal.h"
 #include "accel/vm-events.h"
 #include "util/log.h"
 #include "util/vm-lock.h"
@@ -189,13 +189,27 @@ static void run_single(EmuCpu *cpu)
     }
 }
 
+/*
+ * In an interrupt shadow while nothing waits for its end: what comes from now on may as well have come
+ * after the block. Interpreted, since translated code may leave before its first instruction.
+ */
+static void run_shadowed(EmuCpu *cpu)
+{
+    EmuBlock *block = emu_block_lookup(cpu);
+
+    cpu->shadow = 0;
+    run_block(cpu, block);
+}
+
 static void run_guest(EmuCpu *cpu)
 {
     while (boundary(cpu)) {
-        if (cpu->mode & EMU_MODE_STEP || cpu->shadow) {
+        if (cpu->mode & EMU_MODE_STEP || (cpu->shadow && emu_irq_lines(cpu))) {
             emu_debug_before(cpu);
             run_single(cpu);
             emu_debug_after(cpu);
+        } else if (cpu->shadow) {
+            run_shadowed(cpu);
         } else {
             run_linked(cpu);
         }

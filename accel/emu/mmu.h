@@ -39,7 +39,8 @@ typedef struct EmuPage {
 
 #define EMU_TLB2_SETS 512u
 #define EMU_TLB2_WAYS 4u
-#define EMU_LARGE_MARKS 256u
+#define EMU_LARGE_MARKS 4096u /* direct maps of 8 GiB do not collide */
+#define EMU_HUGE_MARKS 64u
 #define EMU_PCIDS 4096u
 #define EMU_PLACES 4u
 #define EMU_CODE_QUEUE 64u
@@ -49,6 +50,12 @@ typedef struct EmuCodeWrite {
     uint64_t page;
     uint16_t offset, len; /* len 4096: all of it */
 } EmuCodeWrite;
+
+/* The last part of the address space that fell here, EMU_MARK_SEVERAL for more than one. */
+typedef struct EmuLargeMark {
+    uint64_t number, generation;
+} EmuLargeMark;
+#define EMU_MARK_SEVERAL (~0ull)
 
 struct EmuTlb2 {
     EmuCpu *cpu;
@@ -60,10 +67,10 @@ struct EmuTlb2 {
     uint64_t all, nonglobal;
     uint64_t pcid[EMU_PCIDS];
     /*
-     * When a piece of a large page was last filled, by hashes of its 2 MiB and of its 1 GiB: INVLPG
+     * When a piece of a large page was last filled, by numbers of its 2 MiB and of its 1 GiB: INVLPG
      * must find the other pieces, and looks for them only then.
      */
-    uint64_t large[EMU_LARGE_MARKS], huge[EMU_LARGE_MARKS];
+    EmuLargeMark large[EMU_LARGE_MARKS], huge[EMU_HUGE_MARKS];
     uint64_t tags[EMU_TLB2_SETS][EMU_TLB2_WAYS]; /* linear page numbers */
     EmuPage pages[EMU_TLB2_SETS][EMU_TLB2_WAYS];
     uint8_t victim[EMU_TLB2_SETS];

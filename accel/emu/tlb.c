@@ -160,11 +160,23 @@ static unsigned set_of(uint64_t number)
     return (number ^ number >> 9) & (EMU_TLB2_SETS - 1);
 }
 
-static unsigned mark_of(uint64_t linear, unsigned shift)
+static void mark_large(const EmuTlb2 *tlb2, EmuLargeMark *marks, unsigned count, uint64_t number)
 {
-    uint64_t number = linear >> shift;
+    EmuLargeMark *mark = &marks[number % count];
 
-    return (number ^ number >> 8) & (EMU_LARGE_MARKS - 1);
+    if (mark->generation >= tlb2->all && mark->number != number) {
+        number = EMU_MARK_SEVERAL;
+    }
+    *mark = (EmuLargeMark) { number, tlb2->generation };
+}
+
+static bool is_marked(const EmuTlb2 *tlb2, const EmuLargeMark *marks, unsigned count,
+                      uint64_t number)
+{
+    const EmuLargeMark *mark = &marks[number % count];
+
+    return mark->generation >= tlb2->all &&
+           (mark->number == number || mark->number == EMU_MARK_SEVERAL);
 }
 
 static bool is_current(const EmuTlb2 *tlb2, const EmuPage *page)
@@ -221,9 +233,10 @@ EmuPage *emu_tlb2_place(EmuTlb2 *tlb2, uint64_t linear, unsigned pcid, bool glob
     tlb2->tags[set][way] = number;
     *page = (EmuPage){ .generation = tlb2->generation, .pcid = pcid, .shift = shift };
     if (shift > EMU_PAGE_BITS) {
-        tlb2->large[mark_of(linear, 21)] = tlb2->generation;
-        tlb2->huge[mark_of(linear, 30)] = shift == 30 ? tlb2->generation :
-                                          tlb2->huge[mark_of(linear, 30)];
+        mark_large(tlb2, tlb2->large, EMU_LARGE_MARKS, linear >> 21);
+    }
+    if (shift == 30) {
+        mark_large(tlb2, tlb2->huge, EMU_HUGE_MARKS, linear >> 30);
     }
     return page;
 }
@@ -231,9 +244,9 @@ EmuPage *emu_tlb2_place(EmuTlb2 *tlb2, uint64_t linear, unsigned pcid, bool glob
 /* A page of 4 MiB has two marks, so the neighbour's is asked too. */
 static bool may_be_large(const EmuTlb2 *tlb2, uint64_t linear)
 {
-    return tlb2->large[mark_of(linear, 21)] >= tlb2->all ||
-           tlb2->large[mark_of(linear ^ BIT_ULL(21), 21)] >= tlb2->all ||
-           tlb2->huge[mark_of(linear, 30)] >= tlb2->all;
+    return is_marked(tlb2, tlb2->large, EMU_LARGE_MARKS, linear >> 21) ||
+           is_marked(tlb2, tlb2->large, EMU_LARGE_MARKS, linear >> 21 ^ 1) ||
+           is_marked(tlb2, tlb2->huge, EMU_HUGE_MARKS, linear >> 30);
 }
 
 /* Drop the entry for a linear address, and if it may be part of a large page, the other parts. */
