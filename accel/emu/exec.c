@@ -128,7 +128,8 @@ static EmuBlock *next_block(EmuCpu *cpu, EmuBlock *block, uint64_t fallthrough,
     uint64_t page_rip = cpu->regs[EMU_REG_PAGE_RIP];
     EmuBlock **link = &block->next[cpu->rip != fallthrough], *next = *link;
 
-    if (flushes == emu_blocks_flushes(cpu) && next && next->valid && next->mode == cpu->mode && !is_hot(cpu, next) &&
+    if (flushes == emu_blocks_flushes(cpu) && next && next->valid && next->mode == cpu->mode &&
+        !is_hot(cpu, next) &&
         cpu->rip - page_rip == (next->physical & (EMU_PAGE_SIZE - 1)) &&
         emu_block_within_limit(cpu, next)) {
         return next;

@@ -21,8 +21,8 @@ enum {
 struct EmuOp {
     EmuOpFn *fn;
     uint64_t imm;          /* immediate, sign-extended to 64 bits; direct branches: displacement
-                              from the next instruction; far pointers: offset; MOV moffs with an address
-                              of more than 32 bits: the address */
+                              from the next instruction; far pointers: offset; MOV moffs with an
+                              address of more than 32 bits: the address */
     int32_t disp;          /* of the memory operand; RIP-relative: counts from EMU_REG_PAGE_RIP */
     uint16_t page_offset;  /* of the first byte in its (linear and physical) page */
     uint16_t mnemonic;     /* ZydisMnemonic */

@@ -125,7 +125,8 @@ static void test_request_and_exit(void)
 static void test_other_page_behind(void)
 {
     enum { TABLES = 0x20000, OTHER = 2 * MiB };
-    uint8_t code[] = { 0x0f, 0x22, 0xd8, 0xbb, 1, 0, 0, 0, 0xf4 }; /* MOV CR3, RAX; MOV EBX, 1; HLT */
+    /* MOV CR3, RAX; MOV EBX, 1; HLT */
+    uint8_t code[] = { 0x0f, 0x22, 0xd8, 0xbb, 1, 0, 0, 0, 0xf4 };
     uint64_t entries[] = { (TABLES + 0x1000) | 7, (TABLES + 0x2000) | 7, OTHER | 0x87 };
     EmuHarness *harness = emu_harness_new(1, NULL);
     EmuCpu *cpu = harness->cpu;
