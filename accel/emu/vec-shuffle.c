@@ -235,7 +235,7 @@ static EmuOpFn *bind_insertps(const EmuDecoded *decoded, EmuOp *op)
     { \
         uint32_t mask = 0; \
         \
-        for (unsigned i = 0; i < bytes * 8 / bits; i++) { \
+        for (unsigned i = 0; i < MIN(bytes, sizeof(EmuVec)) * 8 / bits; i++) { \
             mask |= (uint32_t)(b->u##bits[i] >> (bits - 1)) << i; \
         } \
         dst->u64[0] = mask; \
