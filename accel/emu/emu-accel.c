@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "accel/emu/block.h"
+#include "accel/emu/check.h"
 #include "accel/emu/decode.h"
 #include "accel/emu/exec.h"
 #include "accel/emu/jit/jit.h"
@@ -36,8 +37,12 @@ static bool emu_init(Accel *accel, const AccelConfig *config, GError **error)
         return false;
     }
     emu->cache_mib = MIN(emu->cache_mib ? emu->cache_mib : CACHE_MIB_DEFAULT, CACHE_MIB_MAX);
+    if (emu->check && (!emu->translate || !emu_jit_supported())) {
+        error_setf(error, "check=on has nothing to check: there is no translation");
+        return false;
+    }
     accel->config.irqchip = ACCEL_IRQCHIP_OFF;
-    emu->multi = emu->thread == EMU_THREAD_MULTI;
+    emu->multi = emu->thread == EMU_THREAD_MULTI && !emu->check;
     emu_insn_find(0); /* the index is built before there are threads */
     return true;
 }
@@ -55,6 +60,7 @@ static void emu_vcpu_destroy(VCpu *vcpu)
     pthread_mutex_unlock(&emu->cpus_lock);
     emu_blocks_free(cpu->blocks);
     emu_jit_free(cpu->jit);
+    emu_check_free(cpu->check);
     emu_tlb_cleanup(cpu);
     emu_system_free(cpu->sys);
     munmap(cpu, sizeof(*cpu));
@@ -86,6 +92,9 @@ static bool emu_vcpu_create(VCpu *vcpu, GError **error)
             emu_vcpu_destroy(vcpu);
             return false;
         }
+    }
+    if (emu->check) {
+        emu_check_start(cpu);
     }
     pthread_mutex_lock(&emu->cpus_lock);
     g_ptr_array_add(emu->cpus, cpu);
@@ -134,6 +143,8 @@ static const Property emu_properties[] = {
               "host code is mapped twice, to write and to run (always so)"),
     PROP_BOOL("translate", EmuAccel, translate, true,
               "run hot code as host code, where the host is of the guest's kind"),
+    PROP_BOOL("check", EmuAccel, check, false,
+              "run translated code twice, interpreted too, and stop at a difference (slow)"),
     PROP_BOOL("one-insn-per-tb", EmuAccel, one_insn, false,
               "run each instruction by itself (slow; for debugging)"),
     PROP_END,

@@ -31,6 +31,7 @@ typedef struct EmuOp EmuOp;
 typedef struct EmuBlock EmuBlock;
 typedef struct EmuBlockCache EmuBlockCache;
 typedef struct EmuJit EmuJit;
+typedef struct EmuCheck EmuCheck;
 
 /* A handler runs one instruction and goes on to the next op (EMU_NEXT) or leaves the block. */
 typedef void EmuOpFn(EmuCpu *cpu, const EmuOp *op);
@@ -186,6 +187,7 @@ struct EmuCpu {
     EmuBlockCache *blocks;
     EmuJit *jit;            /* NULL: interpret only */
     uint32_t jit_hot;       /* runs of a block by the interpreter before it is translated */
+    EmuCheck *check;        /* NULL, or host code is compared with the interpreter (check.h) */
 
     uint32_t requests;      /* EmuRequest bits, atomic */
     bool in_guest;          /* between emu_guest_enter() and _leave(); atomic */

@@ -5,7 +5,10 @@
  */
 #include "accel/emu/exec.h"
 
+#include <errno.h>
+
 #include "accel/emu/block.h"
+#include "accel/emu/check.h"
 #include "accel/emu/jit/jit.h"
 #include "accel/emu/mem.h"
 #include "accel/emu/system-internal.h"
@@ -118,7 +121,7 @@ static EmuBlock *find_block(EmuCpu *cpu)
 
 static bool is_hot(const EmuCpu *cpu, const EmuBlock *block)
 {
-    return cpu->jit && !block->code && !block->no_code && block->runs >= EMU_JIT_HOT;
+    return cpu->jit && !block->code && !block->no_code && block->runs >= cpu->jit_hot;
 }
 
 /* After `block` was interpreted: its successor, by link if the page of both is still there. */
@@ -155,8 +158,10 @@ static void run_linked(EmuCpu *cpu)
         uint64_t fallthrough = cpu->regs[EMU_REG_PAGE_RIP] +
                                block->ops[block->op_count].page_offset;
 
-        if (translated) {
+        if (translated && !cpu->check) {
             emu_jit_run(cpu, block);
+        } else if (translated) {
+            emu_check_run(cpu, block);
         } else {
             run_block(cpu, block);
         }
@@ -235,6 +240,9 @@ int emu_run(VCpu *vcpu)
     how = sigsetjmp(cpu->escape, 0);
     if (how) {
         emu_jit_abandoned(cpu);
+        if (cpu->check) {
+            emu_check_abandoned(cpu);
+        }
         settle_rip(cpu);
     }
     if (how == EMU_EXIT_FAULT) {
@@ -248,6 +256,10 @@ int emu_run(VCpu *vcpu)
     if (cpu->triple_fault) {
         cpu->triple_fault = false;
         shut_down(cpu);
+    }
+    if (cpu->check && cpu->check->failed) {
+        cpu->check->failed = false;
+        return -EIO;
     }
     return 0;
 }

@@ -5,6 +5,7 @@
  * before the first byte is written.
  */
 #include "accel/emu/block.h"
+#include "accel/emu/check.h"
 #include "accel/emu/exec.h"
 #include "accel/emu/mmu.h"
 #include "accel/emu/system.h"
@@ -106,9 +107,12 @@ static bool hits_running_code(const EmuCpu *cpu, uint64_t code_page, unsigned of
  * decoded already and would run next, the instruction is begun anew as a block by itself; so far it
  * has done nothing.
  */
-static void before_write(EmuCpu *cpu, const EmuPage *page, unsigned offset, unsigned len)
+static void before_write(EmuCpu *cpu, const EmuPage *page, uint64_t linear, unsigned len)
 {
-    if (EMU_LIKELY(!hits_running_code(cpu, (uintptr_t)page->read, offset, len))) {
+    if (EMU_UNLIKELY(cpu->check)) {
+        emu_check_before_write(cpu, page, linear, len);
+    }
+    if (EMU_LIKELY(!hits_running_code(cpu, (uintptr_t)page->read, page_offset(linear), len))) {
         return;
     }
     cpu->rip = emu_mask_ip(cpu, emu_op_rip(cpu, cpu->op));
@@ -134,7 +138,7 @@ static void translate_crossing(EmuCpu *cpu, uint64_t linear, unsigned size, EmuT
 
         crossing->physical[i] = page->physical + page_offset(crossing->linear[i]);
         if (access == EMU_WRITE) {
-            before_write(cpu, page, page_offset(crossing->linear[i]), crossing->len[i]);
+            before_write(cpu, page, crossing->linear[i], crossing->len[i]);
         }
     }
 }
@@ -164,7 +168,7 @@ static uint64_t read_page(EmuCpu *cpu, uint64_t linear, unsigned size, EmuTlbKin
     uint64_t value;
 
     if (access == EMU_WRITE) {
-        before_write(cpu, page, page_offset(linear), size);
+        before_write(cpu, page, linear, size);
     }
     emu_tlb_fill(cpu, linear, kind, access, page);
     value = page->read ? emu_host_load(page->read + page_offset(linear), size) :
@@ -206,7 +210,7 @@ static void write_page(EmuCpu *cpu, uint64_t linear, uint64_t value, unsigned si
     const EmuPage *page = emu_translate(cpu, linear, kind, EMU_WRITE);
     unsigned offset = page_offset(linear);
 
-    before_write(cpu, page, offset, size);
+    before_write(cpu, page, linear, size);
     if (page->write) {
         emu_host_store(page->write + offset, value, size);
         emu_note_write(cpu, page, offset, size);
@@ -276,7 +280,7 @@ void emu_write_bytes_slow(EmuCpu *cpu, uint64_t linear, const void *buf, unsigne
         return;
     }
     page = emu_translate(cpu, linear, kind, EMU_WRITE);
-    before_write(cpu, page, page_offset(linear), len);
+    before_write(cpu, page, linear, len);
     if (page->write) {
         memcpy(page->write + page_offset(linear), buf, len);
         emu_note_write(cpu, page, page_offset(linear), len);
@@ -303,7 +307,7 @@ static void probe(EmuCpu *cpu, uint64_t linear, unsigned len, EmuTlbKind kind, E
         const EmuPage *page = emu_translate(cpu, linear, kind, access);
 
         if (access == EMU_WRITE) {
-            before_write(cpu, page, page_offset(linear), len);
+            before_write(cpu, page, linear, len);
         }
     }
 }
@@ -376,7 +380,7 @@ void emu_locked_begin_slow(EmuCpu *cpu, uint64_t linear, unsigned size, EmuLocke
         return;
     }
     page = emu_translate(cpu, linear, kind, EMU_WRITE);
-    before_write(cpu, page, page_offset(linear), size);
+    before_write(cpu, page, linear, size);
     locked->physical[0] = page->physical + page_offset(linear);
     emu_tlb_fill(cpu, linear, kind, EMU_WRITE, page);
     if (page->write && is_host_atomic(linear, size)) {

@@ -6,7 +6,7 @@
  * bits set, then judges the rights that all levels together give. Only then are accessed and dirty
  * bits set; if an entry is found changed meanwhile, the walk begins anew.
  */
-#include "accel/emu/mmu.h"
+#include "accel/emu/check.h"
 
 #define ENTRY_P BIT_ULL(0)
 #define ENTRY_RW BIT_ULL(1)
@@ -279,14 +279,14 @@ static EmuPage *walk_and_keep(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, Emu
 
 const EmuPage *emu_translate(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuAccess access)
 {
-    EmuPage *page = emu_tlb2_find(cpu->tlb.second, linear, emu_pcid(cpu));
+    const EmuPage *page = emu_tlb2_find(cpu->tlb.second, linear, emu_pcid(cpu));
 
-    if (EMU_LIKELY(page && may_access(cpu, page->perms, kind, access) &&
-                   (access != EMU_WRITE || (page->perms & EMU_PERM_DIRTY)))) {
-        return page;
-    }
     /* Tables may have changed since: a cached translation alone does not make a fault. */
-    return walk_and_keep(cpu, linear, kind, access);
+    if (EMU_UNLIKELY(!page || !may_access(cpu, page->perms, kind, access) ||
+                     (access == EMU_WRITE && !(page->perms & EMU_PERM_DIRTY)))) {
+        page = walk_and_keep(cpu, linear, kind, access);
+    }
+    return EMU_UNLIKELY(cpu->check) ? emu_check_page(cpu, linear, page) : page;
 }
 
 /* ---- Canonical addresses ---- */

@@ -107,6 +107,8 @@ EmuPage *emu_tlb2_place(EmuTlb2 *tlb2, uint64_t linear, unsigned pcid, bool glob
 /* Let later accesses of this kind to the page hit, as far as nothing speaks against it. */
 void emu_tlb_fill(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuAccess access,
                   const EmuPage *page);
+/* Remove the first level's entries for the page. */
+void emu_tlb_forget_first(EmuCpu *cpu, uint64_t linear);
 /* Remove write entries that lead to [host, host + len). Any thread. True if there were any. */
 bool emu_tlb_forbid_writes(EmuCpu *cpu, const uint8_t *host, uint64_t len);
 /* The same for a part of a RAM region; marks the pages that had entries dirty. */

@@ -8,7 +8,7 @@
  * the device may wait for the VM lock.
  */
 #include "accel/emu/exec.h"
-#include "accel/emu/mmu.h"
+#include "accel/emu/check.h"
 
 AddressSpace *emu_address_space(const EmuCpu *cpu)
 {
@@ -52,6 +52,14 @@ const MemoryPlace *emu_place(EmuCpu *cpu, uint64_t physical)
     return find_place(cpu, physical);
 }
 
+/* Where an access goes: there, or to the page's shadow. */
+static const MemoryPlace *access_place(EmuCpu *cpu, uint64_t physical)
+{
+    const MemoryPlace *shadow = cpu->check ? emu_check_place(cpu->check, physical) : NULL;
+
+    return EMU_UNLIKELY(shadow) ? shadow : emu_place(cpu, physical);
+}
+
 void emu_forget_places(EmuCpu *cpu)
 {
     memset(cpu->tlb.second->places, 0, sizeof(cpu->tlb.second->places));
@@ -62,6 +70,9 @@ void emu_forget_places(EmuCpu *cpu)
 /* Resetting and loading a CPU's state happens outside. */
 static void leave_guest(EmuCpu *cpu, bool inside)
 {
+    if (EMU_UNLIKELY(cpu->check)) {
+        emu_check_before_io(cpu);
+    }
     if (inside) {
         emu_guest_leave(cpu);
     }
@@ -104,7 +115,7 @@ uint64_t emu_phys_read(EmuCpu *cpu, uint64_t physical, unsigned size)
     const MemoryPlace *place;
 
     physical &= accel_a20_mask();
-    place = emu_place(cpu, physical);
+    place = access_place(cpu, physical);
     if (EMU_UNLIKELY((physical & ~EMU_PAGE_MASK) + size > EMU_PAGE_SIZE)) {
         unsigned first = EMU_PAGE_SIZE - (physical & ~EMU_PAGE_MASK);
 
@@ -128,7 +139,7 @@ void emu_phys_write(EmuCpu *cpu, uint64_t physical, uint64_t value, unsigned siz
         emu_phys_write_bytes(cpu, physical + first, (uint8_t *)&value + first, size - first);
         return;
     }
-    place = emu_place(cpu, physical);
+    place = access_place(cpu, physical);
     if (place && place->write) {
         emu_host_store(place->write + (physical - place->first), value, size);
         emu_phys_note_write(cpu, physical, size);
@@ -144,7 +155,7 @@ void emu_phys_read_bytes(EmuCpu *cpu, uint64_t physical, void *buf, unsigned len
     const MemoryPlace *place;
 
     physical &= accel_a20_mask();
-    place = emu_place(cpu, physical);
+    place = access_place(cpu, physical);
     if (place) {
         memcpy(buf, place->read + (physical - place->first), len);
         return;
@@ -173,7 +184,7 @@ bool emu_phys_update(EmuCpu *cpu, uint64_t physical, unsigned size, uint64_t old
     const MemoryPlace *place;
 
     physical &= accel_a20_mask();
-    place = emu_place(cpu, physical);
+    place = access_place(cpu, physical);
     if (!place || !place->write) {
         emu_phys_write(cpu, physical, new_, size);
         return true;
@@ -205,7 +216,7 @@ void emu_note_write(EmuCpu *cpu, const EmuPage *page, unsigned offset, unsigned 
 
 void emu_phys_note_write(EmuCpu *cpu, uint64_t physical, unsigned len)
 {
-    const MemoryPlace *place = emu_place(cpu, physical);
+    const MemoryPlace *place = access_place(cpu, physical);
 
     if (place && place->write) {
         uint64_t in_place = physical - place->first;
@@ -217,7 +228,7 @@ void emu_phys_note_write(EmuCpu *cpu, uint64_t physical, unsigned len)
 
 bool emu_phys_is_ram(EmuCpu *cpu, uint64_t physical)
 {
-    const MemoryPlace *place = emu_place(cpu, physical);
+    const MemoryPlace *place = access_place(cpu, physical);
 
     return place && place->write;
 }
@@ -229,7 +240,7 @@ void emu_phys_write_bytes(EmuCpu *cpu, uint64_t physical, const void *buf, unsig
     const MemoryPlace *place;
 
     physical &= accel_a20_mask();
-    place = emu_place(cpu, physical);
+    place = access_place(cpu, physical);
     if (place && place->write) {
         memcpy(place->write + (physical - place->first), buf, len);
         emu_phys_note_write(cpu, physical, len);

@@ -2,7 +2,7 @@
 /* The two levels of TLB: looking up, filling, flushing. */
 #include "accel/emu/block.h"
 #include "accel/emu/exec.h"
-#include "accel/emu/mmu.h"
+#include "accel/emu/check.h"
 #include "accel/emu/system.h"
 
 /* A tag that no linear page has. */
@@ -89,7 +89,7 @@ void emu_tlb_fill(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuAccess acces
         tables->read[index].addend = (uintptr_t)page->read - linear_page;
     }
     if (may_write && page->write && (page->perms & EMU_PERM_DIRTY) &&
-        emu_may_write(cpu, page->perms, kind)) {
+        emu_may_write(cpu, page->perms, kind) && emu_check_may_fill_write(cpu, page->write)) {
         fill_write(cpu, &tables->write[index], linear_page, page);
     }
 }
@@ -135,8 +135,9 @@ void emu_tlb_log_writes(EmuCpu *cpu, MemoryRegion *region, uint64_t offset, uint
     }
 }
 
-static void forget_first(EmuTlb *tlb, uint64_t linear)
+void emu_tlb_forget_first(EmuCpu *cpu, uint64_t linear)
 {
+    EmuTlb *tlb = &cpu->tlb;
     unsigned index = linear >> EMU_PAGE_BITS & (EMU_TLB_SIZE - 1);
 
     pthread_mutex_lock(&tlb->lock);
@@ -312,7 +313,7 @@ static void flush_address(EmuCpu *cpu, uint64_t linear, unsigned pcid, bool glob
     if (large) {
         empty_tables(&cpu->tlb);
     } else {
-        forget_first(&cpu->tlb, linear);
+        emu_tlb_forget_first(cpu, linear);
     }
     if (large || emu_blocks_may_know(cpu, linear)) {
         emu_blocks_forget_linear(cpu);

@@ -47,12 +47,14 @@ typedef struct JitExit {
     bool backward;          /* the link leads to the entry that looks at attention */
 } JitExit;
 
-/* What the translator keeps for a block; EmuBlock.code is `far_entry`'s run address. */
+/* What the translator keeps for a block (writable addresses); EmuBlock.code is `far_entry`'s run address. */
 typedef struct JitBlock {
     uint8_t *far_entry;     /* RAX = RIP: sets EMU_REG_PAGE_RIP, then as checked_entry */
     uint8_t *checked_entry; /* leaves if attention is set */
     uint8_t *entry;         /* five bytes to be patched when the block retires */
     uint8_t *leave;         /* cpu->rip = this block's first byte; back to the run loop */
+    uint8_t *end;
+    bool repeatable;        /* the checking mode may run it twice */
 } JitBlock;
 
 /* Code that all blocks share; run addresses. */
@@ -111,6 +113,12 @@ extern const int8_t jit_host_reg[16];
 /* The op that t->op is, alone, for its handler; t->failed if there is no room. */
 typedef struct JitTranslation JitTranslation;
 JitCallout *jit_make_callout(JitTranslation *t);
+
+/*
+ * Run a block's host code alone, without regard to attention: links have not been made, and `jumps`
+ * leads nowhere. cpu->rip and EMU_REG_PAGE_RIP are the block's.
+ */
+void emu_jit_run_alone(EmuCpu *cpu, EmuBlock *block, const JitJumpTable *jumps);
 
 /* ---- translate.c ---- */
 

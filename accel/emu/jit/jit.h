@@ -28,6 +28,7 @@ void emu_jit_free(EmuJit *jit);
 
 /* Runs of a block by the interpreter before it is worth translating. */
 #define EMU_JIT_HOT 24
+#define EMU_CHECK_HOT 1 /* where host code is checked, not wanted for its speed */
 
 /* Is block->code to be had? Translates a hot block at cpu->rip; false if it stays interpreted. */
 bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block);
@@ -42,6 +43,16 @@ void emu_jit_run(EmuCpu *cpu, EmuBlock *block);
 void emu_jit_link(EmuCpu *cpu, EmuBlock *next);
 /* After emu_escape() out of translated code: what it still held in the host. */
 void emu_jit_abandoned(EmuCpu *cpu);
+
+/*
+ * The checking mode (accel/emu/check.h). A difference stops the machine and sets cpu->check->failed;
+ * so does not return.
+ */
+void emu_check_start(EmuCpu *cpu);
+/* As emu_jit_run(), but this block alone, as the interpreter does it. */
+void emu_check_run(EmuCpu *cpu, EmuBlock *block);
+/* After emu_escape() out of a block that was being checked. */
+void emu_check_abandoned(EmuCpu *cpu);
 
 /* A block is no longer valid: jumps to its code leave instead. */
 void emu_jit_retire(EmuCpu *cpu, EmuBlock *block);

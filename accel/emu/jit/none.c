@@ -41,6 +41,18 @@ void emu_jit_abandoned(EmuCpu *cpu)
 {
 }
 
+void emu_check_start(EmuCpu *cpu)
+{
+}
+
+void emu_check_run(EmuCpu *cpu, EmuBlock *block)
+{
+}
+
+void emu_check_abandoned(EmuCpu *cpu)
+{
+}
+
 void emu_jit_retire(EmuCpu *cpu, EmuBlock *block)
 {
 }

@@ -126,7 +126,7 @@ const void *jit_find_code(EmuCpu *cpu)
     EmuBlock *block;
     unsigned index = cpu->rip & (JIT_JUMPS - 1);
 
-    if (wants_run_loop(cpu)) {
+    if (cpu->check || wants_run_loop(cpu)) {
         return jit->stubs.leave;
     }
     table = current_jumps(cpu);
@@ -142,26 +142,39 @@ const void *jit_find_code(EmuCpu *cpu)
     return block->code;
 }
 
-void emu_jit_run(EmuCpu *cpu, EmuBlock *block)
+static JitExit *run_code(EmuCpu *cpu, const void *code, const JitJumpTable *table)
 {
     EmuJit *jit = cpu->jit;
-    JitJumpTable *table = current_jumps(cpu);
     JitExit *exit;
 
-    remember_jump(cpu, table, cpu->rip, block->code);
     cpu->jump_table = table;
     jit_flags_to_host(cpu);
     jit->inside = true;
-    exit = jit->stubs.enter(cpu, block->code);
+    exit = jit->stubs.enter(cpu, code);
     jit->inside = false;
     jit_flags_from_host(cpu);
     cpu->op = NULL;
     cpu->block = NULL;
-    jit->taken = exit;
     if (exit) {
         cpu->rip = cpu->regs[EMU_REG_PAGE_RIP] + (int64_t)exit->target;
-        jit->taken_rip = cpu->rip;
     }
+    return exit;
+}
+
+void emu_jit_run(EmuCpu *cpu, EmuBlock *block)
+{
+    JitJumpTable *table = current_jumps(cpu);
+
+    remember_jump(cpu, table, cpu->rip, block->code);
+    cpu->jit->taken = run_code(cpu, block->code, table);
+    cpu->jit->taken_rip = cpu->rip;
+}
+
+void emu_jit_run_alone(EmuCpu *cpu, EmuBlock *block, const JitJumpTable *jumps)
+{
+    const JitBlock *info = block->jit;
+
+    run_code(cpu, jit_run_address(&cpu->jit->as, info->entry), jumps);
 }
 
 void emu_jit_abandoned(EmuCpu *cpu)

@@ -75,10 +75,39 @@ JitEmit *jit_find_emitter(const EmuDecoded *decoded, const EmuOp *op)
 
 /* ---- Handlers ---- */
 
+static bool in_table(const EmuInsnTable *table, unsigned mnemonic)
+{
+    for (unsigned i = 0; i < table->count; i++) {
+        if (table->rows[i].mnemonic == mnemonic) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Can a handler run twice and do the same, as far as registers and memory tell? */
+static bool is_repeatable(const EmuOp *op)
+{
+    static const ZydisMnemonic changing[] = {
+        ZYDIS_MNEMONIC_SWAPGS, ZYDIS_MNEMONIC_LGDT, ZYDIS_MNEMONIC_LIDT, ZYDIS_MNEMONIC_LLDT,
+        ZYDIS_MNEMONIC_LTR,
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(changing); i++) {
+        if (changing[i] == op->mnemonic) {
+            return false;
+        }
+    }
+    return !(op->flags & (EMU_OP_ENDS | EMU_OP_REP | EMU_OP_REPNE)) &&
+           !in_table(&emu_insns_io, op->mnemonic) &&
+           (op->mnemonic == ZYDIS_MNEMONIC_MOV || !in_table(&emu_insns_system, op->mnemonic));
+}
+
 static void emit_callout(JitTranslation *t)
 {
     JitCallout *callout = jit_make_callout(t);
 
+    t->info->repeatable &= is_repeatable(t->op);
     jit_vec_spill(t, t->vec_dirty);
     t->vec_dirty = t->vec_loaded = 0;
     jit_mov_imm(t->as, HOST_RDX, (uintptr_t)callout);
@@ -155,6 +184,7 @@ static void emit_op(JitTranslation *t)
     JitEmit *emit = jit_find_emitter(&t->decoded, t->op);
 
     t->vec_dirty_before = t->vec_dirty;
+    t->info->repeatable &= t->op->mnemonic != ZYDIS_MNEMONIC_SWAPGS;
     if (emit && emit(t)) {
         t->native++;
     } else {
@@ -261,12 +291,14 @@ bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block)
     t->info = jit_data_take(jit, sizeof(*t->info));
     t->failed = !t->info;
     if (!t->failed) {
+        t->info->repeatable = true;
         translate_ops(t);
     }
     /* Nothing but handlers' work: the interpreter does that better. */
     if (t->failed || t->stale || jit->as.full || !t->native) {
         return give_up(t, start, data_start);
     }
+    t->info->end = jit->as.at;
     block->jit = t->info;
     block->code = (void *)jit_run_address(&jit->as, t->info->far_entry);
     return true;

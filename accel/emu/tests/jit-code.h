@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Random 64-bit code for tests of the translator: every form that it has an emitter for, and others. */
+#ifndef VIREO_ACCEL_EMU_TESTS_JIT_CODE_H
+#define VIREO_ACCEL_EMU_TESTS_JIT_CODE_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct JitCode {
+    GRand *rand;
+    /*
+     * Never faults: memory is addressed by RBX and R14 alone, up to JIT_CODE_REACH bytes to either
+     * side; these, RSP and R15 are not changed, and the stack is as it was.
+     */
+    bool safe;
+    uint8_t *at;         /* next byte */
+} JitCode;
+
+#define JIT_CODE_REACH 0x700
+#define JIT_CODE_MAX 32 /* bytes that one call writes at most */
+
+/* An instruction that does not branch. */
+void jit_code_plain(JitCode *code);
+/* One that ends a block: Jcc, JMP, CALL, RET, near, direct or not. Not safe. */
+void jit_code_branch(JitCode *code);
+
+#endif
