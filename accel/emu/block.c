@@ -30,7 +30,7 @@ struct EmuJump {
 #define JUMP_COUNT (1u << JUMP_BITS)
 /* Halves of the address space: the upper one is the kernel's, whose pages are global as a rule. */
 #define HALVES 2
-#define PAGE_MARKS 512u
+#define PAGE_MARKS 16384u /* a false one costs all jumps */
 
 
 /* A physical page with blocks. */
