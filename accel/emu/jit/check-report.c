@@ -33,7 +33,8 @@ static uint32_t undefined_flags(const EmuBlock *block)
 
         if (ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, code_of(block, op),
                                                        op->length, &insn)) && insn.cpu_flags) {
-            undefined &= ~(insn.cpu_flags->modified | insn.cpu_flags->set_0 | insn.cpu_flags->set_1);
+            undefined &= ~(insn.cpu_flags->modified | insn.cpu_flags->set_0 |
+                           insn.cpu_flags->set_1);
             undefined |= insn.cpu_flags->undefined;
         }
     }

@@ -25,8 +25,9 @@ typedef struct Form {
 } Form;
 
 #define ALU(n) \
-    { 0, 0, (n) * 8, M | B | LOCK }, { 0, 0, (n) * 8 + 1, M | LOCK }, { 0, 0, (n) * 8 + 2, M | B }, \
-    { 0, 0, (n) * 8 + 3, M }, { 0, 0, (n) * 8 + 4, I8 }, { 0, 0, (n) * 8 + 5, IZ }
+    { 0, 0, (n) * 8, M | B | LOCK }, { 0, 0, (n) * 8 + 1, M | LOCK }, \
+    { 0, 0, (n) * 8 + 2, M | B }, { 0, 0, (n) * 8 + 3, M }, \
+    { 0, 0, (n) * 8 + 4, I8 }, { 0, 0, (n) * 8 + 5, IZ }
 
 static const Form integer[] = {
     ALU(0), ALU(1), ALU(2), ALU(3), ALU(4), ALU(5), ALU(6), ALU(7),
@@ -59,7 +60,8 @@ static const Form integer[] = {
     { 0, 0, 0xa4, WILD }, { 0, 0, 0xa5, WILD }, { 0, 0, 0xaa, WILD }, { 0, 0, 0xac, WILD },
     { 0, 0, 0xa6, WILD },
     { 0, 0, 0x50, O | WILD }, { 0, 0, 0x58, O | WILD }, { 0, 0, 0x68, IZ | WILD },
-    { 0, 0, 0x6a, I8 | WILD }, { 0, 0, 0xff, M | WILD | EXT(0x40) }, { 0, 0, 0x8f, M | WILD | EXT(1) },
+    { 0, 0, 0x6a, I8 | WILD }, { 0, 0, 0xff, M | WILD | EXT(0x40) },
+    { 0, 0, 0x8f, M | WILD | EXT(1) },
     { 0, 0, 0xc9, WILD }, { 0, 0, 0x9c, WILD }, { 0, 0, 0xd9, M | WILD | EXT(0x0d) },
     { 0, 0, 0xdd, M | WILD | EXT(0x0d) }, { 0, 0, 0xd8, M | WILD | EXT(0xff) },
 };
@@ -93,7 +95,9 @@ static void put_imm(JitCode *code, unsigned bytes)
 {
     uint64_t value = (uint64_t)g_rand_int(code->rand) << 32 | g_rand_int(code->rand);
 
-    value = percent(code, 30) ? below(code, 70) : percent(code, 20) ? ~0ull - below(code, 3) : value;
+    value = percent(code, 30)   ? below(code, 70)
+            : percent(code, 20) ? ~0ull - below(code, 3)
+                                : value;
     memcpy(code->at, &value, bytes);
     code->at += bytes;
 }

@@ -206,7 +206,8 @@ static bool same(const Result *a, const Result *b)
 {
     bool regs = !memcmp(a->regs, b->regs, sizeof(a->regs)) && a->rip == b->rip;
     bool flags = a->flags == b->flags && a->mxcsr == b->mxcsr && a->rflags == b->rflags;
-    bool rest = !memcmp(a->vec, b->vec, sizeof(a->vec)) && !memcmp(&a->fpu, &b->fpu, sizeof(a->fpu));
+    bool rest = !memcmp(a->vec, b->vec, sizeof(a->vec)) &&
+                !memcmp(&a->fpu, &b->fpu, sizeof(a->fpu));
     bool raised = a->done == b->done && !memcmp(&a->fault, &b->fault, sizeof(a->fault)) &&
                   a->cr2 == b->cr2;
 
