@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random 64-bit code for tests of the translator: each form that it has an emitter for, and more. */
+/* Random 64-bit code for the translator's tests: each form that it has an emitter for, and more. */
 #ifndef VIREO_ACCEL_EMU_TESTS_JIT_CODE_H
 #define VIREO_ACCEL_EMU_TESTS_JIT_CODE_H
 
