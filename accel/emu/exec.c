@@ -196,8 +196,8 @@ static void run_single(EmuCpu *cpu)
 }
 
 /*
- * In an interrupt shadow while nothing waits for its end: what comes from now on may as well have come
- * after the block. Interpreted, since translated code may leave before its first instruction.
+ * In an interrupt shadow while nothing waits for its end: what comes from now on may as well have
+ * come after the block. Interpreted, since translated code may leave before its first instruction.
  */
 static void run_shadowed(EmuCpu *cpu)
 {

@@ -67,8 +67,8 @@ struct EmuTlb2 {
     uint64_t all, nonglobal;
     uint64_t pcid[EMU_PCIDS];
     /*
-     * When a piece of a large page was last filled, by numbers of its 2 MiB and of its 1 GiB: INVLPG
-     * must find the other pieces, and looks for them only then.
+     * When a piece of a large page was last filled, by numbers of its 2 MiB and of its 1 GiB:
+     * INVLPG must find the other pieces, and looks for them only then.
      */
     EmuLargeMark large[EMU_LARGE_MARKS], huge[EMU_HUGE_MARKS];
     uint64_t tags[EMU_TLB2_SETS][EMU_TLB2_WAYS]; /* linear page numbers */

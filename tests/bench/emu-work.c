@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loads for guests, run by tests/bench/emu-init: emu-work LOAD COUNT, or emu-work MAKE PATH COUNT to
- * write input for other programs. The same program gives the same work everywhere: two of the loops
- * are written in assembly so that their number of instructions is known.
+ * Loads for guests, run by tests/bench/emu-init: emu-work LOAD COUNT, or emu-work MAKE PATH COUNT
+ * to write input for other programs. The same program gives the same work everywhere: two of the
+ * loops are written in assembly so that their number of instructions is known.
  */
 #include <math.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing x86-64 host code: a cursor and the few instructions that translated code is glued together
- * with. None of the helpers here touches the arithmetic flags: they belong to the guest while its
- * code runs.
+ * Writing x86-64 host code: a cursor and the few instructions that translated code is glued
+ * together with. None of the helpers here touches the arithmetic flags: they belong to the guest
+ * while its code runs.
  */
 #ifndef VIREO_ACCEL_EMU_JIT_ASM_H
 #define VIREO_ACCEL_EMU_JIT_ASM_H

@@ -102,7 +102,8 @@ bool jit_emit_muldiv(JitTranslation *t)
 {
     const ZydisDecodedInstruction *insn = &t->decoded.insn;
     const ZydisDecodedOperand *memory = find_memory(t);
-    bool one_operand = insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (insn->opcode & 0xfe) == 0xf6;
+    bool one_operand = insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
+                       (insn->opcode & 0xfe) == 0xf6;
     HostReg rm = HOST_RCX;
 
     if (!one_operand) {

@@ -35,8 +35,8 @@ typedef struct JitCallout {
 
 /*
  * A way out of a block to a known place. Until it is linked it leaves with this; in the same page
- * the link then leads straight to the successor. Into another page (RAX holds the target) it leads to
- * the successor's far entry while both pages are global, else through the jump table.
+ * the link then leads straight to the successor. Into another page (RAX holds the target) it leads
+ * to the successor's far entry while both pages are global, else through the jump table.
  */
 typedef struct JitExit {
     EmuBlock *block;
@@ -47,7 +47,10 @@ typedef struct JitExit {
     bool backward;          /* the link leads to the entry that looks at attention */
 } JitExit;
 
-/* What the translator keeps for a block (writable addresses); EmuBlock.code is `far_entry`'s run address. */
+/*
+ * What the translator keeps for a block (writable addresses); EmuBlock.code is `far_entry`'s run
+ * address.
+ */
 typedef struct JitBlock {
     uint8_t *far_entry;     /* RAX = RIP: sets EMU_REG_PAGE_RIP, then as checked_entry */
     uint8_t *checked_entry; /* leaves if attention is set */
@@ -169,8 +172,8 @@ void jit_linear(JitTranslation *t);
 /* LEA of the op's memory operand. RCX is lost. */
 void jit_effective(JitTranslation *t, HostReg dst, bool wide);
 /*
- * From the linear address in RAX to a host address in RAX, or to the slow path of this op. RCX and RDX are
- * lost. align: power of two that the address must be a multiple of, else slow; 1: none.
+ * From the linear address in RAX to a host address in RAX, or to the slow path of this op. RCX and
+ * RDX are lost. align: power of two that the address must be a multiple of, else slow; 1: none.
  */
 void jit_translate_address(JitTranslation *t, unsigned size, bool is_write, unsigned align);
 /* To the slow path unless RCX is zero. */
@@ -189,8 +192,8 @@ typedef struct JitRename {
 } JitRename;
 void jit_copy_bytes(JitTranslation *t, const JitRename *rename);
 /*
- * What the memory operand must be aligned to, as a locked one's: across cache lines it would lock the
- * host's bus, which hosts may answer with a signal.
+ * What the memory operand must be aligned to, as a locked one's: across cache lines it would lock
+ * the host's bus, which hosts may answer with a signal.
  */
 unsigned jit_lock_alignment(const JitTranslation *t);
 

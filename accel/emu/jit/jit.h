@@ -4,9 +4,10 @@
  *
  * Guest and host are of the same kind, so most instructions are copied: their registers renamed,
  * their memory operand replaced by the host address that an inline look into the first-level TLB
- * gives. Eleven guest registers live in host registers, the others and everything else in the EmuCpu,
- * which RBP points to (plus JIT_BIAS); RAX, RCX and RDX are scratch. The guest's arithmetic flags are
- * the host's: glue code uses only instructions that do not touch them. MXCSR is the guest's.
+ * gives. Eleven guest registers live in host registers, the others and everything else in the
+ * EmuCpu, which RBP points to (plus JIT_BIAS); RAX, RCX and RDX are scratch. The guest's arithmetic
+ * flags are the host's: glue code uses only instructions that do not touch them. MXCSR is the
+ * guest's.
  *
  * What is not copied, and every access that the TLB does not answer, is done by the instruction's
  * handler, with all state in the EmuCpu as if it had been interpreted: so faults are precise and
@@ -35,8 +36,8 @@ bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block);
 /* The last translation found no room: flush all blocks and go on. */
 bool emu_jit_full(const EmuCpu *cpu);
 /*
- * Run a translated block and what follows until something needs the run loop; cpu->rip is whole then.
- * The next lookup's block should be offered to emu_jit_link().
+ * Run a translated block and what follows until something needs the run loop; cpu->rip is whole
+ * then. The next lookup's block should be offered to emu_jit_link().
  */
 void emu_jit_run(EmuCpu *cpu, EmuBlock *block);
 /* `next` was found at cpu->rip after emu_jit_run() left: lead there directly from now on. */
@@ -45,8 +46,8 @@ void emu_jit_link(EmuCpu *cpu, EmuBlock *next);
 void emu_jit_abandoned(EmuCpu *cpu);
 
 /*
- * The checking mode (accel/emu/check.h). A difference stops the machine and sets cpu->check->failed;
- * so does not return.
+ * The checking mode (accel/emu/check.h). A difference stops the machine and sets
+ * cpu->check->failed; so does not return.
  */
 void emu_check_start(EmuCpu *cpu);
 /* As emu_jit_run(), but this block alone, as the interpreter does it. */

@@ -90,7 +90,8 @@ JitCallout *jit_make_callout(JitTranslation *t)
         return NULL;
     }
     callout->op = *t->op;
-    callout->stop = (EmuOp) { .fn = emu_op_stop, .page_offset = t->op->page_offset + t->op->length };
+    callout->stop = (EmuOp) { .fn = emu_op_stop,
+                              .page_offset = t->op->page_offset + t->op->length };
     callout->block = t->block;
     callout->keeps_flags = keeps_flags(t->op);
     return callout;
@@ -141,8 +142,8 @@ static void tlb_index(JitTranslation *t)
 }
 
 /*
- * entry = &table[page % EMU_TLB_SIZE]; d = linear + size - 1 + entry->negated; hit if d < 4096 (and the
- * address is aligned); RAX = linear + entry->addend.
+ * entry = &table[page % EMU_TLB_SIZE]; d = linear + size - 1 + entry->negated; hit if d < 4096 (and
+ * the address is aligned); RAX = linear + entry->addend.
  */
 void jit_translate_address(JitTranslation *t, unsigned size, bool is_write, unsigned align)
 {

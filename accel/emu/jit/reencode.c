@@ -300,8 +300,8 @@ static const ZydisDecodedOperand *memory_operand(const JitTranslation *t)
 }
 
 /*
- * Accumulator forms (ADD EAX, imm32 and the like) name RAX without a ModRM; they become the general form
- * of their group: 80/81/C6/C7/F6/F7 with a ModRM.
+ * Accumulator forms (ADD EAX, imm32 and the like) name RAX without a ModRM; they become the general
+ * form of their group: 80/81/C6/C7/F6/F7 with a ModRM.
  */
 static bool copy_accumulator_form(JitTranslation *t)
 {

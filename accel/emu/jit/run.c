@@ -194,8 +194,8 @@ static void link_crossing(EmuCpu *cpu, JitExit *exit, const EmuBlock *next)
     const JitBlock *info = next->jit;
 
     /*
-     * Both in the upper half of the address space, where blocks belong to one linear address, as long
-     * as only global pages were met in it.
+     * Both in the upper half of the address space, where blocks belong to one linear address, as
+     * long as only global pages were met in it.
      */
     if (exit->block->upper_page && cpu->rip >> 63 && emu_blocks_all_global(cpu, cpu->rip)) {
         jit_patch(exit->jump, info->far_entry);

@@ -7,8 +7,8 @@
 #include "accel/emu/jit/internal.h"
 
 /*
- * The most used guest registers live in host registers; RAX, RCX and RDX are scratch because so many
- * instructions name them, RBP is the EmuCpu, RSP the host's stack.
+ * The most used guest registers live in host registers; RAX, RCX and RDX are scratch because so
+ * many instructions name them, RBP is the EmuCpu, RSP the host's stack.
  */
 const int8_t jit_host_reg[16] = {
     [X86_RAX] = HOST_R9, [X86_RCX] = HOST_R10, [X86_RDX] = HOST_R11, [X86_RBX] = HOST_RBX,

@@ -242,8 +242,8 @@ static void translate_ops(JitTranslation *t)
 }
 
 /*
- * Only flat 64-bit code; not where every access wants its alignment checked, nor with SSE exceptions
- * unmasked, which would reach this process.
+ * Only flat 64-bit code; not where every access wants its alignment checked, nor with SSE
+ * exceptions unmasked, which would reach this process.
  */
 static bool can_translate(const EmuBlock *block)
 {

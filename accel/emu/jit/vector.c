@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SSE and AVX instructions run as themselves on the same registers. A block loads a vector register
- * from the EmuCpu when it first needs it and stores those that it changed before it leaves or calls a
- * handler. A block with any VEX instruction moves all 32 bytes, else the low 16: legacy SSE does not
- * touch the upper half.
+ * from the EmuCpu when it first needs it and stores those that it changed before it leaves or calls
+ * a handler. A block with any VEX instruction moves all 32 bytes, else the low 16: legacy SSE does
+ * not touch the upper half.
  */
 #include "accel/emu/jit/internal.h"
 
@@ -112,7 +112,10 @@ static bool host_can(ZydisISAExt ext)
     }
 }
 
-/* Conditional stores, what faults by element, and what enters the host's MMX state: the handlers'. */
+/*
+ * Conditional stores, what faults by element, and what enters the host's MMX state: the
+ * handlers'.
+ */
 static bool is_masked(ZydisMnemonic mnemonic)
 {
     static const ZydisMnemonic masked[] = {
