@@ -129,7 +129,7 @@ static unsigned compare(const GArray *before, const GArray *after, bool tell)
 
         g_assert_true(a->dev == b->dev);
         if (a->bytes->len != b->bytes->len ||
-            memcmp(a->bytes->data, b->bytes->data, a->bytes->len)) {
+            (a->bytes->len && memcmp(a->bytes->data, b->bytes->data, a->bytes->len))) {
             differing++;
             for (guint at = 0; tell && at < MIN(a->bytes->len, b->bytes->len); at++) {
                 if (a->bytes->data[at] != b->bytes->data[at]) {
