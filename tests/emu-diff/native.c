@@ -29,8 +29,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-/* Where the handler finds its data: a place that no case knows, and no sanitizer wants. */
-#define CONTROL_AT 0x300000000000ull
+/* Where the handler finds its data: a place that no case makes up, and no sanitizer wants. */
+#define CONTROL_AT 0x2b6d593a7000
 #define ALT_STACK_SIZE (256 * 1024)
 #define TICK_US 8000
 /* NT and ID: the kernel leaves them as they are when it returns from a signal. */
@@ -246,7 +246,7 @@ __asm__(".text\n"
         ".type diff_native_entry, @function\n"
         "diff_native_entry:\n\t"
         "pushfq\n\tandq $~0x244000, (%rsp)\n\tpopfq\n\t"
-        "movabsq $0x300000000000, %r11\n\t"
+        "movabsq $" G_STRINGIFY(CONTROL_AT) ", %r11\n\t"
         "cmpq $0, 32(%r11)\n\t"
         "je 1f\n\t"
         "rdfsbase %rcx\n\t"
@@ -256,7 +256,7 @@ __asm__(".text\n"
         "1: subq $8, %rsp\n\t"
         "call diff_native_signal\n\t"
         "addq $8, %rsp\n\t"
-        "movabsq $0x300000000000, %r11\n\t"
+        "movabsq $" G_STRINGIFY(CONTROL_AT) ", %r11\n\t"
         "cmpq $0, 32(%r11)\n\t"
         "je 2f\n\t"
         "movq 16(%r11), %rax\n\twrfsbase %rax\n\t"
