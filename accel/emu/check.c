@@ -6,7 +6,7 @@
 
 #include "accel/emu/block.h"
 
-EmuCheck *emu_check_new(void)
+EmuCheck *emu_check_new(EmuCheckMode mode)
 {
     EmuCheck *check = aligned_alloc(64, ROUND_UP(sizeof(EmuCheck), 64));
 
@@ -14,6 +14,7 @@ EmuCheck *emu_check_new(void)
         g_error("no memory for the checking mode");
     }
     memset(check, 0, offsetof(EmuCheck, before));
+    check->all = mode == EMU_CHECK_ALL;
     return check;
 }
 
@@ -27,8 +28,36 @@ void emu_check_free(EmuCheck *check)
 
 /* ---- The first run ---- */
 
-void emu_check_begin_log(EmuCheck *check)
+bool emu_check_may_fill_write(EmuCheck *check, const uint8_t *host, EmuTlbKind kind,
+                              unsigned index)
 {
+    if (check->phase != EMU_CHECK_OFF) {
+        return (uintptr_t)host - (uintptr_t)check->shadow < sizeof(check->shadow);
+    }
+    if (check->writable_count < EMU_CHECK_WRITABLE) {
+        check->writable[check->writable_count] = (EmuTlbSlot) { kind, index };
+    }
+    check->writable_count = MIN(check->writable_count + 1, EMU_CHECK_WRITABLE + 1);
+    return true;
+}
+
+static void forget_writable(EmuCpu *cpu)
+{
+    EmuCheck *check = cpu->check;
+
+    if (check->writable_count > EMU_CHECK_WRITABLE) {
+        emu_tlb_flush_first(cpu);
+    } else if (check->writable_count) {
+        emu_tlb_forget_writes(cpu, check->writable, check->writable_count);
+    }
+    check->writable_count = 0;
+}
+
+void emu_check_begin_log(EmuCpu *cpu)
+{
+    EmuCheck *check = cpu->check;
+
+    forget_writable(cpu);
     check->phase = EMU_CHECK_LOG;
     check->page_count = check->write_count = check->linear_count = 0;
     check->io = false;

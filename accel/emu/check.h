@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The checking mode: every translated block runs twice, interpreted and as host code, and the two
- * must agree (jit/check.c). What guest memory has to do with it is here.
+ * The checking mode: translated blocks run twice, interpreted and as host code, and the two must
+ * agree (jit/check.c). What guest memory has to do with it is here.
  *
  * The interpreter goes first, on the guest's memory; what it does is what counts. Meanwhile the
- * first-level TLB gets no entries for writing, so that every store reaches mem.c, which tells of
+ * first-level TLB has no entries for writing, so that every store reaches mem.c, which tells of
  * it; of each page that is written a copy is kept. Host code then runs on these copies (shadows):
  * all translations to such a page lead to its shadow, so that inlined stores work as they always
  * do. Guest memory is never put back, so devices and other CPUs may use it all the time.
+ *
+ * check=all compares every run of a block; check=on the first ones and then one in so many: the
+ * others are interpreted.
  */
 #ifndef VIREO_ACCEL_EMU_CHECK_H
 #define VIREO_ACCEL_EMU_CHECK_H
@@ -17,6 +20,13 @@
 #define EMU_CHECK_PAGES 16u
 #define EMU_CHECK_WRITES 512u
 #define EMU_CHECK_LINEARS 64u
+#define EMU_CHECK_WRITABLE 512u
+
+typedef enum EmuCheckMode {
+    EMU_CHECK_NONE, /* there is no EmuCheck */
+    EMU_CHECK_SOME,
+    EMU_CHECK_ALL,
+} EmuCheckMode;
 
 typedef enum EmuCheckPhase {
     EMU_CHECK_OFF,
@@ -44,12 +54,18 @@ typedef struct EmuCheckWrite {
     uint16_t offset, len;
 } EmuCheckWrite;
 
+/* Runs of translated blocks. */
 typedef struct EmuCheckCounts {
-    uint64_t compared, skipped, races;
+    uint64_t compared;
+    uint64_t interpreted; /* only, since they had been compared often enough */
+    uint64_t skipped;     /* did I/O, raised, or do what cannot be done twice */
+    uint64_t races;       /* of those compared: differed at first, but not once more */
+    uint64_t blocks;      /* compared at least once */
 } EmuCheckCounts;
 
 typedef struct EmuCheck {
     EmuCheckPhase phase;
+    bool all;           /* compare each run */
     bool io;            /* the first run did I/O, or wrote more than fits here: no second run */
     EmuCheckStray stray;
     uint64_t stray_linear;
@@ -60,6 +76,9 @@ typedef struct EmuCheck {
     EmuCheckWrite writes[EMU_CHECK_WRITES];
     uint64_t linears[EMU_CHECK_LINEARS]; /* pages that the first-level TLB may lead to shadows */
     unsigned page_count, write_count, linear_count;
+    /* What the first-level TLB may have for writing to guest memory; one too many: anything. */
+    EmuTlbSlot writable[EMU_CHECK_WRITABLE];
+    unsigned writable_count;
     void *empty_jumps;  /* a jump table in which nothing is found */
     /* By page: as it was, as the interpreter left it, what host code works on. */
     uint8_t before[EMU_CHECK_PAGES][EMU_PAGE_SIZE] __attribute__((aligned(64)));
@@ -67,7 +86,7 @@ typedef struct EmuCheck {
     uint8_t shadow[EMU_CHECK_PAGES][EMU_PAGE_SIZE] __attribute__((aligned(64)));
 } EmuCheck;
 
-EmuCheck *emu_check_new(void);
+EmuCheck *emu_check_new(EmuCheckMode mode);
 void emu_check_free(EmuCheck *check);
 
 /* ---- Told by mem.c, mmu.c, phys.c and tlb.c; cpu->check is set ---- */
@@ -80,17 +99,16 @@ void emu_check_before_io(EmuCpu *cpu);
 const EmuPage *emu_check_page(EmuCpu *cpu, uint64_t linear, const EmuPage *page);
 /* The shadow of a physical page, or NULL. */
 const MemoryPlace *emu_check_place(EmuCheck *check, uint64_t physical);
-/* May the first-level TLB get an entry for writing to this host page? Only if it is a shadow. */
-static inline bool emu_check_may_fill_write(const EmuCpu *cpu, const uint8_t *host)
-{
-    const EmuCheck *check = cpu->check;
-
-    return !check || (uintptr_t)host - (uintptr_t)check->shadow < sizeof(check->shadow);
-}
+/*
+ * May the first-level TLB get an entry for writing to this host page? During a comparison only if
+ * it is a shadow. Otherwise the entry is noted, to go before the next comparison.
+ */
+bool emu_check_may_fill_write(EmuCheck *check, const uint8_t *host, EmuTlbKind kind,
+                              unsigned index);
 
 /* ---- For who runs blocks (jit/check.c) ---- */
 
-void emu_check_begin_log(EmuCheck *check);
+void emu_check_begin_log(EmuCpu *cpu);
 /* The first run is done: what it left in the pages is expected. */
 void emu_check_end_log(EmuCheck *check);
 /*

@@ -94,7 +94,7 @@ static bool emu_vcpu_create(VCpu *vcpu, GError **error)
         }
     }
     if (emu->check) {
-        emu_check_start(cpu);
+        emu_check_start(cpu, emu->check);
     }
     pthread_mutex_lock(&emu->cpus_lock);
     g_ptr_array_add(emu->cpus, cpu);
@@ -134,6 +134,10 @@ static const char *const thread_names[] = {
     [EMU_THREAD_MULTI] = "multi", [EMU_THREAD_SINGLE] = "single", NULL,
 };
 
+static const char *const check_names[] = {
+    [EMU_CHECK_NONE] = "off", [EMU_CHECK_SOME] = "on", [EMU_CHECK_ALL] = "all", NULL,
+};
+
 static const Property emu_properties[] = {
     PROP_ENUM("thread", EmuAccel, thread, thread_names, EMU_THREAD_MULTI,
               "multi: a host thread runs for each vCPU; single: one vCPU runs at a time"),
@@ -143,8 +147,9 @@ static const Property emu_properties[] = {
               "host code is mapped twice, to write and to run (always so)"),
     PROP_BOOL("translate", EmuAccel, translate, true,
               "run hot code as host code, where the host is of the guest's kind"),
-    PROP_BOOL("check", EmuAccel, check, false,
-              "run translated code twice, interpreted too, and stop at a difference (slow)"),
+    PROP_ENUM("check", EmuAccel, check, check_names, EMU_CHECK_NONE,
+              "run translated code twice, interpreted too, and stop at a difference: on: the first "
+              "runs and a sample of the others; all: always (slow)"),
     PROP_BOOL("one-insn-per-tb", EmuAccel, one_insn, false,
               "run each instruction by itself (slow; for debugging)"),
     PROP_END,

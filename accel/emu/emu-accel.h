@@ -15,7 +15,7 @@ typedef struct EmuAccel {
     /* Options. */
     int thread;             /* EmuThread */
     bool translate;         /* use host code where the host allows it */
-    bool check;             /* run every translated block twice and compare */
+    int check;              /* EmuCheckMode: run translated blocks twice and compare */
     bool one_insn;          /* one instruction a block */
     bool split_wx;          /* taken, and without effect */
     uint32_t cache_mib;     /* of decoded blocks and of host code, each, per vCPU */

@@ -37,6 +37,12 @@ typedef struct EmuPage {
     uint8_t shift;        /* log2 of the size of the guest's page */
 } EmuPage;
 
+/* A place in the first level. */
+typedef struct EmuTlbSlot {
+    uint8_t kind;
+    uint16_t index;
+} EmuTlbSlot;
+
 #define EMU_TLB2_SETS 512u
 #define EMU_TLB2_WAYS 4u
 #define EMU_LARGE_MARKS 4096u /* direct maps of 8 GiB do not collide */
@@ -109,6 +115,8 @@ void emu_tlb_fill(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuAccess acces
                   const EmuPage *page);
 /* Remove the first level's entries for the page. */
 void emu_tlb_forget_first(EmuCpu *cpu, uint64_t linear);
+/* Empty these slots of the tables for writing. */
+void emu_tlb_forget_writes(EmuCpu *cpu, const EmuTlbSlot *slots, unsigned count);
 /* Remove write entries that lead to [host, host + len). Any thread. True if there were any. */
 bool emu_tlb_forbid_writes(EmuCpu *cpu, const uint8_t *host, uint64_t len);
 /* The same for a part of a RAM region; marks the pages that had entries dirty. */

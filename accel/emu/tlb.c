@@ -89,7 +89,8 @@ void emu_tlb_fill(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuAccess acces
         tables->read[index].addend = (uintptr_t)page->read - linear_page;
     }
     if (may_write && page->write && (page->perms & EMU_PERM_DIRTY) &&
-        emu_may_write(cpu, page->perms, kind) && emu_check_may_fill_write(cpu, page->write)) {
+        emu_may_write(cpu, page->perms, kind) &&
+        (!cpu->check || emu_check_may_fill_write(cpu->check, page->write, kind, index))) {
         fill_write(cpu, &tables->write[index], linear_page, page);
     }
 }
@@ -133,6 +134,19 @@ void emu_tlb_log_writes(EmuCpu *cpu, MemoryRegion *region, uint64_t offset, uint
     if (host) {
         forbid_writes(cpu, host + offset, len, region);
     }
+}
+
+void emu_tlb_forget_writes(EmuCpu *cpu, const EmuTlbSlot *slots, unsigned count)
+{
+    EmuTlb *tlb = &cpu->tlb;
+
+    pthread_mutex_lock(&tlb->lock);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned index = slots[i].index;
+
+        tlb->kind[slots[i].kind].write[index].negated = EMU_TLB_NONE(index);
+    }
+    pthread_mutex_unlock(&tlb->lock);
 }
 
 void emu_tlb_forget_first(EmuCpu *cpu, uint64_t linear)

@@ -4,17 +4,21 @@
 
 #include <string.h>
 
+#include "accel/emu/flags.h"
 #include "accel/vm-events.h"
 #include "util/error.h"
 
 /* Devices may write what a block reads while it runs; not every time. */
 #define TRIES 3
+/* Of a block's runs the first ones are compared, and then one in so many. */
+#define FIRST_RUNS 64
+#define RUNS_A_SAMPLE 61
 
 static void save_state(const EmuCpu *cpu, JitState *state)
 {
     memcpy(state->regs, cpu->regs, sizeof(state->regs));
     state->rip = cpu->rip;
-    state->rflags = cpu->rflags;
+    state->rflags = emu_rflags(cpu);
     state->flag_result = cpu->flag_result;
     state->flag_carry = cpu->flag_carry;
     state->mode = cpu->mode;
@@ -30,7 +34,7 @@ static void load_state(EmuCpu *cpu, const JitState *state)
 {
     memcpy(cpu->regs, state->regs, sizeof(state->regs));
     cpu->rip = state->rip;
-    cpu->rflags = state->rflags;
+    cpu->rflags = state->rflags & ~(uint64_t)FLAG_ARITH;
     cpu->flag_result = state->flag_result;
     cpu->flag_carry = state->flag_carry;
     cpu->mode = state->mode;
@@ -80,7 +84,7 @@ static void run_on_shadows(EmuCpu *cpu, EmuBlock *block, const JitState *before,
  * Both ways once more, on shadows: what another thread wrote meanwhile makes no difference that
  * lasts, nor does a page that is mapped twice.
  */
-static bool differs_again(EmuCpu *cpu, EmuBlock *block, const JitState *before,
+static bool differs_again(EmuCpu *cpu, EmuBlock *block, bool inlined, const JitState *before,
                           JitState *expected, JitOutcome *outcome)
 {
     emu_check_begin_shadow(cpu, false, true);
@@ -91,7 +95,7 @@ static bool differs_again(EmuCpu *cpu, EmuBlock *block, const JitState *before,
     }
     *expected = outcome->state;
     emu_check_expect_shadow(cpu->check);
-    emu_check_begin_shadow(cpu, false, true);
+    emu_check_begin_shadow(cpu, inlined, true);
     run_on_shadows(cpu, block, before, true, outcome);
     emu_check_end_shadow(cpu, true);
     return jit_check_differs(cpu, block, expected, outcome, NULL);
@@ -122,7 +126,7 @@ static void compare(EmuCpu *cpu, EmuBlock *block, const JitState *before, JitSta
     for (unsigned i = 0; differs && i < TRIES; i++) {
         JitState again;
 
-        differs = differs_again(cpu, block, before, &again, &outcome);
+        differs = differs_again(cpu, block, inlined, before, &again, &outcome);
         if (!differs) {
             check->counts.races++;
         } else if (i + 1 == TRIES) {
@@ -131,19 +135,32 @@ static void compare(EmuCpu *cpu, EmuBlock *block, const JitState *before, JitSta
     }
 }
 
+/* Shall this run of a block be compared? Counts it if not. */
+static bool worth_comparing(EmuCheck *check, JitBlock *info)
+{
+    if (!info->repeatable) {
+        check->counts.skipped++;
+        return false;
+    }
+    check->counts.blocks += !info->check_runs;
+    if (info->check_runs++ >= FIRST_RUNS && !check->all && info->check_runs % RUNS_A_SAMPLE) {
+        check->counts.interpreted++;
+        return false;
+    }
+    return true;
+}
+
 void emu_check_run(EmuCpu *cpu, EmuBlock *block)
 {
     EmuCheck *check = cpu->check;
-    const JitBlock *info = block->jit;
     JitState before, expected;
 
-    if (!info->repeatable) {
-        check->counts.skipped++;
+    if (!worth_comparing(check, block->jit)) {
         interpret(cpu, block);
         return;
     }
     save_state(cpu, &before);
-    emu_check_begin_log(check);
+    emu_check_begin_log(cpu);
     interpret(cpu, block);
     emu_check_end_log(check);
     if (check->io || !block->valid || cpu->shadow || cpu->halted || cpu->mode != before.mode) {
@@ -167,12 +184,12 @@ void emu_check_abandoned(EmuCpu *cpu)
     }
 }
 
-void emu_check_start(EmuCpu *cpu)
+void emu_check_start(EmuCpu *cpu, EmuCheckMode mode)
 {
     JitJumpTable *jumps = g_new0(JitJumpTable, 1);
 
     jumps->negated[0] = ~0ull;
-    cpu->check = emu_check_new();
+    cpu->check = emu_check_new(mode);
     cpu->check->empty_jumps = jumps;
     cpu->jit_hot = EMU_CHECK_HOT;
 }

@@ -6,17 +6,19 @@
 #include "accel/emu/check.h"
 #include "accel/emu/jit/internal.h"
 
-/* What a block may change, and both ways of running it must change alike. */
+/*
+ * What a block may change, and both ways of running it must change alike. The words of flags.h come
+ * last: there are several for the same flags.
+ */
 typedef struct JitState {
     uint64_t regs[EMU_REG_COUNT];
-    uint64_t rip, rflags;
-    uint64_t flag_result, flag_carry;
+    uint64_t rip, rflags;     /* rflags: with the arithmetic flags */
     uint32_t mode, mxcsr;
-    uint8_t shadow;
-    bool halted;
+    uint32_t shadow, halted;
     EmuFpu fpu;
     X86Segment segs[X86_SEG__MAX];
     EmuVec vec[16];
+    uint64_t flag_result, flag_carry;
 } JitState;
 
 /* How a run on shadows went. */

@@ -57,7 +57,8 @@ typedef struct JitBlock {
     uint8_t *entry;         /* five bytes to be patched when the block retires */
     uint8_t *leave;         /* cpu->rip = this block's first byte; back to the run loop */
     uint8_t *end;
-    bool repeatable;        /* the checking mode may run it twice */
+    bool repeatable;        /* the checking mode may run it twice, */
+    uint32_t check_runs;    /* and how often it came to it */
 } JitBlock;
 
 /* Code that all blocks share; run addresses. */

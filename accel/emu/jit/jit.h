@@ -20,6 +20,7 @@
 #define VIREO_ACCEL_EMU_JIT_JIT_H
 
 #include "accel/emu/block.h"
+#include "accel/emu/check.h"
 
 /* Can this host run translated code (x86-64-v3)? */
 bool emu_jit_supported(void);
@@ -49,8 +50,8 @@ void emu_jit_abandoned(EmuCpu *cpu);
  * The checking mode (accel/emu/check.h). A difference stops the machine and sets
  * cpu->check->failed; so does not return.
  */
-void emu_check_start(EmuCpu *cpu);
-/* As emu_jit_run(), but this block alone, as the interpreter does it. */
+void emu_check_start(EmuCpu *cpu, EmuCheckMode mode);
+/* As emu_jit_run(), but this block alone, as the interpreter does it. Compared or not. */
 void emu_check_run(EmuCpu *cpu, EmuBlock *block);
 /* After emu_escape() out of a block that was being checked. */
 void emu_check_abandoned(EmuCpu *cpu);

@@ -41,7 +41,7 @@ void emu_jit_abandoned(EmuCpu *cpu)
 {
 }
 
-void emu_check_start(EmuCpu *cpu)
+void emu_check_start(EmuCpu *cpu, EmuCheckMode mode)
 {
 }
 
