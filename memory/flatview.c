@@ -257,7 +257,7 @@ void flatview_release(FlatView *view)
 {
     g_assert(view->refs > 0);
     if (--view->refs == 0) {
-        call_rcu(&view->rcu, flatview_free_rcu);
+        reclaim_call_rcu(&view->rcu, flatview_free_rcu);
     }
 }
 

@@ -166,6 +166,8 @@ bool region_is_rom_device(const MemoryRegion *region);
 bool region_logging(const MemoryRegion *region);
 
 /* reclaim.c */
+/* call_rcu(), and listeners are told that somebody waits for readers. VM lock held. */
+void reclaim_call_rcu(struct rcu_head *head, void (*fn)(struct rcu_head *head));
 void reclaim_init(void);
 /* Any thread, in an RCU read section or callback. */
 void reclaim_queue(MemoryRegion *region);

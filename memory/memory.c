@@ -116,7 +116,7 @@ void address_space_free(AddressSpace *as)
     g_queue_unlink(&state.spaces, &as->link);
     flatview_release(as->view);
     region_unref(as->root);
-    call_rcu(&as->rcu, space_free_rcu);
+    reclaim_call_rcu(&as->rcu, space_free_rcu);
 }
 
 AddressSpace *address_space_memory(void)

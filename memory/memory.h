@@ -234,6 +234,12 @@ struct MemoryListener {
                         uint64_t data, EventNotifier *notifier);
     void (*coalesced_add)(MemoryListener *listener, const MemorySection *section);
     void (*coalesced_del)(MemoryListener *listener, const MemorySection *section);
+    /*
+     * Something will be freed when all RCU readers have left their sections. Who stays in one for
+     * long without end (a CPU that runs guest code in it) sees to it that it is left now and then
+     * until an own call_rcu(), made from here, is through. VM lock held.
+     */
+    void (*grace)(MemoryListener *listener);
     GList link; /* private */
     AddressSpace *as;
 };

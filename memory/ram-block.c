@@ -49,7 +49,7 @@ static void ram_list_change(RamBlock *add, RamBlock *remove)
     }
     __atomic_store_n(&memory_state()->ram_list, list, __ATOMIC_RELEASE);
     if (old) {
-        call_rcu(&old->rcu, ram_list_free_rcu);
+        reclaim_call_rcu(&old->rcu, ram_list_free_rcu);
     }
 }
 
@@ -192,7 +192,7 @@ static void ram_block_free_rcu(struct rcu_head *head)
 void ram_block_free(RamBlock *block)
 {
     ram_list_change(NULL, block);
-    call_rcu(&block->rcu, ram_block_free_rcu);
+    reclaim_call_rcu(&block->rcu, ram_block_free_rcu);
 }
 
 bool ram_block_resize(RamBlock *block, uint64_t size, GError **error)

@@ -8,6 +8,22 @@
 #include "util/loop.h"
 #include "util/vm-lock.h"
 
+void reclaim_call_rcu(struct rcu_head *head, void (*fn)(struct rcu_head *head))
+{
+    call_rcu(head, fn);
+    for (GList *space = memory_state()->spaces.head; space; space = space->next) {
+        const AddressSpace *as = space->data;
+
+        for (GList *item = as->listeners.head; item; item = item->next) {
+            MemoryListener *listener = item->data;
+
+            if (listener->grace) {
+                listener->grace(listener);
+            }
+        }
+    }
+}
+
 static void reclaim_bh(void *opaque)
 {
     reclaim_run();

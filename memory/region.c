@@ -146,7 +146,7 @@ void region_unref(MemoryRegion *region)
     g_clear_pointer(&region->eventfds, g_array_unref);
     g_clear_pointer(&region->coalesced, g_array_unref);
     /* Readers may have come here through the RAM list. */
-    call_rcu(&region->rcu, region_free_rcu);
+    reclaim_call_rcu(&region->rcu, region_free_rcu);
 }
 
 void memory_region_free(MemoryRegion *region)

@@ -43,6 +43,7 @@ static bool emu_init(Accel *accel, const AccelConfig *config, GError **error)
     }
     accel->config.irqchip = ACCEL_IRQCHIP_OFF;
     emu->multi = emu->thread == EMU_THREAD_MULTI && !emu->check;
+    emu_grace_init(emu);
     emu_insn_find(0); /* the index is built before there are threads */
     return true;
 }
@@ -173,6 +174,7 @@ static void emu_instance_finalize(Object *obj)
 {
     EmuAccel *emu = (EmuAccel *)obj;
 
+    emu_grace_cleanup(emu);
     g_ptr_array_unref(emu->cpus);
     pthread_cond_destroy(&emu->gate_cond);
     pthread_mutex_destroy(&emu->gate_lock);

@@ -6,6 +6,8 @@
 #define VIREO_ACCEL_EMU_EMU_ACCEL_H
 
 #include "accel/emu/emu.h"
+#include "util/rcu.h"
+#include "util/timer.h"
 
 typedef enum EmuThread { EMU_THREAD_MULTI, EMU_THREAD_SINGLE } EmuThread;
 
@@ -29,9 +31,17 @@ typedef struct EmuAccel {
     EmuCpu *turn_holder;    /* thread=single: whose turn it is; gate_lock */
     EmuCpu *yielded;        /* the same: who gives way to those that wait, and how many they are */
     unsigned waiting;
+
+    int grace;              /* EmuGrace, atomic (requests.c) */
+    struct rcu_head grace_head; /* queued while grace is not EMU_GRACE_NONE */
+    Timer *grace_timer;
 } EmuAccel;
 
 /* The one in use. */
 EmuAccel *emu_accel(void);
+
+/* requests.c. VM lock held; cleanup when no vCPU is left. */
+void emu_grace_init(EmuAccel *accel);
+void emu_grace_cleanup(EmuAccel *accel);
 
 #endif

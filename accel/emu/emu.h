@@ -110,6 +110,7 @@ typedef enum EmuRequest {
     EMU_REQUEST_FLUSH_TLB = 1u << 0,    /* the memory map or the protection of pages changed */
     EMU_REQUEST_INVALIDATE = 1u << 1,   /* pages with code were written: drop their blocks */
     EMU_REQUEST_EXCLUSIVE = 1u << 2,    /* somebody wants all others out of guest code */
+    EMU_REQUEST_GRACE = 1u << 3,        /* somebody waits for the end of RCU read sections */
 } EmuRequest;
 
 /* An exception on its way to delivery. */

@@ -72,6 +72,12 @@ void emu_cpus_foreach(void (*fn)(EmuCpu *cpu, void *opaque), void *opaque);
 void emu_guest_enter(EmuCpu *cpu);
 void emu_guest_leave(EmuCpu *cpu);
 
+/*
+ * MemoryListener.grace: until all who are in a read section now have left it, CPUs in guest code
+ * leave theirs every few milliseconds. VM lock held.
+ */
+void emu_grace_wanted(void);
+
 /* ---- state.c ---- */
 bool emu_get_state(VCpu *vcpu, GError **error);
 bool emu_set_state(VCpu *vcpu, GError **error);

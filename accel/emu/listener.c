@@ -51,6 +51,11 @@ static void on_log(MemoryListener *listener, const MemorySection *section)
                        section->size);
 }
 
+static void on_grace(MemoryListener *listener)
+{
+    emu_grace_wanted();
+}
+
 static void listen(EmuCpu *cpu, unsigned which, AddressSpace *as, const char *name)
 {
     struct EmuMapListener *map = &cpu->tlb.second->listeners[which];
@@ -59,6 +64,7 @@ static void listen(EmuCpu *cpu, unsigned which, AddressSpace *as, const char *na
     map->listener = (MemoryListener){
         .name = name, .begin = on_begin, .commit = on_commit, .region_add = on_region_add,
         .region_del = on_region_del, .log_start = on_log, .log_clear = on_log,
+        .grace = on_grace,
     };
     memory_listener_register(&map->listener, as);
 }

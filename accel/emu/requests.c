@@ -6,6 +6,10 @@
  * touch guest memory by host addresses from its TLB, inside one RCU read section. An exclusive
  * section waits until everybody else is out and keeps them out. With thread=single at most one is
  * in, and the others take turns.
+ *
+ * A guest may run for ever without a reason to leave. So while memory waits for the end of read
+ * sections, a timer asks all CPUs to leave theirs; two such moments end a grace period, which may
+ * begin late.
  */
 #include "accel/emu/emu-accel.h"
 #include "accel/emu/exec.h"
@@ -18,6 +22,11 @@
 
 /* How long one vCPU runs with thread=single while others wait. */
 #define TURN_NS (2 * 1000 * 1000)
+/* How often CPUs leave their read sections while somebody waits for that. */
+#define GRACE_NS (4 * NS_PER_MS)
+
+/* EmuAccel.grace: nobody waits; they do, for the callback that is queued; for one more after it. */
+typedef enum EmuGrace { EMU_GRACE_NONE, EMU_GRACE_WAITING, EMU_GRACE_AGAIN } EmuGrace;
 
 void emu_cpus_foreach(void (*fn)(EmuCpu *cpu, void *opaque), void *opaque)
 {
@@ -70,6 +79,8 @@ void emu_serve_requests(EmuCpu *cpu)
     }
     if (requests & EMU_REQUEST_EXCLUSIVE) {
         yield_turn(cpu);
+    }
+    if (requests & (EMU_REQUEST_EXCLUSIVE | EMU_REQUEST_GRACE)) {
         emu_guest_leave(cpu);
         emu_guest_enter(cpu);
     }
@@ -223,4 +234,53 @@ void emu_exclusive_end(EmuCpu *cpu)
     __atomic_store_n(&accel->exclusive, NULL, __ATOMIC_SEQ_CST);
     pthread_cond_broadcast(&accel->gate_cond);
     pthread_mutex_unlock(&accel->gate_lock);
+}
+
+/* ---- The end of read sections ---- */
+
+/* Callbacks run in the order in which they were queued: all that were before are through. */
+static void grace_over(struct rcu_head *head)
+{
+    EmuAccel *accel = caa_container_of(head, EmuAccel, grace_head);
+    int waiting = EMU_GRACE_WAITING;
+
+    if (!__atomic_compare_exchange_n(&accel->grace, &waiting, EMU_GRACE_NONE, false,
+                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        __atomic_store_n(&accel->grace, EMU_GRACE_WAITING, __ATOMIC_SEQ_CST);
+        call_rcu(head, grace_over);
+    }
+}
+
+void emu_grace_wanted(void)
+{
+    EmuAccel *accel = emu_accel();
+
+    if (__atomic_exchange_n(&accel->grace, EMU_GRACE_AGAIN, __ATOMIC_SEQ_CST) == EMU_GRACE_NONE) {
+        __atomic_store_n(&accel->grace, EMU_GRACE_WAITING, __ATOMIC_SEQ_CST);
+        call_rcu(&accel->grace_head, grace_over);
+        timer_mod(accel->grace_timer, vm_clock_ns(VM_CLOCK_REALTIME) + GRACE_NS);
+    }
+}
+
+static void grace_tick(void *opaque)
+{
+    EmuAccel *accel = opaque;
+
+    if (__atomic_load_n(&accel->grace, __ATOMIC_SEQ_CST) != EMU_GRACE_NONE) {
+        emu_request(NULL, EMU_REQUEST_GRACE);
+        timer_mod(accel->grace_timer, vm_clock_ns(VM_CLOCK_REALTIME) + GRACE_NS);
+    }
+}
+
+void emu_grace_init(EmuAccel *accel)
+{
+    accel->grace_timer = timer_new(loop_main(), VM_CLOCK_REALTIME, grace_tick, accel);
+}
+
+void emu_grace_cleanup(EmuAccel *accel)
+{
+    while (__atomic_load_n(&accel->grace, __ATOMIC_SEQ_CST) != EMU_GRACE_NONE) {
+        rcu_barrier();
+    }
+    timer_free(accel->grace_timer);
 }
