@@ -251,7 +251,9 @@ void vcpu_free(VCpu *cpu)
     g_assert(cpu != current_vcpu);
     if (cpu->has_thread) {
         cpu->unplug = true;
-        vcpu_kick(cpu);
+        if (cpu->created) {
+            vcpu_kick(cpu);
+        }
         vm_unlock();
         pthread_join(cpu->thread, NULL);
         vm_lock();

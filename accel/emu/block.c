@@ -7,6 +7,7 @@
  */
 #include "accel/emu/block.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -15,6 +16,7 @@
 #include "accel/emu/jit/jit.h"
 #include "accel/emu/mem.h"
 #include "accel/emu/system.h"
+#include "util/error.h"
 #include "util/log.h"
 
 #define HASH_BITS 17
@@ -73,16 +75,20 @@ struct EmuBlockCache {
     } scratch;
 };
 
-EmuBlockCache *emu_blocks_new(EmuCpu *cpu, size_t max_bytes)
+EmuBlockCache *emu_blocks_new(size_t max_bytes, GError **error)
 {
-    EmuBlockCache *cache = g_new0(EmuBlockCache, 1);
+    EmuBlockCache *cache;
+    void *arena = mmap(NULL, max_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    cache->size = max_bytes;
-    cache->arena = mmap(NULL, max_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (cache->arena == MAP_FAILED) {
-        g_error("no memory for %zu bytes of decoded blocks", max_bytes);
+    if (arena == MAP_FAILED) {
+        error_set_errno(error, errno, "no memory for %zu MiB of decoded code (tb-size)",
+                        (size_t)(max_bytes / MiB));
+        return NULL;
     }
+    cache = g_new0(EmuBlockCache, 1);
+    cache->arena = arena;
+    cache->size = max_bytes;
     return cache;
 }
 
@@ -186,6 +192,9 @@ void emu_blocks_flush(EmuCpu *cpu)
 {
     EmuBlockCache *cache = cpu->blocks;
 
+    if (!cache) {
+        return;
+    }
     for (unsigned i = 0; i < G_N_ELEMENTS(cache->pages); i++) {
         for (CodePage *page = cache->pages[i]; page; page = page->next) {
             emu_code_page_release(cpu, page->physical);

@@ -42,8 +42,9 @@ struct EmuBlock {
     EmuOp ops[];           /* op_count + 1 */
 };
 
-/* NULL error-free: aborts like glib when memory is out. max_bytes bounds ops and blocks. */
-EmuBlockCache *emu_blocks_new(EmuCpu *cpu, size_t max_bytes);
+/* max_bytes bounds ops and blocks; the host gives memory as it is used. NULL: it cannot. */
+EmuBlockCache *emu_blocks_new(size_t max_bytes, GError **error);
+/* NULL is ignored. */
 void emu_blocks_free(EmuBlockCache *cache);
 /* Memory in use, for statistics. */
 size_t emu_blocks_bytes_used(const EmuBlockCache *cache);
@@ -65,7 +66,10 @@ bool emu_blocks_all_global(const EmuCpu *cpu, uint64_t linear);
 bool emu_blocks_may_know(const EmuCpu *cpu, uint64_t linear);
 /* Blocks that touch [offset, +len) of the physical page are gone. True if any was. */
 bool emu_blocks_invalidate(EmuCpu *cpu, uint64_t physical_page, unsigned offset, unsigned len);
-/* All blocks are gone (cache full, mode of checking changed). Not while one runs. */
+/*
+ * All blocks are gone (cache full, mode of checking changed). Not while one runs. Nothing happens
+ * where there is no cache yet.
+ */
 void emu_blocks_flush(EmuCpu *cpu);
 /* How often one of these was called: neither links nor pointers to blocks are good across it. */
 unsigned emu_blocks_flushes(const EmuCpu *cpu);

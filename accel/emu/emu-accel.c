@@ -68,6 +68,21 @@ static void emu_vcpu_destroy(VCpu *vcpu)
     vcpu->accel_data = NULL;
 }
 
+static bool make_caches(EmuAccel *emu, EmuCpu *cpu, GError **error)
+{
+    size_t bytes = (size_t)emu->cache_mib * MiB;
+
+    cpu->blocks = emu_blocks_new(bytes, error);
+    if (!cpu->blocks) {
+        return false;
+    }
+    if (emu->translate && emu_jit_supported()) {
+        cpu->jit = emu_jit_new(cpu, bytes, error);
+        return cpu->jit;
+    }
+    return true;
+}
+
 static bool emu_vcpu_create(VCpu *vcpu, GError **error)
 {
     EmuAccel *emu = emu_accel();
@@ -86,13 +101,9 @@ static bool emu_vcpu_create(VCpu *vcpu, GError **error)
     cpu->sys = emu_system_new(cpu);
     emu_tlb_init(cpu);
     cpu->jit_hot = EMU_JIT_HOT;
-    cpu->blocks = emu_blocks_new(cpu, (size_t)emu->cache_mib * MiB);
-    if (emu->translate && emu_jit_supported()) {
-        cpu->jit = emu_jit_new(cpu, (size_t)emu->cache_mib * MiB, error);
-        if (!cpu->jit) {
-            emu_vcpu_destroy(vcpu);
-            return false;
-        }
+    if (!make_caches(emu, cpu, error)) {
+        emu_vcpu_destroy(vcpu);
+        return false;
     }
     if (emu->check) {
         emu_check_start(cpu, emu->check);

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What other threads ask of CPUs that run on their own threads, in code that never leaves. */
+/*
+ * CPUs as the accelerator makes and runs them: what other threads ask of those that run on their
+ * own threads, in code that never leaves; and hosts without enough memory for one more.
+ */
+#include <sys/resource.h>
+
+#include "accel/emu/emu-accel.h"
 #include "accel/emu/exec.h"
 #include "accel/emu/tests/emu-harness.h"
 #include "qom/object.h"
@@ -81,11 +87,51 @@ static void test_memory_goes(const void *cpus)
     emu_harness_free(harness);
 }
 
+/* Address space of this process, in bytes. */
+static uint64_t address_space_used(void)
+{
+    g_autofree char *text = NULL;
+
+    g_assert_true(g_file_get_contents("/proc/self/statm", &text, NULL, NULL));
+    return g_ascii_strtoull(text, NULL, 10) * EMU_PAGE_SIZE;
+}
+
+/* A tb-size that the host cannot give is an error, wherever on the way it is met. */
+static void test_no_memory(void)
+{
+    static const X86Topology topology = { 1, 1, 1, 1 };
+    EmuHarness *harness = emu_harness_new(1, NULL);
+    struct rlimit before, limit;
+
+    emu_accel()->cache_mib = 1024;
+    g_assert_cmpint(getrlimit(RLIMIT_AS, &before), ==, 0);
+    for (unsigned mib = 512; mib <= 3584; mib += 1024) {
+        g_autoptr(GError) error = NULL;
+        VCpu *vcpu;
+
+        limit = before;
+        limit.rlim_cur = address_space_used() + mib * MiB;
+        g_assert_cmpint(setrlimit(RLIMIT_AS, &limit), ==, 0);
+        vcpu = vcpu_new(NULL, 1, 1, harness->config, &topology, &error);
+        g_assert_cmpint(setrlimit(RLIMIT_AS, &before), ==, 0);
+        g_assert_null(vcpu);
+        g_assert_nonnull(error);
+        g_test_message("%u MiB: %s", mib, error->message);
+        g_assert_cmpuint(emu_accel()->cpus->len, ==, 1);
+    }
+    emu_accel()->cache_mib = 1;
+    harness->vcpus[1] = vcpu_new(NULL, 1, 1, harness->config, &topology, NULL);
+    g_assert_nonnull(harness->vcpus[1]);
+    harness->count++;
+    emu_harness_free(harness);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     error_init("test-requests");
     g_test_add_data_func("/emu/requests/memory-goes", GUINT_TO_POINTER(1), test_memory_goes);
     g_test_add_data_func("/emu/requests/memory-goes-smp", GUINT_TO_POINTER(3), test_memory_goes);
+    g_test_add_func("/emu/requests/no-memory", test_no_memory);
     return g_test_run();
 }
