@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A BlockBackend is how everybody outside the graph uses it: a device's drive, an export, a job, a
+ * tool. It holds the root edge, knows the guest-visible properties (write cache, error policy,
+ * medium, statistics) and, by a throttle group, how fast it may go.
+ *
+ * Requests may come from any coroutine on the backend's loop. While the node below is drained they
+ * wait in the backend.
+ */
+#ifndef VIREO_BLOCK_BACKEND_H
+#define VIREO_BLOCK_BACKEND_H
+
+#include "block/io.h"
+#include "block/node.h"
+
+/* A backend without a medium. perm and shared are used once a node comes. One reference. */
+BlockBackend *block_backend_new(Loop *loop, unsigned perm, unsigned shared);
+/* As block_open(), with a backend around it. */
+BlockBackend *block_backend_open(const char *filename, const char *reference, json_object *options,
+                                 QapiFlags qapi_flags, unsigned open_flags, unsigned perm,
+                                 unsigned shared, GError **error);
+BlockBackend *block_backend_ref(BlockBackend *blk);
+void block_backend_unref(BlockBackend *blk);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockBackend, block_backend_unref)
+
+bool block_backend_insert(BlockBackend *blk, BlockNode *node, GError **error);
+void block_backend_remove(BlockBackend *blk);
+BlockNode *block_backend_node(BlockBackend *blk);   /* borrowed; NULL: no medium */
+BlockChild *block_backend_root(BlockBackend *blk);  /* or NULL */
+bool block_backend_set_perm(BlockBackend *blk, unsigned perm, unsigned shared, GError **error);
+Loop *block_backend_loop(BlockBackend *blk);
+
+/* The monitor's name of it (-drive id=), or NULL. Names are unique among backends and nodes. */
+bool block_backend_set_name(BlockBackend *blk, const char *name, GError **error);
+const char *block_backend_name(BlockBackend *blk);
+BlockBackend *block_backend_find(const char *name);
+
+/* ---- Requests, in a coroutine. Checked against the medium's length, unlike those of block/io.h ---- */
+int block_backend_preadv(BlockBackend *blk, int64_t offset, int64_t bytes, const BlockVec *vec,
+                         unsigned flags);
+int block_backend_pwritev(BlockBackend *blk, int64_t offset, int64_t bytes, const BlockVec *vec,
+                          unsigned flags);
+int block_backend_pread(BlockBackend *blk, int64_t offset, int64_t bytes, void *buf);
+int block_backend_pwrite(BlockBackend *blk, int64_t offset, int64_t bytes, const void *buf,
+                         unsigned flags);
+int block_backend_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes, unsigned flags);
+int block_backend_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes);
+int block_backend_flush(BlockBackend *blk);
+int block_backend_truncate(BlockBackend *blk, const BlockTruncate *truncate, GError **error);
+int64_t block_backend_getlength(BlockBackend *blk);
+
+/* ---- Requests by callback: for devices. On the backend's loop ---- */
+typedef void BlockDoneFn(void *opaque, int result);
+void block_backend_aio_preadv(BlockBackend *blk, int64_t offset, const BlockVec *vec,
+                              unsigned flags, BlockDoneFn *done, void *opaque);
+void block_backend_aio_pwritev(BlockBackend *blk, int64_t offset, const BlockVec *vec,
+                               unsigned flags, BlockDoneFn *done, void *opaque);
+void block_backend_aio_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t bytes,
+                                     unsigned flags, BlockDoneFn *done, void *opaque);
+void block_backend_aio_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes,
+                                BlockDoneFn *done, void *opaque);
+void block_backend_aio_flush(BlockBackend *blk, BlockDoneFn *done, void *opaque);
+
+/* ---- What the owner wants to know. All may be NULL ---- */
+typedef struct BlockBackendOps {
+    void (*resized)(void *owner);
+    void (*drain_begin)(void *owner);
+    void (*drain_end)(void *owner);
+    /* Removable media: loaded or about to leave; refuse with an error. */
+    bool (*change_media)(void *owner, bool load, GError **error);
+    void (*eject_request)(void *owner, bool force);
+    bool (*is_tray_open)(void *owner);
+    bool (*is_medium_locked)(void *owner);
+} BlockBackendOps;
+/* One owner at a time; name for people and QMP (a device's id or path), borrowed until detached. */
+bool block_backend_attach_owner(BlockBackend *blk, const BlockBackendOps *ops, void *owner,
+                                const char *name, GError **error);
+void block_backend_detach_owner(BlockBackend *blk);
+
+/* ---- Policies ---- */
+/* Off: every write is FUA. On at first. */
+void block_backend_set_write_cache(BlockBackend *blk, bool on);
+bool block_backend_write_cache(BlockBackend *blk);
+void block_backend_set_on_error(BlockBackend *blk, BlockdevOnError on_read, BlockdevOnError on_write);
+/* What to do about this failure: REPORT, IGNORE or STOP (enospc is decided here). */
+BlockErrorAction block_backend_error_action(BlockBackend *blk, bool is_read, int error);
+/* Send BLOCK_IO_ERROR, and for STOP ask for the VM's stop. */
+void block_backend_error(BlockBackend *blk, BlockErrorAction action, bool is_read, int error);
+void block_backend_drain(BlockBackend *blk);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the core keeps of a node. For graph.c, perm.c, drain.c, open.c (main thread) and io.c (the
+ * node's loop) only; drivers do not include this.
+ */
+#ifndef VIREO_BLOCK_NODE_INTERNAL_H
+#define VIREO_BLOCK_NODE_INTERNAL_H
+
+#include "block/io.h"
+#include "block/node.h"
+
+typedef struct BlockNodePrivate {
+    /* ---- drain.c ---- */
+    int in_flight;          /* requests and driver's work; atomic */
+    int quiesce;            /* drained sections that cover this node; written by the main thread */
+
+    /* ---- graph.c, open.c: main thread ---- */
+    bool opened;            /* the driver's open succeeded: close it */
+    bool monitor_owned;     /* blockdev-add made it */
+    bool implicit;          /* made by the program on its own (a job's filter): not shown to people */
+    json_object *explicit_options; /* as given by the person, QMP's form */
+    QapiFlags options_flags;       /* how text in them is to be read */
+
+    /* ---- io.c ---- */
+    CoMutex lock;           /* of tracked, serialising waiters and the flush state */
+    GQueue tracked;         /* BlockTracked, in flight */
+    CoQueue overlap;        /* requests that wait for one of tracked to end */
+    int serialising;        /* how many of tracked are */
+    unsigned write_gen, flushed_gen; /* writes seen, and how many of them are stable */
+    bool flushing;
+    CoQueue flush_waiters;
+    GPtrArray *write_hooks; /* BlockWriteHook, borrowed; or NULL */
+    int64_t highest_write;  /* end of the farthest write, for statistics */
+    struct BlockDirtyBitmap *bitmaps; /* linked list (block/dirty-bitmap.c) */
+} BlockNodePrivate;
+
+/* graph.c: a node without a driver's state yet, one reference; and away with it. */
+BlockNode *block_node_new(const BlockDriver *driver, const char *name, GError **error);
+/* io.c */
+void block_io_init(BlockNode *node);
+void block_io_cleanup(BlockNode *node);
+/* Merge the children's limits, ask the driver, check the result. */
+void block_refresh_limits(BlockNode *node);
+/* drain.c: the last request of a quiesced node ended. Any thread. */
+void block_drain_kick(void);
+/* perm.c: the usual needs of a node towards a child. */
+void block_default_child_perm(BlockNode *node, const char *child_name, unsigned role, unsigned perm,
+                              unsigned shared, unsigned *child_perm, unsigned *child_shared);
+/* perm.c: what all parents of node together need, and what they share. */
+void block_node_cumulative_perms(BlockNode *node, unsigned *perm, unsigned *shared);
+
+#endif
