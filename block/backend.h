@@ -35,7 +35,7 @@ bool block_backend_set_name(BlockBackend *blk, const char *name, GError **error)
 const char *block_backend_name(BlockBackend *blk);
 BlockBackend *block_backend_find(const char *name);
 
-/* ---- Requests, in a coroutine. Checked against the medium's length, unlike those of block/io.h ---- */
+/* ---- Requests, in a coroutine. All of the range must be inside the medium ---- */
 int block_backend_preadv(BlockBackend *blk, int64_t offset, int64_t bytes, const BlockVec *vec,
                          unsigned flags);
 int block_backend_pwritev(BlockBackend *blk, int64_t offset, int64_t bytes, const BlockVec *vec,
@@ -81,7 +81,8 @@ void block_backend_detach_owner(BlockBackend *blk);
 /* Off: every write is FUA. On at first. */
 void block_backend_set_write_cache(BlockBackend *blk, bool on);
 bool block_backend_write_cache(BlockBackend *blk);
-void block_backend_set_on_error(BlockBackend *blk, BlockdevOnError on_read, BlockdevOnError on_write);
+void block_backend_set_on_error(BlockBackend *blk, BlockdevOnError on_read,
+                                BlockdevOnError on_write);
 /* What to do about this failure: REPORT, IGNORE or STOP (enospc is decided here). */
 BlockErrorAction block_backend_error_action(BlockBackend *blk, bool is_read, int error);
 /* Send BLOCK_IO_ERROR, and for STOP ask for the VM's stop. */

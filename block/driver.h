@@ -69,8 +69,9 @@ typedef struct BlockReopen {
 typedef struct BlockCheckResult {
     int64_t corruptions, leaks, check_errors;
     int64_t corruptions_fixed, leaks_fixed;
-    int64_t image_end_offset;  /* 0: unknown */
-    int64_t total_clusters, allocated_clusters, fragmented_clusters, compressed_clusters; /* 0: unknown */
+    /* 0: unknown */
+    int64_t image_end_offset;
+    int64_t total_clusters, allocated_clusters, fragmented_clusters, compressed_clusters;
 } BlockCheckResult;
 
 typedef enum BlockFix {
@@ -138,7 +139,7 @@ struct BlockDriver {
     void (*close)(BlockNode *node);
     /* After the backing file was attached, replaced or dropped. */
     void (*backing_changed)(BlockNode *node);
-    /* Nothing has changed when prepare returns; commit cannot fail. NULL: only what the core knows. */
+    /* prepare changes nothing yet; commit cannot fail. NULL: only what the core knows. */
     bool (*reopen_prepare)(BlockReopen *reopen, GError **error);
     void (*reopen_commit)(BlockReopen *reopen);
     void (*reopen_abort)(BlockReopen *reopen);

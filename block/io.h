@@ -36,7 +36,7 @@ int block_make_zero(BlockChild *child, unsigned flags);
 /* Of this node alone: ALLOCATED unset means that its backing file decides. */
 int block_status(BlockNode *node, int64_t offset, int64_t bytes, BlockStatus *status);
 /*
- * Of node and the layers below it down to (not including, unless include_base) base; base NULL: all.
+ * Of node and the layers below it down to base (and in it, if include_base). base NULL: all.
  */
 int block_status_above(BlockNode *node, BlockNode *base, bool include_base, int64_t offset,
                        int64_t bytes, BlockStatus *status);
@@ -52,7 +52,7 @@ int64_t block_getlength(BlockNode *node);
 int64_t block_allocated_size(BlockNode *node);
 int block_get_info(BlockNode *node, BlockNodeInfo *info);
 bool block_has_zero_init(BlockNode *node);
-/* Memory for requests: aligned as the node likes it best. Free with free(); NULL if there is none. */
+/* Memory for requests: aligned as the node likes it. Free with free(); NULL if there is none. */
 void *block_alloc(BlockNode *node, size_t bytes);
 
 /* Drivers: the driver's own background request, so that drain waits for it. */

@@ -26,7 +26,7 @@ typedef struct BlockChild BlockChild;
 typedef struct BlockDriver BlockDriver;
 typedef struct BlockBackend BlockBackend;
 
-/* Scattered memory of a request. Requests take it with an offset into it, so nobody needs slices. */
+/* Scattered memory of a request, which comes with an offset into it: nobody needs slices. */
 typedef struct BlockVec {
     const struct iovec *iov;
     unsigned n;
@@ -82,7 +82,7 @@ typedef enum BlockRole {
 typedef enum BlockOpenFlags {
     BLOCK_OPEN_NO_IO = 1u << 0,      /* only metadata will be asked for: info */
     BLOCK_OPEN_NO_BACKING = 1u << 1, /* leave the header's backing file and data file closed */
-    BLOCK_OPEN_CHECK = 1u << 2,      /* for check: a dirty or corrupt image is fine, repair nothing */
+    BLOCK_OPEN_CHECK = 1u << 2,      /* for check: dirty and corrupt are fine, repair nothing */
     BLOCK_OPEN_INACTIVE = 1u << 3,   /* another process owns it until the incoming migration ends */
     BLOCK_OPEN_PROTOCOL = 1u << 4,   /* do not put a format on top of a bare file name */
 } BlockOpenFlags;
@@ -110,7 +110,7 @@ typedef struct BlockStatus {
 
 /* What a node can take. 0: no limit; alignments are powers of two. */
 typedef struct BlockLimits {
-    uint32_t request_alignment;      /* of offset and bytes; the core pads what is not. At least 1 */
+    uint32_t request_alignment;      /* of offset and bytes, at least 1; the core pads */
     int64_t max_transfer;
     int64_t max_discard;
     uint32_t discard_alignment;
