@@ -159,6 +159,14 @@ struct BlockDriver {
      */
     void (*child_perm)(BlockNode *node, const char *child_name, unsigned role, unsigned perm,
                        unsigned shared, unsigned *child_perm, unsigned *child_shared);
+    /*
+     * All parents together will need perm and share shared. check takes what it must from the
+     * outside (file locks) while keeping what it has; then either set (which drops the rest) or
+     * abort follows. Called at every change, before the first request too. Main thread.
+     */
+    bool (*perm_check)(BlockNode *node, unsigned perm, unsigned shared, GError **error);
+    void (*perm_set)(BlockNode *node, unsigned perm, unsigned shared);
+    void (*perm_abort)(BlockNode *node);
     /* Work of the driver's own that must stop (timers, background coroutines) while drained. */
     void (*drain_begin)(BlockNode *node);
     void (*drain_end)(BlockNode *node);

@@ -17,7 +17,7 @@ typedef struct BlockNodePrivate {
     /* ---- graph.c, open.c: main thread ---- */
     bool opened;            /* the driver's open succeeded: close it */
     bool monitor_owned;     /* blockdev-add made it */
-    bool implicit;          /* the program made it on its own (a job's filter): people do not see it */
+    bool implicit;          /* made by the program (a job's filter): not shown */
     json_object *explicit_options; /* as given by the person, QMP's form */
     QapiFlags options_flags;       /* how text in them is to be read */
 
