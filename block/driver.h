@@ -120,6 +120,8 @@ struct BlockDriver {
     bool has_variable_size;   /* size is asked again before use (host devices, removable) */
     bool grows_on_write;      /* protocols: writes beyond the end enlarge it */
     const BlockChildSpec *children; /* ends with a NULL name; NULL: none */
+    /* Options that change what is read: a node with one of them needs a json: name. NULL: none. */
+    const char *const *strong_options;
 
     /* ---- Choosing ---- */
     /* 0..100: how sure the driver is that `buf` (the first len bytes) is its own. Any thread. */

@@ -41,6 +41,11 @@ void block_io_init(BlockNode *node);
 void block_io_cleanup(BlockNode *node);
 /* Merge the children's limits, ask the driver, check the result. */
 void block_refresh_limits(BlockNode *node);
+/* drain.c: an edge comes to, or leaves, a node that may be drained. */
+void block_drain_child_added(BlockChild *edge, BlockNode *node);
+void block_drain_child_removed(BlockChild *edge, BlockNode *node);
+/* perm.c: of several nodes and all below them, as one change. */
+bool block_nodes_refresh_perms(BlockNode *const *nodes, unsigned n, GError **error);
 /* drain.c: the last request of a quiesced node ended. Any thread. */
 void block_drain_kick(void);
 /* perm.c: the usual needs of a node towards a child. */

@@ -100,6 +100,11 @@ BlockNode *block_node_find(const char *name);
 GPtrArray *block_node_list(void);
 /* NULL; or the error says why no node can be called so. */
 bool block_node_name_valid(const char *name, GError **error);
+/*
+ * Drivers, in open, where writing is impossible for the reason given: the node becomes read-only if
+ * it may (auto-read-only), else false with the error set.
+ */
+bool block_node_fall_to_read_only(BlockNode *node, const char *reason, GError **error);
 static inline bool block_node_is_read_only(const BlockNode *node)
 {
     return node->mode.read_only;

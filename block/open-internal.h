@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What opening and reopening share. Main thread. */
+#ifndef VIREO_BLOCK_OPEN_INTERNAL_H
+#define VIREO_BLOCK_OPEN_INTERNAL_H
+
+#include "block/open.h"
+
+/* The generic options over what is in *mode. */
+void block_mode_from_options(BlockMode *mode, const BlockdevOptions *options);
+/* Do they go together? */
+bool block_mode_check(const BlockMode *mode, GError **error);
+/* filename.c: node->filename, after opening and whenever the graph below has changed. */
+void block_refresh_filename(BlockNode *node);
+
+#endif
