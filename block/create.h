@@ -17,7 +17,11 @@ bool block_create_image(const char *filename, const char *format, json_object *o
                         GError **error);
 /* As blockdev-create. */
 bool block_create(const BlockdevCreateOptions *options, GError **error);
-/* The options of format and of filename's protocol: name, default and help for people. */
+/* For formats without one of their own (raw): the file as the protocol's options say. */
+bool block_create_protocol(const char *filename, json_object *options, GError **error);
+/* People's options in the schema's form, as text; what the table does not have is left out. */
+json_object *block_options_to_qapi(const BlockOption *table, json_object *options);
+/* NULL if the table (which may be NULL) does not have it. */
 const BlockOption *block_option_find(const BlockOption *options, const char *name);
 
 /*

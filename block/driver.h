@@ -218,6 +218,11 @@ struct BlockDriver {
 
     /* ---- Images ---- */
     const BlockOption *create_options; /* ends with a NULL name; NULL: cannot create */
+    /*
+     * People's words that the schema has other ones for ("compat=1.1" is version v3): change them
+     * in place. options: text, under qapi_names. NULL: there are none.
+     */
+    bool (*translate_create_options)(json_object *options, GError **error);
     /* Protocols: make the file. Formats: write the image into the node that the options name. */
     bool (*create)(const BlockdevCreateOptions *options, GError **error);
     /* Formats whose image is several files (vmdk), instead of the usual file-then-format. */

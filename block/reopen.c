@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Changing options of nodes that are in use. All nodes of one change are drained; each driver
+ * prepares; permissions are checked as they will be; then everything is committed, or nothing.
+ *
+ * A node that becomes writable needs its storage to be writable before, and a node that becomes
+ * read-only may write once more while its storage still can: so children go first in the one case
+ * and last in the other.
+ */
+#include <string.h>
+
+#include "block/node-internal.h"
+#include "block/open-internal.h"
+#include "util/error.h"
+
+typedef struct Entry {
+    BlockReopen reopen;
+    BlockNode *node;          /* owned */
+    BlockdevOptions *options; /* owned */
+    BlockMode new_mode, old_mode;
+    bool prepared;
+} Entry;
+
+typedef struct Queue {
+    GPtrArray *entries; /* children before parents */
+    GHashTable *known;  /* BlockNode -> Entry */
+} Queue;
+
+static void entry_free(void *opaque)
+{
+    Entry *entry = opaque;
+
+    BlockdevOptions_free(entry->options);
+    block_node_unref(entry->node);
+    g_free(entry);
+}
+
+/* ---- What changes ---- */
+
+static Entry *add_entry(Queue *queue, BlockNode *node, GError **error)
+{
+    Entry *entry = g_new0(Entry, 1);
+
+    entry->node = block_node_ref(node);
+    entry->options = BlockdevOptions_from_json(node->options, QAPI_JSON, error);
+    entry->old_mode = entry->new_mode = node->mode;
+    g_ptr_array_add(queue->entries, entry);
+    g_hash_table_insert(queue->known, node, entry);
+    return entry->options ? entry : NULL;
+}
+
+/* Storage follows in what it would have inherited, unless its own options said otherwise. */
+static bool add_storage(Queue *queue, BlockNode *node, const BlockMode *mode, GError **error);
+
+static bool add_node(Queue *queue, BlockNode *node, const BlockMode *mode,
+                     BlockdevOptions *options, GError **error)
+{
+    Entry *entry;
+
+    if (g_hash_table_contains(queue->known, node)) {
+        return true;
+    }
+    if (!add_storage(queue, node, mode, error)) {
+        return false;
+    }
+    entry = add_entry(queue, node, error);
+    if (!entry) {
+        return false;
+    }
+    entry->new_mode = *mode;
+    if (options) {
+        BlockdevOptions_free(entry->options);
+        entry->options = options;
+    }
+    return true;
+}
+
+static bool is_own_choice(BlockNode *node, const char *key)
+{
+    return node->p->explicit_options &&
+           json_object_object_get_ex(node->p->explicit_options, key, NULL);
+}
+
+static bool add_storage(Queue *queue, BlockNode *node, const BlockMode *mode, GError **error)
+{
+    for (guint i = 0; i < node->children->len; i++) {
+        BlockChild *child = g_ptr_array_index(node->children, i);
+        BlockMode child_mode;
+
+        /* Who has a name was opened on its own, and is changed on its own. */
+        if ((child->role & BLOCK_ROLE_COW) || !child->node || !child->node->name_is_generated) {
+            continue;
+        }
+        child_mode = child->node->mode;
+        if (!is_own_choice(child->node, "read-only")) {
+            child_mode.read_only = mode->read_only;
+        }
+        if (!is_own_choice(child->node, "cache")) {
+            child_mode.cache_direct = mode->cache_direct;
+            child_mode.cache_no_flush = mode->cache_no_flush;
+        }
+        if (!add_node(queue, child->node, &child_mode, NULL, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Doing it ---- */
+
+static void fill_reopen(Entry *entry)
+{
+    entry->reopen = (BlockReopen){
+        .node = entry->node, .options = entry->options, .read_only = entry->new_mode.read_only,
+        .cache_direct = entry->new_mode.cache_direct,
+        .cache_no_flush = entry->new_mode.cache_no_flush,
+    };
+}
+
+static bool prepare_entry(Entry *entry, GError **error)
+{
+    const BlockDriver *driver = entry->node->driver;
+
+    fill_reopen(entry);
+    if (!driver->pwritev && !driver->is_filter && !entry->new_mode.read_only) {
+        error_setf(error, "The '%s' block driver cannot write", driver->name);
+        return false;
+    }
+    if (driver->reopen_prepare && !driver->reopen_prepare(&entry->reopen, error)) {
+        return false;
+    }
+    entry->prepared = true;
+    entry->node->mode = entry->new_mode;
+    return true;
+}
+
+static void abort_all(Queue *queue)
+{
+    for (guint i = queue->entries->len; i-- > 0;) {
+        Entry *entry = g_ptr_array_index(queue->entries, i);
+
+        if (entry->prepared) {
+            entry->node->mode = entry->old_mode;
+            if (entry->node->driver->reopen_abort) {
+                entry->node->driver->reopen_abort(&entry->reopen);
+            }
+        }
+    }
+}
+
+static void commit_entry(Entry *entry)
+{
+    BlockNode *node = entry->node;
+
+    if (node->driver->reopen_commit) {
+        node->driver->reopen_commit(&entry->reopen);
+    }
+    json_object_put(node->options);
+    node->options = BlockdevOptions_to_json(entry->options);
+    block_refresh_limits(node);
+    block_refresh_filename(node);
+}
+
+static bool refresh_all_perms(Queue *queue, GError **error)
+{
+    g_autofree BlockNode **nodes = g_new(BlockNode *, queue->entries->len);
+
+    for (guint i = 0; i < queue->entries->len; i++) {
+        nodes[i] = ((Entry *)g_ptr_array_index(queue->entries, i))->node;
+    }
+    return block_nodes_refresh_perms(nodes, queue->entries->len, error);
+}
+
+static bool becomes_writable(Queue *queue)
+{
+    for (guint i = 0; i < queue->entries->len; i++) {
+        Entry *entry = g_ptr_array_index(queue->entries, i);
+
+        if (entry->old_mode.read_only && !entry->new_mode.read_only) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool run_queue(Queue *queue, GError **error)
+{
+    guint n = queue->entries->len;
+    bool children_first = becomes_writable(queue);
+
+    for (guint i = 0; i < n; i++) {
+        if (!prepare_entry(g_ptr_array_index(queue->entries, children_first ? i : n - 1 - i),
+                           error)) {
+            abort_all(queue);
+            return false;
+        }
+    }
+    if (!refresh_all_perms(queue, error)) {
+        abort_all(queue);
+        return false;
+    }
+    for (guint i = 0; i < n; i++) {
+        commit_entry(g_ptr_array_index(queue->entries, children_first ? i : n - 1 - i));
+    }
+    return true;
+}
+
+typedef struct QueueRun {
+    Queue *queue;
+    GError **error;
+    bool ok;
+} QueueRun;
+
+static void queue_run_entry(void *opaque)
+{
+    QueueRun *run = opaque;
+
+    run->ok = run_queue(run->queue, run->error);
+}
+
+static bool run_drained(Queue *queue, GError **error)
+{
+    QueueRun run = { queue, error };
+
+    for (guint i = 0; i < queue->entries->len; i++) {
+        block_drain_begin(((Entry *)g_ptr_array_index(queue->entries, i))->node);
+    }
+    if (coroutine_current()) {
+        queue_run_entry(&run);
+    } else {
+        coroutine_run(queue_run_entry, &run);
+    }
+    for (guint i = 0; i < queue->entries->len; i++) {
+        block_drain_end(((Entry *)g_ptr_array_index(queue->entries, i))->node);
+    }
+    return run.ok;
+}
+
+static void queue_init(Queue *queue)
+{
+    queue->entries = g_ptr_array_new_with_free_func(entry_free);
+    queue->known = g_hash_table_new(NULL, NULL);
+}
+
+static void queue_cleanup(Queue *queue)
+{
+    g_ptr_array_unref(queue->entries);
+    g_hash_table_unref(queue->known);
+}
+
+/* ---- The two ways to ask ---- */
+
+static bool add_requested(Queue *queue, const BlockdevOptions *options, GError **error)
+{
+    BlockNode *node = options->node_name ? block_node_find(options->node_name) : NULL;
+    BlockMode mode = { 0 };
+
+    if (!options->node_name) {
+        error_setf(error, "node-name not specified");
+        return false;
+    }
+    if (!node) {
+        error_setf(error, "Failed to find node with node-name='%s'", options->node_name);
+        return false;
+    }
+    if (options->driver != node->driver->kind) {
+        error_setf(error, "Cannot change the option 'driver' of node '%s'", node->name);
+        return false;
+    }
+    block_mode_from_options(&mode, options);
+    return block_mode_check(&mode, error) &&
+           add_node(queue, node, &mode, BlockdevOptions_clone(options), error);
+}
+
+bool block_reopen(GPtrArray *options, GError **error)
+{
+    Queue queue;
+    bool ok = true;
+
+    queue_init(&queue);
+    for (guint i = 0; i < options->len && ok; i++) {
+        ok = add_requested(&queue, g_ptr_array_index(options, i), error);
+    }
+    ok = ok && run_drained(&queue, error);
+    queue_cleanup(&queue);
+    return ok;
+}
+
+bool block_reopen_read_only(BlockNode *node, bool read_only, GError **error)
+{
+    BlockMode mode = node->mode;
+    Queue queue;
+    bool ok;
+
+    if (mode.read_only == read_only) {
+        return true;
+    }
+    mode.read_only = read_only;
+    queue_init(&queue);
+    ok = add_node(&queue, node, &mode, NULL, error) && run_drained(&queue, error);
+    queue_cleanup(&queue);
+    return ok;
+}
