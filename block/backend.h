@@ -12,6 +12,7 @@
 
 #include "block/io.h"
 #include "block/node.h"
+#include "qapi-types-block-job.h"
 
 /* A backend without a medium. perm and shared are used once a node comes. One reference. */
 BlockBackend *block_backend_new(Loop *loop, unsigned perm, unsigned shared);

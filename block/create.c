@@ -210,7 +210,7 @@ static BlockdevCreateOptions *typed_options(const BlockDriver *driver, json_obje
 
     json_object_object_add(mapped, "driver", json_object_new_string(driver->name));
     if (!driver->translate_create_options || driver->translate_create_options(mapped, error)) {
-        typed = BlockdevCreateOptions_from_json(mapped, QAPI_KEYVAL, error);
+        BlockdevCreateOptions_from_json(mapped, QAPI_KEYVAL, &typed, error);
     }
     json_object_put(mapped);
     return typed;

@@ -26,6 +26,9 @@
 
 #include "block/types.h"
 #include "qapi-types-block-core.h"
+#include "qapi-types-block-create.h"
+#include "qapi-types-block-options.h"
+#include "qapi-types-block-stats.h"
 #include "util/loop.h"
 
 /* One of a driver's children, which open finds attached as it declared them. */

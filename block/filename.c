@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "block/node-internal.h"
-#include "block/open.h"
+#include "block/open-internal.h"
 #include "util/error.h"
 
 bool block_path_has_protocol(const char *path)

@@ -221,6 +221,7 @@ static bool read_mode(OpenState *state, const BlockMode *inherited, GError **err
     json_object *generic = json_object_new_object();
     g_autoptr(BlockdevOptions) options = NULL;
     json_object *value;
+    bool ok;
 
     for (size_t i = 0; i < G_N_ELEMENTS(mode_keys); i++) {
         if (json_object_object_get_ex(state->options, mode_keys[i], &value)) {
@@ -228,9 +229,9 @@ static bool read_mode(OpenState *state, const BlockMode *inherited, GError **err
         }
     }
     json_object_object_add(generic, "driver", json_object_new_string("null-co"));
-    options = BlockdevOptions_from_json(generic, state->flags, error);
+    ok = BlockdevOptions_from_json(generic, state->flags, &options, error);
     json_object_put(generic);
-    if (!options) {
+    if (!ok) {
         return false;
     }
     state->mode = *inherited;
@@ -429,6 +430,8 @@ static bool attach_children(OpenState *state, BlockNode *node, GError **error)
 /* The schema's form: children by name. */
 static BlockdevOptions *typed_options(OpenState *state, GError **error)
 {
+    BlockdevOptions *options = NULL;
+
     for (guint i = 0; i < state->children->len; i++) {
         Opened *opened = &g_array_index(state->children, Opened, i);
 
@@ -437,7 +440,8 @@ static BlockdevOptions *typed_options(OpenState *state, GError **error)
                                    json_object_new_string(opened->node->name));
         }
     }
-    return BlockdevOptions_from_json(state->options, state->flags, error);
+    BlockdevOptions_from_json(state->options, state->flags, &options, error);
+    return options;
 }
 
 typedef struct DriverOpen {

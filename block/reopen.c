@@ -42,11 +42,11 @@ static Entry *add_entry(Queue *queue, BlockNode *node, GError **error)
     Entry *entry = g_new0(Entry, 1);
 
     entry->node = block_node_ref(node);
-    entry->options = BlockdevOptions_from_json(node->options, QAPI_JSON, error);
     entry->old_mode = entry->new_mode = node->mode;
     g_ptr_array_add(queue->entries, entry);
     g_hash_table_insert(queue->known, node, entry);
-    return entry->options ? entry : NULL;
+    return BlockdevOptions_from_json(node->options, QAPI_JSON, &entry->options, error) ? entry
+                                                                                      : NULL;
 }
 
 /* Storage follows in what it would have inherited, unless its own options said otherwise. */

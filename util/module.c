@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "util/error.h"
-#include "vireo-config.h"
+#include "util/vireo-config.h"
 
 /* In the tree that this program was built in, unless that is gone; else where it was installed. */
 static char *module_path(const char *name)
