@@ -4,7 +4,6 @@
 #include "qapi/keyval.h"
 #include "qapi/qapi-commands-control.h"
 #include "qapi/qapi-commands-introspect.h"
-#include "qapi/qapi-introspect.h"
 #include "util/error.h"
 
 bool qmp_qmp_capabilities(GArray *enable, GError **error)
@@ -52,7 +51,7 @@ bool qmp_query_qmp_schema(json_object *args, json_object **ret, GError **error)
     if (!qapi_no_arguments(args, error)) {
         return false;
     }
-    *ret = json_tokener_parse(qapi_schema_json);
+    *ret = json_tokener_parse(monitor_commands()->schema_json);
     return true;
 }
 

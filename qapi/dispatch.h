@@ -35,6 +35,7 @@ typedef struct QapiCommand {
 typedef struct QapiCommandTable {
     const QapiCommand *commands; /* sorted by name */
     size_t n_commands;
+    const char *schema_json; /* what query-qmp-schema answers: an array of SchemaInfo */
 } QapiCommandTable;
 
 /* NULL if there is no such command. */

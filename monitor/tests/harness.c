@@ -115,6 +115,7 @@ static const QapiCommand commands[] = {
 const QapiCommandTable test_commands = {
     .commands = commands,
     .n_commands = G_N_ELEMENTS(commands),
+    .schema_json = "[{\"name\":\"test-echo\",\"meta-type\":\"command\"}]",
 };
 
 Client *client_new(MonitorKind kind)

@@ -346,14 +346,10 @@ static void test_fds(void)
 static void test_schema(void)
 {
     Client *client = client_new(MONITOR_QMP);
-    json_object *response, *list;
 
     client_negotiate(client, false);
     client_send(client, "{'execute': 'query-qmp-schema'}");
-    response = client_json(client);
-    g_assert_true(json_object_object_get_ex(response, "return", &list));
-    g_assert_cmpint(json_object_array_length(list), >, 100);
-    json_object_put(response);
+    client_expect(client, "{\"return\":[{\"name\":\"test-echo\",\"meta-type\":\"command\"}]}");
     client_send(client, "{'execute': 'query-commands'}");
     client_expect(client, "{\"return\":[{\"name\":\"add-fd\"},*");
     client_free(client);

@@ -4,6 +4,7 @@
 
 #include "qapi/event.h"
 #include "qapi/keyval.h"
+#include "qapi/tests/test-qapi-commands-test-part.h"
 #include "qapi/tests/test-qapi-commands-test-schema.h"
 #include "qapi/tests/test-qapi-commands.h"
 #include "qapi/tests/test-qapi-events-test-schema.h"
@@ -56,6 +57,14 @@ bool qmp_test_scalar(int64_t x, int64_t y, const char *label, int64_t *ret, GErr
 json_object *qmp_test_any(json_object *value, GError **error)
 {
     return json_object_get(value);
+}
+
+TestPart *qmp_test_part(int64_t n, GError **error)
+{
+    TestPart *part = g_new0(TestPart, 1);
+
+    part->n = -n;
+    return part;
 }
 
 bool qmp_test_silent(bool fail, GError **error)
@@ -112,6 +121,7 @@ static void test_responses(void)
           "{\"return\":[{\"x\":3,\"y\":4},{\"x\":1,\"y\":2}]}" },
         { "{\"execute\": \"test-scalar\", \"arguments\": {\"x\": 40, \"y\": 2}}",
           "{\"return\":42}" },
+        { "{\"execute\": \"test-part\", \"arguments\": {\"n\": 8}}", "{\"return\":{\"n\":-8}}" },
         { "{\"execute\": \"test-any\", \"arguments\": {\"value\": null}}", "{\"return\":{}}" },
         { "{\"execute\": \"test-any\", \"arguments\": {\"value\": [1]}}", "{\"return\":[1]}" },
         { "{\"execute\": \"test-silent\", \"arguments\": {\"fail\": false}}", "" },
@@ -178,7 +188,7 @@ static void test_events(void)
                     "0 TEST_PLAIN -;1 TEST_DATA {\"n\":5};"
                     "1 TEST_DATA {\"n\":6,\"s\":\"s\",\"color\":\"red\"};"
                     "2 TEST_BOXED {\"kind\":\"square\",\"side\":4};");
-    g_assert_cmpint(TEST_QAPI_EVENT__MAX, ==, 3);
+    g_assert_cmpint(TEST_QAPI_EVENT__MAX, ==, 4);
 }
 
 /* Every type that is named exists exactly once. */

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the generators: qapi-gen [-D SYMBOL]... [-p PREFIX] [--pending FILE] [-o DIR] ROOT.json"""
+"""Runs the generators: qapi-gen [-D SYMBOL]... [-p PREFIX] [--pending FILE] [-o DIR] ROOT.json
+
+With --tables only what belongs to one program is written: its table of commands and its
+introspection. Types and marshalling come from a run on a schema that includes the same modules.
+"""
 
 import argparse
 import os
@@ -11,9 +15,21 @@ from .parser import SchemaError
 from .schema import Schema
 
 
+def table_outputs(schema, prefix):
+    """What names every command of the schema, so that a program that links it has them all."""
+    files = {}
+    header, source = gen_commands.generate_table(schema, prefix)
+    files[f'{prefix}qapi-commands.h'] = header
+    files[f'{prefix}qapi-commands.c'] = source
+    header, source = gen_introspect.generate(schema, prefix)
+    files[f'{prefix}qapi-introspect.h'] = header
+    files[f'{prefix}qapi-introspect.c'] = source
+    return files
+
+
 def outputs(schema, prefix, pending):
     """Maps file name to content."""
-    files = {}
+    files = table_outputs(schema, prefix)
     for module in schema.modules:
         for kind, header, source in (
                 ('types', gen_types.generate_header(schema, module, prefix),
@@ -24,13 +40,7 @@ def outputs(schema, prefix, pending):
                  gen_events.generate_source(schema, module, prefix))):
             files[f'{prefix}qapi-{kind}-{module}.h'] = header
             files[f'{prefix}qapi-{kind}-{module}.c'] = source
-    header, source = gen_commands.generate_table(schema, prefix)
-    files[f'{prefix}qapi-commands.h'] = header
-    files[f'{prefix}qapi-commands.c'] = source
     files[f'{prefix}qapi-events.h'] = gen_events.generate_list(schema, prefix)
-    header, source = gen_introspect.generate(schema, prefix)
-    files[f'{prefix}qapi-introspect.h'] = header
-    files[f'{prefix}qapi-introspect.c'] = source
     files[f'{prefix}qmp-reference.md'] = gen_docs.generate(schema)
     return files
 
@@ -57,11 +67,13 @@ def main(argv):
     parser.add_argument('-p', '--prefix', default='')
     parser.add_argument('-D', '--define', action='append', default=[])
     parser.add_argument('--pending')
+    parser.add_argument('--tables', action='store_true')
     args = parser.parse_args(argv)
     try:
         schema = Schema(args.root, set(args.define))
         pending = read_pending(args.pending, schema)
-        files = outputs(schema, args.prefix, pending)
+        files = (table_outputs(schema, args.prefix) if args.tables
+                 else outputs(schema, args.prefix, pending))
     except SchemaError as error:
         print(error, file=sys.stderr)
         return 1
