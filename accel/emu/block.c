@@ -332,6 +332,7 @@ typedef struct Source {
     EmuFetch page, page2; /* page2: only if `crosses` */
     bool crosses;
     unsigned limit;       /* bytes that the code segment allows, at most a page */
+    uint32_t mode;        /* of the block */
 } Source;
 
 static void log_op(EmuCpu *cpu, const EmuOp *op, const uint8_t *code)
@@ -402,7 +403,7 @@ static void decode_crossing_op(EmuCpu *cpu, const Source *source, const uint8_t 
     CrossingOp *kept = &cpu->blocks->crossing[(source->linear >> EMU_PAGE_BITS) % CROSSING_OPS];
     unsigned offset = source->linear & (EMU_PAGE_SIZE - 1);
 
-    if (kept->available == available && kept->mode == cpu->mode && kept->offset == offset &&
+    if (kept->available == available && kept->mode == source->mode && kept->offset == offset &&
         memcmp(kept->bytes, bytes, available) == 0) {
         *op = kept->op;
         return;
@@ -412,7 +413,8 @@ static void decode_crossing_op(EmuCpu *cpu, const Source *source, const uint8_t 
     } else if (log_enabled(LOG_IN_ASM)) {
         log_op(cpu, op, bytes);
     }
-    *kept = (CrossingOp) { .mode = cpu->mode, .offset = offset, .available = available, .op = *op };
+    *kept = (CrossingOp) { .mode = source->mode, .offset = offset, .available = available,
+                           .op = *op };
     memcpy(kept->bytes, bytes, available);
 }
 
@@ -490,18 +492,17 @@ static void insert_block(EmuCpu *cpu, EmuBlock *block)
     page->blocks = block;
 }
 
-static EmuBlock *begin_block(EmuBlock *block, const Source *source, uint64_t physical,
-                             uint32_t mode)
+static EmuBlock *begin_block(EmuBlock *block, const Source *source, uint64_t physical)
 {
     *block = (EmuBlock) { .physical = physical, .upper_page = upper_page(source->linear),
-                          .physical2 = ~0ull, .mode = mode };
+                          .physical2 = ~0ull, .mode = source->mode };
     return block;
 }
 
 /* Code that is not kept: outside RAM, across pages, or at the end of a short code segment. */
 static EmuBlock *decode_scratch(EmuCpu *cpu, Source *source, uint64_t physical)
 {
-    EmuBlock *block = begin_block(&cpu->blocks->scratch.block, source, physical, cpu->mode);
+    EmuBlock *block = begin_block(&cpu->blocks->scratch.block, source, physical);
     uint64_t next_page = (source->linear | (EMU_PAGE_SIZE - 1)) + 1;
 
     if (source->crosses || !decode_straight(cpu, source, block, 1)) {
@@ -518,7 +519,8 @@ static EmuBlock *decode_scratch(EmuCpu *cpu, Source *source, uint64_t physical)
 static EmuBlock *decode_block(EmuCpu *cpu, Source *source, uint64_t physical)
 {
     EmuBlockCache *cache = cpu->blocks;
-    unsigned max_ops = cpu->mode & EMU_MODE_STEP || emu_accel()->one_insn ? 1 : EMU_BLOCK_MAX_OPS;
+    unsigned max_ops = source->mode & EMU_MODE_STEP || emu_accel()->one_insn ? 1 :
+                                                                                EMU_BLOCK_MAX_OPS;
     EmuBlock *block;
 
     if (!source->page.host || source->limit < EMU_PAGE_SIZE - (source->linear % EMU_PAGE_SIZE)) {
@@ -528,7 +530,7 @@ static EmuBlock *decode_block(EmuCpu *cpu, Source *source, uint64_t physical)
         emu_blocks_flush(cpu);
     }
     emu_code_page_protect(cpu, source->page.physical);
-    block = begin_block((EmuBlock *)(cache->arena + cache->used), source, physical, cpu->mode);
+    block = begin_block((EmuBlock *)(cache->arena + cache->used), source, physical);
     if (!decode_straight(cpu, source, block, max_ops)) {
         source->crosses = true;
         return decode_scratch(cpu, source, physical);
@@ -558,7 +560,7 @@ static EmuBlock *find_by_page_walk(EmuCpu *cpu, Source *source)
 
     emu_fetch_page(cpu, source->linear, &source->page);
     physical = source->page.physical | (source->linear & (EMU_PAGE_SIZE - 1));
-    block = hash_find(cpu->blocks, physical, source->linear, cpu->mode);
+    block = hash_find(cpu->blocks, physical, source->linear, source->mode);
     if (!block || !emu_block_within_limit(cpu, block)) {
         block = decode_block(cpu, source, physical);
     }
@@ -575,10 +577,10 @@ static void remember_jump(EmuBlockCache *cache, const Source *source, EmuBlock *
     cache->page_marks[mark / 64] |= BIT_ULL(mark % 64);
 }
 
-EmuBlock *emu_block_lookup(EmuCpu *cpu)
+static EmuBlock *lookup(EmuCpu *cpu, uint32_t mode)
 {
     EmuBlockCache *cache = cpu->blocks;
-    Source source;
+    Source source = { .mode = mode };
     EmuJump *jump;
     EmuBlock *block;
 
@@ -587,10 +589,10 @@ EmuBlock *emu_block_lookup(EmuCpu *cpu)
     jump = jump_entry(cache, source.linear);
     block = jump->block;
     if (EMU_LIKELY(block && jump->linear == source.linear && block->valid &&
-                   block->mode == cpu->mode && emu_block_within_limit(cpu, block))) {
+                   block->mode == mode && emu_block_within_limit(cpu, block))) {
         return block;
     }
-    if (EMU_UNLIKELY(cpu->vcpu->debug.count) && !(cpu->mode & EMU_MODE_STEP)) {
+    if (EMU_UNLIKELY(cpu->vcpu->debug.count) && !(mode & EMU_MODE_STEP)) {
         emu_debug_before_lookup(cpu, source.linear);
     }
     block = find_by_page_walk(cpu, &source);
@@ -598,4 +600,14 @@ EmuBlock *emu_block_lookup(EmuCpu *cpu)
         remember_jump(cache, &source, block);
     }
     return block;
+}
+
+EmuBlock *emu_block_lookup(EmuCpu *cpu)
+{
+    return lookup(cpu, cpu->mode);
+}
+
+EmuBlock *emu_block_lookup_single(EmuCpu *cpu)
+{
+    return lookup(cpu, cpu->mode | EMU_MODE_STEP);
 }

@@ -54,6 +54,8 @@ size_t emu_blocks_bytes_used(const EmuBlockCache *cache);
  * faults.
  */
 EmuBlock *emu_block_lookup(EmuCpu *cpu);
+/* The same with EMU_MODE_STEP: one instruction. */
+EmuBlock *emu_block_lookup_single(EmuCpu *cpu);
 /* At cpu->rip: are all its bytes within the code segment's limit? */
 bool emu_block_within_limit(const EmuCpu *cpu, const EmuBlock *block);
 /* Empty the jump cache: linear addresses may lead elsewhere now. Called by the TLB flushes. */

@@ -181,12 +181,8 @@ static void run_linked(EmuCpu *cpu)
 /* One instruction, as a block of its own: in an interrupt shadow, for TF and for debuggers. */
 static void run_single(EmuCpu *cpu)
 {
-    uint32_t mode = cpu->mode;
-    EmuBlock *block;
+    EmuBlock *block = emu_block_lookup_single(cpu);
 
-    cpu->mode |= EMU_MODE_STEP;
-    block = emu_block_lookup(cpu);
-    cpu->mode = mode;
     cpu->shadow = 0;
     run_block(cpu, block);
     if (cpu->step_once) {

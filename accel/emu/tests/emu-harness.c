@@ -165,12 +165,8 @@ bool emu_harness_try(EmuCpu *cpu, void (*fn)(EmuCpu *cpu, void *opaque), void *o
 static void run_instructions(EmuCpu *cpu, void *opaque)
 {
     for (unsigned left = *(const unsigned *)opaque; left; left--) {
-        uint32_t mode = cpu->mode;
-        EmuBlock *block;
+        EmuBlock *block = emu_block_lookup_single(cpu);
 
-        cpu->mode |= EMU_MODE_STEP;
-        block = emu_block_lookup(cpu);
-        cpu->mode = mode;
         cpu->shadow = 0;
         cpu->block = block;
         cpu->op = block->ops;
