@@ -277,6 +277,12 @@ static void deliver_protected(EmuCpu *cpu, const Event *event)
 
 /* ---- The whole ---- */
 
+void emu_delivery_ends(EmuCpu *cpu)
+{
+    cpu->delivering = CLASS_NONE;
+    cpu->delivering_ext = false;
+}
+
 void emu_deliver(EmuCpu *cpu, unsigned vector, EmuEventKind kind, bool has_error, uint32_t error)
 {
     Event event = {
@@ -300,8 +306,7 @@ void emu_deliver(EmuCpu *cpu, unsigned vector, EmuEventKind kind, bool has_error
     } else {
         deliver_real(cpu, &event);
     }
-    cpu->delivering = CLASS_NONE;
-    cpu->delivering_ext = false;
+    emu_delivery_ends(cpu);
     cpu->shadow = 0;
     emu_update_mode(cpu);
 }
@@ -322,8 +327,6 @@ void emu_deliver_fault(EmuCpu *cpu)
         if (log_enabled(LOG_INT)) {
             log_printf(LOG_INT, "cpu %u: triple fault", cpu->vcpu->index);
         }
-        cpu->delivering = CLASS_NONE;
-        cpu->delivering_ext = false;
         cpu->triple_fault = true;
         emu_escape(cpu, EMU_EXIT_LEAVE);
     }

@@ -18,15 +18,17 @@
 
 /* ---- Leaving a handler ---- */
 
+/* What was being delivered by the instruction (INT n) begins anew with it. */
 void emu_escape(EmuCpu *cpu, EmuExit how)
 {
+    emu_delivery_ends(cpu);
     siglongjmp(cpu->escape, how);
 }
 
 static G_NORETURN void raise_fault(EmuCpu *cpu, const EmuFault *fault)
 {
     cpu->fault = *fault;
-    emu_escape(cpu, EMU_EXIT_FAULT);
+    siglongjmp(cpu->escape, EMU_EXIT_FAULT);
 }
 
 void emu_raise(EmuCpu *cpu, unsigned vector, uint32_t error)

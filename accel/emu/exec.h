@@ -34,6 +34,8 @@ void emu_deliver(EmuCpu *cpu, unsigned vector, EmuEventKind kind, bool has_error
  * cpu->rip is the faulting instruction's.
  */
 void emu_deliver_fault(EmuCpu *cpu);
+/* Nothing is being delivered, and the next fault is a first one. */
+void emu_delivery_ends(EmuCpu *cpu);
 
 /* ---- interrupt.c ---- */
 

@@ -248,8 +248,6 @@ static void push_error(EmuCpu *cpu, const EmuTaskSwitch *change)
 
 static void debug_trap(EmuCpu *cpu)
 {
-    cpu->delivering = -1;
-    cpu->delivering_ext = false;
     cpu->dr[6] |= DR6_BT;
     emu_deliver(cpu, X86_DB, EMU_EVENT_TRAP, false, 0);
 }
