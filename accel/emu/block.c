@@ -22,6 +22,8 @@
 #define HASH_BITS 17
 #define PAGE_HASH_BITS 12
 #define MAX_INSN_BYTES 15
+/* How far from the start of its page a direct branch may lead. */
+#define BRANCH_REACH (BIT_ULL(31) + EMU_PAGE_SIZE)
 
 /* Where a linear address led last time. */
 struct EmuJump {
@@ -223,9 +225,17 @@ static unsigned page_hash_of(uint64_t page)
     return (page >> EMU_PAGE_BITS) * 0x9e3779b97f4a7c15ull >> (64 - PAGE_HASH_BITS);
 }
 
-static uint64_t upper_page(uint64_t linear)
+/* May a direct branch in this page lead to `end`, the first address behind the lower half? */
+static bool reaches(uint64_t linear, uint64_t end)
 {
-    return linear >> 63 ? linear & ~(uint64_t)(EMU_PAGE_SIZE - 1) : 0;
+    return end - linear <= BRANCH_REACH;
+}
+
+static uint64_t own_page(uint64_t linear)
+{
+    bool owns = linear >> 63 || reaches(linear, BIT_ULL(47)) || reaches(linear, BIT_ULL(56));
+
+    return owns ? linear & ~(uint64_t)(EMU_PAGE_SIZE - 1) : 0;
 }
 
 static EmuBlock *hash_find(EmuBlockCache *cache, uint64_t physical, uint64_t linear, uint32_t mode)
@@ -233,7 +243,7 @@ static EmuBlock *hash_find(EmuBlockCache *cache, uint64_t physical, uint64_t lin
     EmuBlock *block = cache->hash[hash_of(physical, mode)];
 
     while (block && (block->physical != physical || block->mode != mode ||
-                     block->upper_page != upper_page(linear))) {
+                     block->own_page != own_page(linear))) {
         block = block->hash_next;
     }
     return block;
@@ -494,8 +504,8 @@ static void insert_block(EmuCpu *cpu, EmuBlock *block)
 
 static EmuBlock *begin_block(EmuBlock *block, const Source *source, uint64_t physical)
 {
-    *block = (EmuBlock) { .physical = physical, .upper_page = upper_page(source->linear),
-                          .physical2 = ~0ull, .mode = source->mode };
+    *block = (EmuBlock) { .physical = physical, .own_page = own_page(source->linear),
+                          .mode = source->mode };
     return block;
 }
 

@@ -8,7 +8,8 @@
  * nothing else, so one block serves every linear address (processes share libraries at different
  * ones): RIP-relative things count from EMU_REG_PAGE_RIP. (But in the upper half of the address
  * space, the kernel's, a block belongs to one linear address, so that the translator may link
- * across pages.) All its bytes are in one page, except for a single instruction that begins in one
+ * across pages; and so it does near the hole of non-canonical addresses, where it decides which
+ * direct branches fault.) All its bytes are in one page, except for a single instruction that begins in one
  * and ends in the next, which is a block by itself, is never linked, and is decoded anew if the
  * second page changed.
  *
@@ -26,8 +27,7 @@ typedef struct EmuJump EmuJump;
 
 struct EmuBlock {
     uint64_t physical;     /* of the first byte */
-    uint64_t physical2;    /* of the second page of a crossing instruction, else ~0 */
-    uint64_t upper_page;   /* linear address of the page if in the upper half, else 0 */
+    uint64_t own_page;     /* linear address of the page if it belongs to that, else 0 */
     uint32_t mode;
     uint16_t bytes;        /* of guest code */
     uint16_t op_count;     /* without the stop op behind them */

@@ -48,17 +48,30 @@ static int64_t branch_target(const EmuOp *op)
     return (int64_t)op->page_offset + op->length + (int64_t)op->imm;
 }
 
-/* The displacement counts from the instruction's end, JitExit.target from the page's start. */
-static bool is_within_reach(const EmuOp *op)
+static bool is_canonical(uint64_t linear, unsigned bits)
 {
-    return branch_target(op) == (int32_t)branch_target(op);
+    return (uint64_t)((int64_t)(linear << (64 - bits)) >> (64 - bits)) == linear;
+}
+
+/*
+ * Can it be a link: is it sure to lead to a canonical address? Blocks that may reach the hole know
+ * their page; where CR4.LA57 decides, the handler does. (The displacement counts from the
+ * instruction's end, JitExit.target from the page's start.)
+ */
+static bool is_linkable(const JitTranslation *t)
+{
+    int64_t target = branch_target(t->op);
+    uint64_t page = t->block->own_page;
+
+    return target == (int32_t)target &&
+           (!page || is_canonical(page + (uint64_t)target, is_canonical(page, 48) ? 48 : 57));
 }
 
 bool jit_emit_jcc(JitTranslation *t)
 {
     uint8_t *taken;
 
-    if (t->decoded.insn.operand_width != 64 || !is_within_reach(t->op)) {
+    if (t->decoded.insn.operand_width != 64 || !is_linkable(t)) {
         return false;
     }
     jit_vec_spill(t, t->vec_dirty);
@@ -125,7 +138,7 @@ static bool is_direct(const JitTranslation *t)
 
 bool jit_emit_jmp(JitTranslation *t)
 {
-    if (!is_near(t) || (is_direct(t) && !is_within_reach(t->op))) {
+    if (!is_near(t) || (is_direct(t) && !is_linkable(t))) {
         return false;
     }
     if (is_direct(t)) {
@@ -153,7 +166,7 @@ static void push_return_address(JitTranslation *t)
 
 bool jit_emit_call(JitTranslation *t)
 {
-    if (!is_near(t) || (is_direct(t) && !is_within_reach(t->op))) {
+    if (!is_near(t) || (is_direct(t) && !is_linkable(t))) {
         return false;
     }
     if (is_direct(t)) {

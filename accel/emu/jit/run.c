@@ -197,7 +197,7 @@ static void link_crossing(EmuCpu *cpu, JitExit *exit, const EmuBlock *next)
      * Both in the upper half of the address space, where blocks belong to one linear address, as
      * long as only global pages were met in it.
      */
-    if (exit->block->upper_page && cpu->rip >> 63 && emu_blocks_all_global(cpu, cpu->rip)) {
+    if (exit->block->own_page >> 63 && cpu->rip >> 63 && emu_blocks_all_global(cpu, cpu->rip)) {
         jit_patch(exit->jump, info->far_entry);
         g_ptr_array_add(cpu->jit->crossing, exit);
     } else {

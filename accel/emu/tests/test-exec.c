@@ -7,6 +7,8 @@
 #include "util/error.h"
 
 #define UNMAPPED 0x10000000u
+/* Runs after which a block has been translated. */
+#define HOT_RUNS 60u
 
 static uint64_t handler(unsigned vector)
 {
@@ -20,6 +22,14 @@ static void enter_halting(Fixture *f)
     for (unsigned i = 0; i < 0x40; i++) {
         put(f, handler(i), 0xf4, 1);
     }
+}
+
+/* Offsets from RSP in a handler's frame with an error code. */
+enum { FRAME_ERROR = 0, FRAME_RIP = 8, FRAME_RSP = 32 };
+
+static uint64_t frame(Fixture *f, unsigned offset)
+{
+    return get(f, f->cpu->regs[X86_RSP] + offset, 8);
 }
 
 /*
@@ -94,11 +104,136 @@ static void test_delivery_anew(Fixture *f, gconstpointer data)
     g_assert_cmphex(get(f, f->cpu->regs[X86_RSP], 8), ==, EMU_HARNESS_CODE + 7);
 }
 
+/* ---- The hole of non-canonical addresses ---- */
+
+#define HOLE_BEGIN 0x800000000000ull
+#define HOLE_END 0xffff800000000000ull
+#define CODE_PAGE 0x40000u
+#define TARGET_PAGE 0x41000u
+
+/* Map one page by tables at `tables` (three pages), under the harness's PML4. */
+static void map_page(Fixture *f, uint64_t linear, uint64_t physical, uint64_t tables)
+{
+    uint64_t at = EMU_HARNESS_TABLES + extract64(linear, 39, 9) * 8;
+
+    for (unsigned level = 0; level < 3; level++) {
+        uint64_t table = tables + level * EMU_PAGE_SIZE;
+
+        if (!get(f, at, 8)) {
+            put(f, at, table | 7, 8);
+        }
+        at = (get(f, at, 8) & ~0xfffull) + extract64(linear, 30 - 9 * level, 9) * 8;
+    }
+    put(f, at, physical | 7, 8);
+}
+
+typedef struct Branch {
+    const char *name;
+    uint8_t bytes[6];
+    unsigned len;      /* a displacement of 32 bits ends it */
+    bool pushes;
+} Branch;
+
+static const Branch branches[] = {
+    { "jmp", { 0xe9 }, 5 },
+    { "jz", { 0x0f, 0x84 }, 6 },
+    { "call", { 0xe8 }, 5, true },
+};
+
+/* The branch at the page's offset 0x100, behind XOR EAX, EAX; it leads `displacement` further. */
+static uint64_t put_branch(Fixture *f, const Branch *branch, int32_t displacement)
+{
+    put(f, CODE_PAGE + 0x100, 0xc031, 2);
+    memcpy(f->h->bytes + CODE_PAGE + 0x102, branch->bytes, branch->len);
+    put(f, CODE_PAGE + 0x102 + branch->len - 4, (uint32_t)displacement, 4);
+    return 0x102 + branch->len;
+}
+
+static void run_branch(Fixture *f, uint64_t page)
+{
+    f->cpu->regs[X86_RSP] = AT_STACK0;
+    f->cpu->rip = page + 0x100;
+    g_assert_true(emu_harness_run_to_halt(f->cpu));
+}
+
+/* #GP at the branch itself, with nothing changed but what CALL writes below the stack. */
+static void expect_refused(Fixture *f, const Branch *branch, uint64_t page)
+{
+    put(f, AT_STACK0 - 8, 0, 8);
+    f->cpu->regs[X86_RSP] = AT_STACK0;
+    run_branch(f, page);
+    g_assert_cmphex(f->cpu->rip, ==, handler(X86_GP) + 1);
+    g_assert_cmphex(frame(f, FRAME_RIP), ==, page + 0x102);
+    g_assert_cmphex(frame(f, FRAME_RSP), ==, AT_STACK0);
+}
+
+static void test_branch_into_hole(Fixture *f, gconstpointer data)
+{
+    const uint64_t below = HOLE_BEGIN - EMU_PAGE_SIZE, elsewhere = 0x7f0000000000ull;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(branches); i++) {
+        const Branch *branch = &branches[i];
+        uint64_t next;
+
+        g_test_message("%s", branch->name);
+        enter_halting(f);
+        map_page(f, below, CODE_PAGE, 0x50000);
+        map_page(f, elsewhere, CODE_PAGE, 0x54000);
+        map_page(f, elsewhere + EMU_PAGE_SIZE, TARGET_PAGE, 0x54000);
+        map_page(f, HOLE_END, CODE_PAGE, 0x58000);
+        put(f, TARGET_PAGE, 0xf4, 1);
+        next = put_branch(f, branch, 0);
+        put_branch(f, branch, EMU_PAGE_SIZE - next);
+        emu_blocks_flush(f->cpu);
+        /* Where it leads to a page that is there, and then from the same bytes elsewhere. */
+        for (unsigned n = 0; n < HOT_RUNS; n++) {
+            run_branch(f, elsewhere);
+            g_assert_cmphex(f->cpu->rip, ==, elsewhere + EMU_PAGE_SIZE + 1);
+            g_assert_cmphex(f->cpu->regs[X86_RSP], ==, AT_STACK0 - (branch->pushes ? 8 : 0));
+        }
+        for (unsigned n = 0; n < HOT_RUNS; n++) {
+            expect_refused(f, branch, below);
+        }
+        put_branch(f, branch, -(int32_t)EMU_PAGE_SIZE);
+        emu_blocks_flush(f->cpu);
+        for (unsigned n = 0; n < HOT_RUNS; n++) {
+            expect_refused(f, branch, HOLE_END);
+        }
+    }
+}
+
+/* What runs on into the hole has done so when the next fetch fails. */
+static void test_run_into_hole(Fixture *f, gconstpointer data)
+{
+    enter_halting(f);
+    map_page(f, HOLE_BEGIN - EMU_PAGE_SIZE, CODE_PAGE, 0x50000);
+    put(f, CODE_PAGE + 0xffd, 0x40c0ff, 3); /* inc eax; rex prefix at the very end */
+    for (unsigned n = 0; n < HOT_RUNS; n++) {
+        f->cpu->regs[X86_RAX] = 0;
+        f->cpu->regs[X86_RSP] = AT_STACK0;
+        f->cpu->rip = HOLE_BEGIN - 3;
+        g_assert_true(emu_harness_run_to_halt(f->cpu));
+        g_assert_cmphex(f->cpu->regs[X86_RAX], ==, 1);
+        g_assert_cmphex(f->cpu->rip, ==, handler(X86_GP) + 1);
+        g_assert_cmphex(frame(f, FRAME_RIP), ==, HOLE_BEGIN - 1);
+    }
+    put(f, CODE_PAGE + 0xfff, 0x90, 1);
+    emu_blocks_flush(f->cpu);
+    for (unsigned n = 0; n < HOT_RUNS; n++) {
+        f->cpu->regs[X86_RSP] = AT_STACK0;
+        f->cpu->rip = HOLE_BEGIN - 3;
+        g_assert_true(emu_harness_run_to_halt(f->cpu));
+        g_assert_cmphex(frame(f, FRAME_RIP), ==, HOLE_BEGIN);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     error_init("test-exec");
     ADD("exec/fetch-fault-alone", test_fetch_fault_alone);
     ADD("exec/delivery-anew", test_delivery_anew);
+    ADD("exec/branch-into-hole", test_branch_into_hole);
+    ADD("exec/run-into-hole", test_run_into_hole);
     return g_test_run();
 }
