@@ -4,6 +4,7 @@
 #include "qapi/keyval.h"
 #include "qapi/qapi-commands-control.h"
 #include "qapi/qapi-commands-introspect.h"
+#include "qapi/qapi-commands-monitor.h"
 #include "util/error.h"
 
 bool qmp_qmp_capabilities(GArray *enable, GError **error)

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "monitor/internal.h"
-#include "qapi/qapi-commands-control.h"
+#include "qapi/qapi-commands-monitor.h"
 #include "util/error.h"
 #include "util/fd-store.h"
 
