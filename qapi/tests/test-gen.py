@@ -33,6 +33,16 @@ CASES = [
     ("{ 'enum': 'E', 'data': [ 'a' ] }\n{ 'struct': 'S', 'data': {} }\n"
      "{ 'union': 'U', 'base': { 'k': 'E' }, 'discriminator': 'k', 'data': { 'b': 'S' } }",
      "branch 'b' is not a value of the tag"),
+    ("{ 'enum': 'E', 'data': [ 'a' ] }\n"
+     "{ 'union': 'U', 'base': { 'k': 'E' }, 'discriminator': 'k', 'data': { 'a': 'str' } }",
+     "branch 'a' is not a struct or union"),
+    ("{ 'struct': 'A', 'data': { 'x': 'int' } }\n"
+     "{ 'struct': 'B', 'base': 'A', 'data': { '*x': 'str' } }",
+     "t.json:2: 'B' has two members 'x'"),
+    ("{ 'enum': 'E', 'data': [ 'a' ] }\n"
+     "{ 'union': 'U', 'base': { 'k': 'E', 'x': 'int' }, 'discriminator': 'k',"
+     " 'data': { 'a': 'S' } }\n{ 'struct': 'S', 'data': { 'x': 'int' } }",
+     "t.json:2: branch 'a' of 'U' has a second member 'x'"),
     ("{ 'command': 'a', 'data': 'int' }", "'int' cannot be an argument list"),
 ]
 

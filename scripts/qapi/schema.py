@@ -251,6 +251,7 @@ class Schema:
         for expr, entity in self._exprs:
             self._define(expr, entity)
         for expr, entity in self._exprs:
+            self._check_members(expr, entity)
             self._check_doc(expr, entity)
 
     def _declare(self, expr, entities):
@@ -363,7 +364,25 @@ class Schema:
         for member in self._members(data['data'], expr.where):
             if member.name not in values:
                 raise SchemaError(expr.where, f"branch '{member.name}' is not a value of the tag")
+            if member.type.meta != 'object':
+                raise SchemaError(expr.where, f"branch '{member.name}' is not a struct or union")
             entity.branches.append((member.name, member.type))
+
+    @staticmethod
+    def _check_members(expr, entity):
+        """A name stands for one member only, be it the base's, the struct's or a branch's."""
+        if not isinstance(entity, Object):
+            return
+        names = set()
+        for member in entity.members():
+            if member.name in names:
+                raise SchemaError(expr.where, f"'{entity.name}' has two members '{member.name}'")
+            names.add(member.name)
+        for case, branch in entity.branches:
+            for member in branch.members():
+                if member.name in names:
+                    raise SchemaError(expr.where, f"branch '{case}' of '{entity.name}' has a "
+                                      f"second member '{member.name}'")
 
     def _check_doc(self, expr, entity):
         doc = expr.doc
