@@ -31,11 +31,11 @@ static const uint16_t x87_host_abi_fcw = X87_FCW_RESET;
 /* With the ABI's control word; with another. `store` gets results off the stack, emptying it. */
 #define X87_HOST_DEFAULT(status, load, insn, store, outputs, ...) \
     __asm__ volatile(load insn "\n\tfnstsw %[fsw]\n\t" store \
-                     : [fsw] "=a"(status), outputs : __VA_ARGS__ : X87_HOST_CLOBBERS)
+                     : [fsw] "=&a"(status), outputs : __VA_ARGS__ : X87_HOST_CLOBBERS)
 #define X87_HOST_OTHER(status, load, insn, store, outputs, ...) \
     __asm__ volatile(load "fldcw %[fcw]\n\t" insn "\n\tfnstsw %[fsw]\n\t" \
                      "testb $0x80, %b[fsw]\n\tjz 1f\n\tfnclex\n1:\tfldcw %[abi]\n\t" store \
-                     : [fsw] "=a"(status), outputs \
+                     : [fsw] "=&a"(status), outputs \
                      : [fcw] "m"(fpu->fcw), [abi] "m"(x87_host_abi_fcw), __VA_ARGS__ \
                      : X87_HOST_CLOBBERS, "cc")
 
