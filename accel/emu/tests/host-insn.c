@@ -103,7 +103,9 @@ void host_insn_init(void)
     native.at = native.code;
     put_loads();
     native.insn = native.at;
-    stack.ss_sp = g_malloc(stack.ss_size);
+    stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    g_assert(stack.ss_sp != MAP_FAILED);
     g_assert(sigaltstack(&stack, NULL) == 0);
     for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
         sigaction(signals[i], &action, NULL);
