@@ -56,7 +56,7 @@ static void test_equal(void)
     EmuHarness *harness = begin(EMU_CHECK_ALL, loop, sizeof(loop));
 
     g_assert_true(emu_harness_run_to_halt(harness->cpu));
-    g_assert_cmphex(*(uint32_t *)(harness->bytes + DATA), ==, MARK);
+    g_assert_cmphex(ldl_le(harness->bytes + DATA), ==, MARK);
     check_counts(&harness->cpu->check->counts, ROUNDS - EMU_CHECK_HOT);
     emu_harness_free(harness);
 }
@@ -91,7 +91,7 @@ static uint8_t *find_mark(const JitBlock *info)
     uint8_t *found = NULL;
 
     for (uint8_t *at = info->far_entry; at + 4 <= info->end; at++) {
-        if (*(uint32_t *)at == MARK) {
+        if (ldl_le(at) == MARK) {
             g_assert_null(found);
             found = at;
         }
@@ -120,7 +120,7 @@ static void check_caught(const uint8_t *code, size_t len)
     g_assert_cmpint(emu_run(cpu->vcpu), ==, -EIO);
     vm_lock();
     /* What counts is what the interpreter did. */
-    g_assert_cmphex(*(uint32_t *)(harness->bytes + DATA), ==, MARK);
+    g_assert_cmphex(ldl_le(harness->bytes + DATA), ==, MARK);
     g_assert_cmpuint(cpu->regs[X86_RCX], <, ROUNDS);
     emu_harness_free(harness);
 }
