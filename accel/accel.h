@@ -121,6 +121,8 @@ struct AccelOps {
     bool (*has_smm)(Accel *accel);
     /* accel_a20_mask() is another than before. VM lock held. NULL: its CPUs have no A20M# pin. */
     void (*a20_changed)(Accel *accel);
+    /* How guest code is translated, as text for people (the caller's). NULL: it is not. */
+    char *(*describe_jit)(Accel *accel);
 };
 
 struct Accel {

@@ -227,6 +227,19 @@ static bool info_qtree(Hmp *hmp, const HmpValue *values, GError **error)
     return true;
 }
 
+static bool info_jit(Hmp *hmp, const HmpValue *values, GError **error)
+{
+    g_autofree char *text = NULL;
+
+    if (!accel_current() || !accel_ops()->describe_jit) {
+        error_setf(error, "JIT information is only available with accel=tcg");
+        return false;
+    }
+    text = accel_ops()->describe_jit(accel_current());
+    hmp_puts(hmp, text);
+    return true;
+}
+
 static const HmpCommand machine_info[] = {
     { .name = "qtree", .help = "devices by bus, with their properties", .run = info_qtree },
     {
@@ -235,6 +248,7 @@ static const HmpCommand machine_info[] = {
         .args = { { "-a", HMP_FLAG } },
         .run = info_registers,
     },
+    { .name = "jit", .help = "translation of guest code by the software CPU", .run = info_jit },
     { .name = NULL },
 };
 

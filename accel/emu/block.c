@@ -206,6 +206,8 @@ void emu_blocks_flush(EmuCpu *cpu)
     memset(cache->hash, 0, sizeof(cache->hash));
     emu_blocks_forget_linear(cpu);
     cache->used = 0;
+    cpu->stats.blocks = 0;
+    cpu->stats.cache_flushes++;
     if (cpu->jit) {
         emu_jit_flush(cpu);
     }
@@ -290,6 +292,8 @@ static void block_retire(EmuCpu *cpu, EmuBlock *block)
 {
     hash_remove(cpu->blocks, block);
     block->valid = false;
+    cpu->stats.blocks--;
+    cpu->stats.retired++;
     if (block->code) {
         emu_jit_retire(cpu, block);
     }
@@ -500,6 +504,8 @@ static void insert_block(EmuCpu *cpu, EmuBlock *block)
     *bucket = block;
     block->page_next = page->blocks;
     page->blocks = block;
+    cpu->stats.blocks++;
+    cpu->stats.decoded++;
 }
 
 static EmuBlock *begin_block(EmuBlock *block, const Source *source, uint64_t physical)
@@ -605,6 +611,7 @@ static EmuBlock *lookup(EmuCpu *cpu, uint32_t mode)
     if (EMU_UNLIKELY(cpu->vcpu->debug.count) && !(mode & EMU_MODE_STEP)) {
         emu_debug_before_lookup(cpu, source.linear);
     }
+    cpu->stats.lookups++;
     block = find_by_page_walk(cpu, &source);
     if (block->valid) {
         remember_jump(cache, &source, block);

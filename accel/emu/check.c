@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "accel/emu/check.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,16 @@ void emu_check_free(EmuCheck *check)
         g_free(check->empty_jumps);
         free(check);
     }
+}
+
+char *emu_check_describe(const EmuCheck *check)
+{
+#define COUNT(name) __atomic_load_n(&check->counts.name, __ATOMIC_RELAXED)
+    return g_strdup_printf("%" PRIu64 " runs of %" PRIu64 " blocks compared with the interpreter "
+                           "(%" PRIu64 " raced with others), %" PRIu64 " left out as often "
+                           "compared, %" PRIu64 " as not repeatable", COUNT(compared),
+                           COUNT(blocks), COUNT(races), COUNT(interpreted), COUNT(skipped));
+#undef COUNT
 }
 
 /* ---- The first run ---- */

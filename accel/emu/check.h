@@ -88,6 +88,8 @@ typedef struct EmuCheck {
 
 EmuCheck *emu_check_new(EmuCheckMode mode);
 void emu_check_free(EmuCheck *check);
+/* The counts in words. Any thread. */
+char *emu_check_describe(const EmuCheck *check);
 
 /* ---- Told by mem.c, mmu.c, phys.c and tlb.c; cpu->check is set ---- */
 

@@ -138,6 +138,7 @@ static const AccelOps emu_ops = {
     .set_state = emu_set_state,
     .update_debug = emu_update_debug,
     .a20_changed = emu_a20_changed,
+    .describe_jit = emu_describe_jit,
 };
 
 /* ---- The type ---- */

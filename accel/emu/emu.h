@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "accel/accel.h"
+#include "accel/emu/stats.h"
 #include "accel/emu/tlb.h"
 #include "cpu/x86/cpu-state.h"
 #include "util/bits.h"
@@ -193,6 +194,7 @@ struct EmuCpu {
     uint32_t requests;      /* EmuRequest bits, atomic */
     bool in_guest;          /* between emu_guest_enter() and _leave(); atomic */
     VCpu *vcpu;
+    EmuStats stats;
     struct EmuSystem *sys;  /* MSRs, CPUID, TSC: see system.h */
 };
 

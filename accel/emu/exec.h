@@ -80,6 +80,10 @@ void emu_guest_leave(EmuCpu *cpu);
  */
 void emu_grace_wanted(void);
 
+/* ---- stats.c ---- */
+/* AccelOps.describe_jit. */
+char *emu_describe_jit(Accel *accel);
+
 /* ---- state.c ---- */
 bool emu_get_state(VCpu *vcpu, GError **error);
 bool emu_set_state(VCpu *vcpu, GError **error);

@@ -257,6 +257,7 @@ static EmuPage *walk_and_keep(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, Emu
 {
     Walk walk = { .linear = linear };
 
+    cpu->stats.walks++;
     if (!(cpu->cr0 & CR0_PG)) {
         walk.physical = linear & EMU_PAGE_MASK;
         walk.shift = EMU_PAGE_BITS;
@@ -281,6 +282,7 @@ const EmuPage *emu_translate(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuA
 {
     const EmuPage *page = emu_tlb2_find(cpu->tlb.second, linear, emu_pcid(cpu));
 
+    cpu->stats.tlb_misses++;
     /* Tables may have changed since: a cached translation alone does not make a fault. */
     if (EMU_UNLIKELY(!page || !may_access(cpu, page->perms, kind, access) ||
                      (access == EMU_WRITE && !(page->perms & EMU_PERM_DIRTY)))) {

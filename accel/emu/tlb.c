@@ -291,12 +291,14 @@ static void forget_second(EmuTlb2 *tlb2, uint64_t linear, unsigned pcid, bool gl
 
 void emu_tlb_flush_first(EmuCpu *cpu)
 {
+    cpu->stats.flushes++;
     empty_tables(&cpu->tlb);
     emu_blocks_forget_linear(cpu);
 }
 
 void emu_tlb_switch(EmuCpu *cpu)
 {
+    cpu->stats.local_flushes++;
     empty_local(&cpu->tlb);
     emu_blocks_forget_local(cpu);
 }
@@ -323,6 +325,7 @@ static void flush_address(EmuCpu *cpu, uint64_t linear, unsigned pcid, bool glob
     EmuTlb2 *tlb2 = cpu->tlb.second;
     bool large = may_be_large(tlb2, linear);
 
+    cpu->stats.page_flushes++;
     forget_second(tlb2, linear, pcid, globals);
     if (large) {
         empty_tables(&cpu->tlb);

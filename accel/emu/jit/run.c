@@ -134,6 +134,7 @@ const void *jit_find_code(EmuCpu *cpu)
     if (table->negated[index] == -cpu->rip) {
         return table->code[index];
     }
+    cpu->stats.jump_misses++;
     block = emu_block_lookup(cpu);
     if (!block->code) {
         return jit->stubs.leave;
@@ -148,6 +149,7 @@ static JitExit *run_code(EmuCpu *cpu, const void *code, const JitJumpTable *tabl
     JitExit *exit;
 
     cpu->jump_table = table;
+    cpu->stats.entries++;
     jit_flags_to_host(cpu);
     jit->inside = true;
     exit = jit->stubs.enter(cpu, code);
@@ -199,6 +201,7 @@ static void link_crossing(EmuCpu *cpu, JitExit *exit, const EmuBlock *next)
      */
     if (exit->block->own_page >> 63 && cpu->rip >> 63 && emu_blocks_all_global(cpu, cpu->rip)) {
         jit_patch(exit->jump, info->far_entry);
+        cpu->stats.links++;
         g_ptr_array_add(cpu->jit->crossing, exit);
     } else {
         jit_patch(exit->jump, (const uint8_t *)cpu->jit->stubs.dispatch - cpu->jit->as.delta);
@@ -221,6 +224,7 @@ void emu_jit_link(EmuCpu *cpu, EmuBlock *next)
     } else if ((exit->block->physical & page) == (next->physical & page) &&
                (next->physical & ~page) == (uint64_t)exit->target) {
         jit_patch(exit->jump, exit->backward ? info->checked_entry : info->entry);
+        cpu->stats.links++;
     }
 }
 

@@ -82,6 +82,7 @@ static uint32_t pack_flags(uint32_t flags)
 
 void jit_do_callout(EmuCpu *cpu, JitCallout *callout)
 {
+    cpu->stats.callouts++;
     cpu->block = callout->block;
     cpu->op = &callout->op;
     if (callout->keeps_flags) {

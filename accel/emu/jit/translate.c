@@ -299,6 +299,9 @@ bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block)
         return give_up(t, start, data_start);
     }
     t->info->end = jit->as.at;
+    cpu->stats.translated++;
+    cpu->stats.guest_bytes += block->bytes;
+    cpu->stats.host_bytes += jit->as.at - start;
     block->jit = t->info;
     block->code = (void *)jit_run_address(&jit->as, t->info->far_entry);
     return true;
