@@ -31,6 +31,15 @@ static char *round_trip(const QapiType *type, const char *text, GError **error)
     return result;
 }
 
+static void expect(const QapiType *type, const char *text, const char *json)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *result = round_trip(type, text, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(result, ==, json);
+}
+
 static void test_same(void)
 {
     static const struct {
@@ -77,11 +86,7 @@ static void test_same(void)
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autoptr(GError) error = NULL;
-        g_autofree char *result = round_trip(cases[i].type, cases[i].json, &error);
-
-        g_assert_no_error(error);
-        g_assert_cmpstr(result, ==, cases[i].json);
+        expect(cases[i].type, cases[i].json, cases[i].json);
     }
 }
 
@@ -103,11 +108,7 @@ static void test_command_line(void)
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autoptr(GError) error = NULL;
-        g_autofree char *result = round_trip(&BlockdevOptions_type, cases[i].text, &error);
-
-        g_assert_no_error(error);
-        g_assert_cmpstr(result, ==, cases[i].json);
+        expect(&BlockdevOptions_type, cases[i].text, cases[i].json);
     }
 }
 
