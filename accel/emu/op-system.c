@@ -366,6 +366,7 @@ static void op_hlt(EmuCpu *cpu, const EmuOp *op)
 {
     require_cpl0(cpu);
     cpu->rip = emu_next_rip(cpu, op);
+    cpu->shadow = 0; /* of an STI before it in the same translated block */
     emu_set_halted(cpu, true);
 }
 

@@ -251,6 +251,62 @@ static void test_attention(void)
     check_loop(call, sizeof(call), 0);
 }
 
+static int ack_40(void *apic)
+{
+    VCpu *vcpu = apic;
+
+    __atomic_and_fetch(&vcpu->irq_lines, ~(uint32_t)VCPU_IRQ_HARD, __ATOMIC_SEQ_CST);
+    return 0x40;
+}
+
+static const VCpuApicOps one_interrupt = { .ack = ack_40 };
+
+/* An idle loop: what STI holds up it does for HLT alone, in which the interrupt comes. */
+static void test_halt_behind_sti(void)
+{
+    enum { GDT = 0x2000, IDT = 0x3000, HANDLER = 0x9000 };
+    static const uint8_t code[] = {
+        0xfa,                   /* 8000: CLI */
+        0x48, 0xff, 0xc3,       /* 8001: INC RBX */
+        0xfb,                   /* 8004: STI */
+        0xf4,                   /* 8005: HLT */
+        0xeb, 0xf8,             /* 8006: JMP 8000 */
+    };
+    static const uint8_t handler[] = { 0x48, 0xcf }; /* IRETQ */
+    static const uint64_t gdt[] = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
+    uint64_t gate[] = { 0x8e0000080000 | HANDLER, 0 };
+    EmuHarness *harness = begin(1);
+    EmuCpu *cpu = harness->cpu;
+
+    put(harness, GDT, gdt, sizeof(gdt));
+    put(harness, IDT + 0x40 * sizeof(gate), gate, sizeof(gate));
+    put(harness, HANDLER, handler, sizeof(handler));
+    put(harness, CODE, code, sizeof(code));
+    cpu->gdt = (X86Table) { .base = GDT, .limit = sizeof(gdt) - 1 };
+    cpu->idt = (X86Table) { .base = IDT, .limit = 0xfff };
+    cpu->segs[X86_CS].selector = 8;
+    cpu->segs[X86_SS].selector = 16;
+    cpu->vcpu->apic_ops = &one_interrupt;
+    cpu->vcpu->apic = cpu->vcpu;
+    cpu->regs[X86_RSP] = 0x7000;
+    cpu->regs[X86_RBX] = 0;
+    cpu->rip = CODE;
+    for (unsigned i = 1; i <= 100; i++) {
+        /* Before CLI, or while it is halted. */
+        for (unsigned turn = 0; turn < 10 && !cpu->halted; turn++) {
+            emu_run(cpu->vcpu);
+        }
+        g_assert_cmpuint(cpu->regs[X86_RBX], ==, i);
+        __atomic_or_fetch(&cpu->vcpu->irq_lines, VCPU_IRQ_HARD, __ATOMIC_SEQ_CST);
+        for (unsigned turn = 0; turn < 10 && cpu->vcpu->irq_lines; turn++) {
+            emu_run(cpu->vcpu);
+        }
+        g_assert_cmpuint(cpu->vcpu->irq_lines, ==, 0);
+    }
+    g_assert_cmpuint(cpu->stats.entries, >, 0);
+    emu_harness_free(harness);
+}
+
 /* ---- Two pages ---- */
 
 /* MOV EAX, imm32 whose last three bytes are in the next page, where another instruction writes. */
@@ -366,6 +422,7 @@ int main(int argc, char **argv)
     g_test_add_func("/emu/jit-change/retired-while-running", test_retired_while_running);
     g_test_add_func("/emu/jit-change/code-overflow", test_code_overflow);
     g_test_add_func("/emu/jit-change/attention", test_attention);
+    g_test_add_func("/emu/jit-change/halt-behind-sti", test_halt_behind_sti);
     g_test_add_func("/emu/jit-change/crossing", test_crossing);
     g_test_add_func("/emu/jit-change/next-page", test_next_page);
     g_test_add_func("/emu/jit-change/other-cpu", test_other_cpu);
