@@ -8,6 +8,7 @@
 #include "util/ratelimit.h"
 #include "util/thread-pool.h"
 #include "util/timer.h"
+#include "util/zero.h"
 
 #define BITS 300
 
@@ -168,12 +169,39 @@ static void test_thread_pool(void)
     g_assert_cmpint(pool.started, ==, 501);
 }
 
+static void test_zero(void)
+{
+    uint8_t buf[2048] = { 0 };
+    struct iovec iov[] = { { buf, 700 }, { buf + 700, 0 }, { buf + 700, 800 } };
+
+    /* One byte that is not zero, at every place of ranges of every length and alignment. */
+    for (size_t start = 0; start < 70; start += 7) {
+        for (size_t len = 0; len < 1100; len = len < 600 ? len + 1 : len + 97) {
+            g_assert_true(buffer_is_zero(buf + start, len));
+            for (size_t at = 0; at < len; at = at < 100 ? at + 1 : at + 31) {
+                buf[start + at] = 0x80;
+                g_assert_false(buffer_is_zero(buf + start, len));
+                buf[start + at] = 0;
+            }
+            buf[start + len] = 1;
+            g_assert_true(buffer_is_zero(buf + start, len));
+            buf[start + len] = 0;
+        }
+    }
+    buf[1000] = 1;
+    g_assert_true(iov_is_zero(iov, 3, 0, 1000));
+    g_assert_false(iov_is_zero(iov, 3, 0, 1001));
+    g_assert_false(iov_is_zero(iov, 3, 1000, 1));
+    g_assert_true(iov_is_zero(iov, 3, 1001, 5000));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/bitmap/model", test_bitmap_model);
     g_test_add_func("/bitmap/bits", test_bitmap_bits);
     g_test_add_func("/iov", test_iov);
+    g_test_add_func("/zero", test_zero);
     g_test_add_func("/ratelimit", test_ratelimit);
     g_test_add_func("/thread-pool", test_thread_pool);
     return g_test_run();
