@@ -17,7 +17,9 @@ static void resume_parent(BlockChild *edge);
 
 static void quiesce_node(BlockNode *node)
 {
-    if (node->p->quiesce++ == 0 && node->driver->drain_begin && node->p->opened) {
+    /* Before in_flight is read: who ends the last request reads them in the other order. */
+    if (__atomic_fetch_add(&node->p->quiesce, 1, __ATOMIC_SEQ_CST) == 0 &&
+        node->driver->drain_begin && node->p->opened) {
         node->driver->drain_begin(node);
     }
     for (guint i = 0; i < node->parents->len; i++) {
@@ -31,7 +33,8 @@ static void resume_node(BlockNode *node)
     for (guint i = 0; i < node->parents->len; i++) {
         resume_parent(g_ptr_array_index(node->parents, i));
     }
-    if (--node->p->quiesce == 0 && node->driver->drain_end && node->p->opened) {
+    if (__atomic_sub_fetch(&node->p->quiesce, 1, __ATOMIC_SEQ_CST) == 0 &&
+        node->driver->drain_end && node->p->opened) {
         node->driver->drain_end(node);
     }
 }
@@ -72,7 +75,7 @@ void block_drain_child_removed(BlockChild *edge, BlockNode *node)
 
 static bool is_busy(BlockNode *node)
 {
-    if (__atomic_load_n(&node->p->in_flight, __ATOMIC_ACQUIRE) > 0) {
+    if (__atomic_load_n(&node->p->in_flight, __ATOMIC_SEQ_CST) > 0) {
         return true;
     }
     for (guint i = 0; i < node->parents->len; i++) {

@@ -11,7 +11,8 @@
  * inside the node's size for reads (the core fills what lies beyond with zeroes) and for writes
  * unless the node is a protocol that grows; offset and bytes are multiples of
  * limits.request_alignment, memory of limits.min_mem_alignment; requests longer than the limits
- * are split. Writes come only to nodes that were opened for writing.
+ * are split. Where the size is no multiple of request_alignment, the last block reaches beyond it.
+ * Writes come only to nodes that were opened for writing.
  * Several requests are in flight at once, overlapping ones too: a driver that has metadata takes
  * care of itself (CoMutex, its own list of allocating requests).
  *
@@ -137,8 +138,8 @@ struct BlockDriver {
     /* ---- Life ---- */
     /*
      * Children declared above are attached, options are checked against the schema. Sets
-     * node->size, limits may stay zero, supported_* flags, node->header_backing_* . On failure
-     * leaves nothing behind; close is not called.
+     * node->size, write_flags, zero_flags and truncate_flags, node->header_backing_* (limits are
+     * refresh_limits' affair). On failure leaves nothing behind; close is not called.
      */
     bool (*open)(BlockNode *node, const BlockdevOptions *options, unsigned flags, GError **error);
     void (*close)(BlockNode *node);
@@ -151,7 +152,10 @@ struct BlockDriver {
     /* Migration hands the image over: stop writing and caching / read everything again. */
     int (*inactivate)(BlockNode *node);
     bool (*activate)(BlockNode *node, GError **error);
-    /* From children's limits (merged already) and the driver's own to node->limits. */
+    /*
+     * Put the driver's own limits into node->limits, where the children's are merged already (but
+     * no alignment of requests, zeroes and discards). Again when children change. NULL: has none.
+     */
     void (*refresh_limits)(BlockNode *node);
     /*
      * Set node->filename (what people see and what can be opened again), if it is not simply the
@@ -184,9 +188,13 @@ struct BlockDriver {
                   size_t vec_offset, unsigned flags);
     int (*pwritev)(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
                    size_t vec_offset, unsigned flags);
-    /* -ENOTSUP: the core writes zeroes instead. May be unaligned only at the end of the node. */
+    /*
+     * -ENOTSUP: the core writes zeroes instead. In whole blocks of request_alignment, except at the
+     * end of the node. Comes as at most one piece up to a boundary of write_zeroes_alignment, then
+     * whole units, then the rest; what ends with the node counts as whole.
+     */
     int (*pwrite_zeroes)(BlockNode *node, int64_t offset, int64_t bytes, unsigned flags);
-    /* A hint; -ENOTSUP is fine. */
+    /* A hint; -ENOTSUP is fine. In pieces as for pwrite_zeroes, by discard_alignment. */
     int (*pdiscard)(BlockNode *node, int64_t offset, int64_t bytes);
     /* A whole cluster, or the last; bytes 0 ends the stream (streamOptimized). */
     int (*pwritev_compressed)(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
@@ -202,7 +210,12 @@ struct BlockDriver {
     /* Of a protocol: to stable storage. */
     int (*flush_to_disk)(BlockNode *node);
     int (*truncate)(BlockNode *node, const BlockTruncate *truncate, GError **error);
-    /* Copy inside the storage, between nodes of the same driver; -ENOTSUP: read and write. */
+    /*
+     * Copy inside the storage; -ENOTSUP: the caller reads and writes. `from` is for formats and
+     * filters: call block_copy_range() with the child where the data is as the source. When the
+     * source is a protocol, `to` is called: formats make room, and call block_copy_range() with
+     * their child as the destination; protocols copy, from a node of the same driver.
+     */
     int (*copy_range_from)(BlockNode *node, BlockChild *src, int64_t src_offset, BlockChild *dst,
                            int64_t dst_offset, int64_t bytes, unsigned flags);
     int (*copy_range_to)(BlockNode *node, BlockChild *src, int64_t src_offset, BlockChild *dst,

@@ -4,7 +4,9 @@
  *
  * Offsets and lengths may be anything that fits the node (see block/types.h): what the driver needs
  * aligned, bounced or split the core does. Results are 0 or -errno; a short transfer does not
- * exist. -EINVAL: beyond the end or negative; -EPERM/-EROFS: not opened for this; -ENOMEDIUM.
+ * exist. -EINVAL: negative, or a write beyond the end through an edge that may not resize; -ENOSPC:
+ * one through an edge that may, but the node cannot grow; -EPERM: not opened for this, or not
+ * permitted to this edge; -ENOMEDIUM.
  */
 #ifndef VIREO_BLOCK_IO_H
 #define VIREO_BLOCK_IO_H
@@ -63,7 +65,10 @@ void block_node_resized(BlockNode *node, int64_t size);
 /* Drivers: an event for blkdebug below this child; costs nothing else. */
 void block_debug_event(BlockChild *child, BlkdebugEvent event);
 
-/* Called before a write, a zeroing or a discard goes to the driver; may yield, -errno fails it. */
+/*
+ * Called before a write, a zeroing or a discard goes to the driver; may yield, and read the node;
+ * -errno fails it. Add and remove on the main thread while the node is drained.
+ */
 typedef struct BlockWriteHook BlockWriteHook;
 struct BlockWriteHook {
     int (*before)(BlockWriteHook *hook, BlockNode *node, int64_t offset, int64_t bytes);

@@ -21,16 +21,18 @@ typedef struct BlockNodePrivate {
     json_object *explicit_options; /* as given by the person, QMP's form */
     QapiFlags options_flags;       /* how text in them is to be read */
 
-    /* ---- io.c ---- */
-    CoMutex lock;           /* of tracked, serialising waiters and the flush state */
-    GQueue tracked;         /* BlockTracked, in flight */
-    CoQueue overlap;        /* requests that wait for one of tracked to end */
-    int serialising;        /* how many of tracked are */
-    unsigned write_gen, flushed_gen; /* writes seen, and how many of them are stable */
+    /* ---- io*.c: the node's loop only, where nothing else is said ---- */
+    GQueue tracked;         /* BlockTracked: requests in flight, in order of arrival */
+    unsigned serialising;   /* how many of them others may have to wait for */
+    uint64_t write_gen;     /* writes that have ended */
+    uint64_t flushed_gen;   /* so many of them are stable */
     bool flushing;
-    CoQueue flush_waiters;
-    GPtrArray *write_hooks; /* BlockWriteHook, borrowed; or NULL */
+    uint64_t flushes_begun, flushes_ended;
+    int flush_result;       /* of the one that ended last */
+    GQueue flush_waiters;   /* Coroutine */
+    GPtrArray *write_hooks; /* BlockWriteHook, borrowed; changed while drained; NULL: none */
     int64_t highest_write;  /* end of the farthest write, for statistics */
+    uint64_t write_threshold; /* atomic: a write beyond it sends an event; 0: none */
     struct BlockDirtyBitmap *bitmaps; /* linked list (block/dirty-bitmap.c) */
 } BlockNodePrivate;
 
@@ -39,8 +41,14 @@ BlockNode *block_node_new(const BlockDriver *driver, const char *name, GError **
 /* io.c */
 void block_io_init(BlockNode *node);
 void block_io_cleanup(BlockNode *node);
-/* Merge the children's limits, ask the driver, check the result. */
+/*
+ * io-facts.c: merge the children's limits, ask the driver, check the result. Afterwards the
+ * alignments, max_transfer and max_iov are never 0.
+ */
 void block_refresh_limits(BlockNode *node);
+/* The node's bitmaps hear of a write, zeroing or discard that has ended, and of a new size. */
+void block_dirty_bitmaps_mark(BlockNode *node, int64_t offset, int64_t bytes);
+void block_dirty_bitmaps_resize(BlockNode *node, int64_t size);
 /* drain.c: an edge comes to, or leaves, a node that may be drained. */
 void block_drain_child_added(BlockChild *edge, BlockNode *node);
 void block_drain_child_removed(BlockChild *edge, BlockNode *node);

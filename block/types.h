@@ -17,7 +17,7 @@
 /* The largest length of an image, a multiple of every alignment in use. */
 #define BLOCK_MAX_LENGTH (INT64_MAX & ~((int64_t)(1 << 30) - 1))
 /* The longest single request; longer ones are split by the core or refused. */
-#define BLOCK_MAX_REQUEST (INT32_MAX & ~(int64_t)(1 << 16))
+#define BLOCK_MAX_REQUEST (INT32_MAX & ~(int64_t)((1 << 16) - 1))
 /* Nodes below one another; a chain that is longer is refused when it is opened. */
 #define BLOCK_MAX_DEPTH 512
 
