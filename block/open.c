@@ -16,8 +16,6 @@
 #include "qapi/keyval.h"
 #include "util/error.h"
 
-/* Enough for every driver's probe; the end of a floppy's first track, as it happens. */
-#define PROBE_SIZE 2048
 /* Options within options; file names and JSON bound it already, this says so. */
 #define MAX_NESTING 64
 
@@ -354,7 +352,7 @@ static bool open_declared_children(OpenState *state, GError **error)
 
 typedef struct ProbeRead {
     BlockChild *child;
-    uint8_t buf[PROBE_SIZE];
+    uint8_t buf[BLOCK_PROBE_SIZE];
     int64_t len;
 } ProbeRead;
 
@@ -365,7 +363,7 @@ static void probe_read(void *opaque)
     int ret = 0;
 
     if (size > 0) {
-        size = MIN(size, PROBE_SIZE);
+        size = MIN(size, BLOCK_PROBE_SIZE);
         ret = block_pread(probe->child, 0, size, probe->buf);
     }
     probe->len = ret < 0 ? ret : size;

@@ -41,6 +41,8 @@ char *block_full_backing_filename(BlockNode *node, GError **error);
 char *block_path_combine(const char *base, const char *filename);
 bool block_path_has_protocol(const char *path);
 
+/* What opening looks at; enough for every driver's probe. */
+#define BLOCK_PROBE_SIZE 2048
 /* The format with the best score for these bytes; raw if none. */
 const BlockDriver *block_probe(const uint8_t *buf, size_t len, const char *filename);
 
