@@ -285,11 +285,12 @@ static void put_code(Guest *g, const Case *test, bool present)
 static void drop_blocks(Guest *g)
 {
     /* EmuFetch.physical of RAM. */
-    uintptr_t page = (uintptr_t)g->h->bytes + P_CODE;
+    uintptr_t ram = (uintptr_t)g->h->bytes;
 
     for (unsigned i = 0; i < CODE_SIZE / PAGE; i++) {
-        emu_blocks_invalidate(g->cpu, page + i * PAGE, 0, PAGE);
+        emu_blocks_invalidate(g->cpu, ram + P_CODE + i * PAGE, 0, PAGE);
     }
+    emu_blocks_invalidate(g->cpu, ram + P_HANDLERS, 0, PAGE);
 }
 
 static bool has_error_code(unsigned vector)

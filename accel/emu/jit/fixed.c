@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Instructions whose encoding names registers: accumulator, counter, RDX. */
 #include "accel/emu/jit/internal.h"
-#include "accel/emu/system.h"
 
 bool jit_emit_nop(JitTranslation *t)
 {
@@ -194,36 +193,6 @@ bool jit_emit_cmpxchg(JitTranslation *t)
     jit_modrm_mem(t->as, source, JIT_MEM(HOST_RCX, 0));
     jit_mov(t->as, jit_host_reg[X86_RAX], HOST_RAX);
     jit_slow_done(t);
-    return true;
-}
-
-/* Known not to fault: the mode says the privilege. */
-bool jit_emit_swapgs(JitTranslation *t)
-{
-    int32_t base = JIT_CPU(segs) + X86_GS * (int)sizeof(X86Segment) + offsetof(X86Segment, base);
-
-    if (t->block->mode & EMU_MODE_CPL) {
-        return false;
-    }
-    jit_mov_imm(t->as, HOST_RDX, (uintptr_t)&emu_msrs(t->cpu)->kernel_gs_base);
-    jit_load64(t->as, HOST_RAX, HOST_RBP, base);
-    jit_load64(t->as, HOST_RCX, HOST_RDX, 0);
-    jit_store64(t->as, HOST_RDX, 0, HOST_RAX);
-    jit_store64(t->as, HOST_RBP, base, HOST_RCX);
-    return true;
-}
-
-/* PEXT and PDEP with one mask are an AND that leaves the flags alone. */
-bool jit_emit_cli(JitTranslation *t)
-{
-    if ((t->block->mode & EMU_MODE_CPL) || t->jit->slow_pext) {
-        return false;
-    }
-    jit_load32(t->as, HOST_RCX, HOST_RBP, JIT_CPU(rflags));
-    jit_mov_imm(t->as, HOST_RDX, (uint32_t)~FLAG_IF);
-    jit_pext(t->as, HOST_RCX, HOST_RCX, HOST_RDX);
-    jit_pdep(t->as, HOST_RCX, HOST_RCX, HOST_RDX);
-    jit_store32(t->as, HOST_RBP, JIT_CPU(rflags), HOST_RCX);
     return true;
 }
 

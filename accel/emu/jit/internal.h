@@ -68,8 +68,12 @@ typedef struct JitStubs {
     const void *leave_exit; /* RAX = JitExit */
     const void *callout;    /* RDX = JitCallout; called */
     const void *callout_end; /* RDX = JitCallout of an op that ends its block; jumped to */
-    const void *dispatch;   /* RAX = RIP: through the jump table, or leave */
+    const void *find;       /* RAX = RIP, which the jump table does not know */
+    const void *dispatch;   /* RAX = RIP: through the jump table, or by `find` */
 } JitStubs;
+
+/* Blocks that have retired and are not yet renewed, by hash of where they began: the last each. */
+#define JIT_RETIRED 1024u
 
 struct EmuJit {
     EmuCpu *cpu;
@@ -82,6 +86,7 @@ struct EmuJit {
     JitExit *taken;         /* how emu_jit_run() left last, */
     uint64_t taken_rip;     /* and for where */
     GPtrArray *crossing;    /* JitExit * linked into other pages */
+    EmuBlock *retired[JIT_RETIRED];
     bool slow_pext;         /* PEXT is microcode on this host */
     bool inside;
     bool flags_in_host;     /* a handler runs, and the guest's flags are in cpu->host_flags */
@@ -105,11 +110,15 @@ void jit_make_stubs(EmuJit *jit);
 /* Called by the callout stubs. The second gives the code to go on with. */
 void jit_do_callout(EmuCpu *cpu, JitCallout *callout);
 const void *jit_do_callout_end(EmuCpu *cpu, JitCallout *callout);
+/* Where cpu->rip goes on: as jit_find_code(), with the guest's flags in cpu->host_flags. */
+const void *jit_find_next(EmuCpu *cpu);
 /* run.c: code for cpu->rip, or the stub that leaves. May raise. */
 const void *jit_find_code(EmuCpu *cpu);
 /* The arithmetic flags between flags.h's form and cpu->host_flags. */
 void jit_flags_to_host(EmuCpu *cpu);
 void jit_flags_from_host(EmuCpu *cpu);
+/* run.c: `block` was translated: what led to one that it takes the place of leads to it. */
+void jit_renew(EmuJit *jit, const EmuBlock *block);
 
 /* The host register that holds a guest register, HOST_NONE if it lives in the EmuCpu. */
 extern const int8_t jit_host_reg[16];
@@ -130,6 +139,7 @@ void emu_jit_run_alone(EmuCpu *cpu, EmuBlock *block, const JitJumpTable *jumps);
 typedef struct JitSlowPath {
     uint8_t *jump;          /* displacement of the jump that leads here */
     uint8_t *back;          /* where the instruction is done; NULL: it ends the block */
+    bool ends;              /* it ends the block though the fast path does not */
     JitCallout *callout;
     uint32_t vec_spill, vec_reload; /* vector registers to save before, load after */
 } JitSlowPath;
@@ -149,7 +159,6 @@ struct JitTranslation {
     bool wide;              /* 256-bit vectors: registers are kept whole */
     uint32_t vec_loaded, vec_dirty;
     uint32_t vec_dirty_before; /* as `op` began */
-    unsigned native;        /* instructions that became host code */
     bool failed;            /* no room */
     bool ended;             /* the block's end was emitted */
     bool stale;             /* the code is no longer what was decoded */
@@ -159,6 +168,8 @@ struct JitTranslation {
 /* A translator of one instruction: false: nothing was emitted, let the handler do it. */
 typedef bool JitEmit(JitTranslation *t);
 
+/* The handler does the op, and what comes next begins another block. */
+void jit_emit_ending_callout(JitTranslation *t);
 /* The one for a decoded instruction; NULL: its handler does it. */
 JitEmit *jit_find_emitter(const EmuDecoded *decoded, const EmuOp *op);
 
@@ -198,11 +209,12 @@ void jit_copy_bytes(JitTranslation *t, const JitRename *rename);
  */
 unsigned jit_lock_alignment(const JitTranslation *t);
 
-/* ---- branch.c, stack.c, fixed.c, vector.c ---- */
+/* ---- branch.c, stack.c, fixed.c, privileged.c, vector.c ---- */
 JitEmit jit_emit_jcc, jit_emit_jmp, jit_emit_call, jit_emit_ret;
 JitEmit jit_emit_push, jit_emit_pop, jit_emit_leave;
 JitEmit jit_emit_lea, jit_emit_nop, jit_emit_shift_cl, jit_emit_muldiv, jit_emit_extend_acc,
-    jit_emit_cmpxchg, jit_emit_mulx, jit_emit_xchg_acc, jit_emit_swapgs, jit_emit_cli;
+    jit_emit_cmpxchg, jit_emit_mulx, jit_emit_xchg_acc;
+JitEmit jit_emit_swapgs, jit_emit_cli, jit_emit_sti, jit_emit_fence;
 JitEmit jit_emit_vector;
 /* As jit_emit_copy, for vector instructions: their memory operand must be aligned to `align`. */
 bool jit_emit_aligned_copy(JitTranslation *t, unsigned align);

@@ -228,6 +228,11 @@ void emu_jit_link(EmuCpu *cpu, EmuBlock *next)
     }
 }
 
+static EmuBlock **retired_at(EmuJit *jit, const EmuBlock *block)
+{
+    return &jit->retired[(block->physical ^ block->physical >> 10) % JIT_RETIRED];
+}
+
 void emu_jit_retire(EmuCpu *cpu, EmuBlock *block)
 {
     const JitBlock *info = block->jit;
@@ -236,6 +241,20 @@ void emu_jit_retire(EmuCpu *cpu, EmuBlock *block)
     memcpy(info->entry, &jmp, 1);
     jit_patch(info->entry + 1, info->leave);
     block->code = NULL;
+    *retired_at(cpu->jit, block) = block;
+}
+
+void jit_renew(EmuJit *jit, const EmuBlock *block)
+{
+    EmuBlock **at = retired_at(jit, block), *old = *at;
+
+    if (old && old->physical == block->physical && old->mode == block->mode &&
+        old->own_page == block->own_page) {
+        const JitBlock *from = old->jit, *to = block->jit;
+
+        jit_patch(from->entry + 1, to->entry);
+        *at = NULL;
+    }
 }
 
 void emu_jit_flush(EmuCpu *cpu)
@@ -246,5 +265,6 @@ void emu_jit_flush(EmuCpu *cpu)
     jit->as = (JitAsm) { .at = jit->write + jit->stubs_size, .end = jit->write + jit->size,
                          .delta = jit->run - jit->write };
     jit->data_used = 0;
+    memset(jit->retired, 0, sizeof(jit->retired));
     jit->overflow = false;
 }

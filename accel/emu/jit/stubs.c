@@ -99,17 +99,22 @@ void jit_do_callout(EmuCpu *cpu, JitCallout *callout)
     }
 }
 
-const void *jit_do_callout_end(EmuCpu *cpu, JitCallout *callout)
+const void *jit_find_next(EmuCpu *cpu)
 {
     const void *code;
 
-    jit_do_callout(cpu, callout);
     cpu->op = NULL;
     cpu->block = NULL;
     cpu->jit->flags_in_host = true; /* the fetch may fault */
     code = jit_find_code(cpu);
     cpu->jit->flags_in_host = false;
     return code;
+}
+
+const void *jit_do_callout_end(EmuCpu *cpu, JitCallout *callout)
+{
+    jit_do_callout(cpu, callout);
+    return jit_find_next(cpu);
 }
 
 void jit_flags_to_host(EmuCpu *cpu)
@@ -205,11 +210,10 @@ static void make_callout(EmuJit *jit, JitAsm *as)
     jit_u8(as, 0xc3);
 }
 
-/* The code found expects RIP in RAX. */
-static void make_callout_end(EmuJit *jit, JitAsm *as)
+/* Out to what finds the code to go on with, which expects RIP in RAX. */
+static void call_and_jump(JitAsm *as, uintptr_t function)
 {
-    jit->stubs.callout_end = here(as);
-    call_out(as, (uintptr_t)jit_do_callout_end);
+    call_out(as, function);
     jit_mov(as, HOST_RDX, HOST_RAX);
     restore_flags(as);
     jit_load64(as, HOST_RAX, HOST_RBP, JIT_CPU(rip));
@@ -217,11 +221,22 @@ static void make_callout_end(EmuJit *jit, JitAsm *as)
     jit_u8(as, 0xe2);
 }
 
+static void make_callout_end(EmuJit *jit, JitAsm *as)
+{
+    jit->stubs.callout_end = here(as);
+    call_and_jump(as, (uintptr_t)jit_do_callout_end);
+}
+
+static void make_find(EmuJit *jit, JitAsm *as)
+{
+    jit->stubs.find = here(as);
+    jit_store64(as, HOST_RBP, JIT_CPU(rip), HOST_RAX);
+    call_and_jump(as, (uintptr_t)jit_find_next);
+}
+
 /* The index is the address's low bits: shifted to the top and rotated down. */
 void jit_put_dispatch(const EmuJit *jit, JitAsm *as)
 {
-    uint8_t *skip;
-
     jit_load64(as, HOST_RDX, HOST_RBP, JIT_CPU(jump_table));
     jit_mov_imm(as, HOST_RCX, 64 - JIT_JUMP_BITS);
     jit_shlx(as, HOST_RCX, HOST_RAX, HOST_RCX);
@@ -229,14 +244,8 @@ void jit_put_dispatch(const EmuJit *jit, JitAsm *as)
     jit_lea(as, true, HOST_RDX, &(JitMem) { HOST_RDX, HOST_RCX, 3, 0 });
     jit_load64(as, HOST_RCX, HOST_RDX, offsetof(JitJumpTable, negated));
     jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RAX, 0, 0 });
-    jit_u8(as, 0xe3); /* JRCXZ over the store and the jump to leave */
-    skip = as->at;
-    jit_u8(as, 0);
-    jit_store64(as, HOST_RBP, JIT_CPU(rip), HOST_RAX);
-    jit_jmp_to(as, jit->stubs.leave);
-    if (!as->full) {
-        *skip = as->at - (skip + 1);
-    }
+    jit_jrcxz_over_jmp(as);
+    jit_jmp_to(as, jit->stubs.find);
     jit_u8(as, 0xff); /* JMP [RDX + code] */
     jit_modrm_mem(as, 4, JIT_MEM(HOST_RDX, offsetof(JitJumpTable, code)));
 }
@@ -257,6 +266,7 @@ void jit_make_stubs(EmuJit *jit)
     make_leave(jit, as);
     make_callout(jit, as);
     make_callout_end(jit, as);
+    make_find(jit, as);
     make_dispatch(jit, as);
     g_assert(!as->full);
     jit->stubs_size = ROUND_UP(as->at - jit->write, 64);

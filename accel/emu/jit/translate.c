@@ -44,6 +44,8 @@ static const struct {
     { ZYDIS_MNEMONIC_PUSH, jit_emit_push }, { ZYDIS_MNEMONIC_POP, jit_emit_pop },
     { ZYDIS_MNEMONIC_LEAVE, jit_emit_leave },
     { ZYDIS_MNEMONIC_SWAPGS, jit_emit_swapgs }, { ZYDIS_MNEMONIC_CLI, jit_emit_cli },
+    { ZYDIS_MNEMONIC_STI, jit_emit_sti }, { ZYDIS_MNEMONIC_LFENCE, jit_emit_fence },
+    { ZYDIS_MNEMONIC_MFENCE, jit_emit_fence }, { ZYDIS_MNEMONIC_SFENCE, jit_emit_fence },
     { ZYDIS_MNEMONIC_JMP, jit_emit_jmp }, { ZYDIS_MNEMONIC_CALL, jit_emit_call },
     { ZYDIS_MNEMONIC_RET, jit_emit_ret },
 #define JCC(name) { ZYDIS_MNEMONIC_J##name, jit_emit_jcc }
@@ -103,7 +105,8 @@ static bool is_repeatable(const EmuOp *op)
            (op->mnemonic == ZYDIS_MNEMONIC_MOV || !in_table(&emu_insns_system, op->mnemonic));
 }
 
-static void emit_callout(JitTranslation *t)
+/* RDX = the callout. */
+static void prepare_callout(JitTranslation *t)
 {
     JitCallout *callout = jit_make_callout(t);
 
@@ -111,10 +114,21 @@ static void emit_callout(JitTranslation *t)
     jit_vec_spill(t, t->vec_dirty);
     t->vec_dirty = t->vec_loaded = 0;
     jit_mov_imm(t->as, HOST_RDX, (uintptr_t)callout);
+}
+
+void jit_emit_ending_callout(JitTranslation *t)
+{
+    prepare_callout(t);
+    jit_jmp_to(t->as, t->jit->stubs.callout_end);
+    t->ended = true;
+}
+
+static void emit_callout(JitTranslation *t)
+{
     if (t->op->flags & EMU_OP_ENDS) {
-        jit_jmp_to(t->as, t->jit->stubs.callout_end);
-        t->ended = true;
+        jit_emit_ending_callout(t);
     } else {
+        prepare_callout(t);
         jit_call_to(t->as, t->jit->stubs.callout);
     }
 }
@@ -127,7 +141,7 @@ static void emit_slow_paths(JitTranslation *t)
         jit_patch(slow->jump, t->as->at);
         jit_vec_spill(t, slow->vec_spill);
         jit_mov_imm(t->as, HOST_RDX, (uintptr_t)slow->callout);
-        if (!slow->back) {
+        if (!slow->back || slow->ends) {
             jit_jmp_to(t->as, t->jit->stubs.callout_end);
             continue;
         }
@@ -185,9 +199,7 @@ static void emit_op(JitTranslation *t)
 
     t->vec_dirty_before = t->vec_dirty;
     t->info->repeatable &= t->op->mnemonic != ZYDIS_MNEMONIC_SWAPGS;
-    if (emit && emit(t)) {
-        t->native++;
-    } else {
+    if (!emit || !emit(t)) {
         emit_callout(t);
     }
 }
@@ -221,7 +233,7 @@ static void translate_ops(JitTranslation *t)
     EmuBlock *block = t->block;
 
     emit_entries(t);
-    for (unsigned i = 0; i < block->op_count && !t->failed && !t->as->full; i++) {
+    for (unsigned i = 0; i < block->op_count && !t->ended && !t->failed && !t->as->full; i++) {
         t->op = &block->ops[i];
         if (emu_op_only_raises(t->op)) {
             emit_callout(t);
@@ -294,8 +306,7 @@ bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block)
         t->info->repeatable = true;
         translate_ops(t);
     }
-    /* Nothing but handlers' work: the interpreter does that better. */
-    if (t->failed || t->stale || jit->as.full || !t->native) {
+    if (t->failed || t->stale || jit->as.full) {
         return give_up(t, start, data_start);
     }
     t->info->end = jit->as.at;
@@ -304,5 +315,6 @@ bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block)
     cpu->stats.host_bytes += jit->as.at - start;
     block->jit = t->info;
     block->code = (void *)jit_run_address(&jit->as, t->info->far_entry);
+    jit_renew(jit, block);
     return true;
 }

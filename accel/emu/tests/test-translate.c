@@ -49,16 +49,11 @@ static void test_old_bit_scans(void)
     emu_harness_free(harness);
 }
 
-/* #NM's handler skips the instruction and counts. */
-static void test_task_switched(void)
+enum { GDT = 0x2000, IDT = 0x3000, HANDLER = 0x9000 };
+
+/* 64-bit code with a stack and one handler. */
+static EmuHarness *new_with_handler(unsigned vector, const uint8_t *handler, size_t len)
 {
-    enum { GDT = 0x2000, IDT = 0x3000, HANDLER = 0x9000 };
-    static const uint8_t movaps[] = { 0x0f, 0x28, 0xc1 };
-    static const uint8_t handler[] = {
-        0x48, 0x83, 0x04, 0x24, 3,      /* ADD QWORD [RSP], 3 */
-        0xff, 0xc3,                     /* INC EBX */
-        0x48, 0xcf,                     /* IRETQ */
-    };
     static const uint64_t gdt[] = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
     uint64_t gate[] = { 0x8e0000080000 | HANDLER, 0 };
     EmuHarness *harness = emu_harness_new(1, NULL);
@@ -66,18 +61,63 @@ static void test_task_switched(void)
 
     emu_harness_set_mode(cpu, EMU_HARNESS_LONG64);
     memcpy(harness->bytes + GDT, gdt, sizeof(gdt));
-    memcpy(harness->bytes + IDT + X86_NM * sizeof(gate), gate, sizeof(gate));
-    memcpy(harness->bytes + HANDLER, handler, sizeof(handler));
+    memcpy(harness->bytes + IDT + vector * sizeof(gate), gate, sizeof(gate));
+    memcpy(harness->bytes + HANDLER, handler, len);
     cpu->gdt = (X86Table) { .base = GDT, .limit = sizeof(gdt) - 1 };
     cpu->idt = (X86Table) { .base = IDT, .limit = 0xfff };
     cpu->segs[X86_CS].selector = 8;
     cpu->segs[X86_SS].selector = 16;
-    cpu->cr0 |= CR0_TS;
-    emu_update_mode(cpu);
     cpu->regs[X86_RSP] = 0x7000;
     cpu->regs[X86_RBX] = 0;
+    return harness;
+}
+
+/* #NM's handler skips the instruction and counts. */
+static void test_task_switched(void)
+{
+    static const uint8_t movaps[] = { 0x0f, 0x28, 0xc1 };
+    static const uint8_t handler[] = {
+        0x48, 0x83, 0x04, 0x24, 3,      /* ADD QWORD [RSP], 3 */
+        0xff, 0xc3,                     /* INC EBX */
+        0x48, 0xcf,                     /* IRETQ */
+    };
+    EmuHarness *harness = new_with_handler(X86_NM, handler, sizeof(handler));
+    EmuCpu *cpu = harness->cpu;
+
+    cpu->cr0 |= CR0_TS;
+    emu_update_mode(cpu);
     run_hot(cpu, movaps, sizeof(movaps));
     g_assert_cmpuint(cpu->regs[X86_RBX], ==, 100);
+    emu_harness_free(harness);
+}
+
+static int ack_40(void *opaque)
+{
+    return 0x40;
+}
+
+/* A line that stays up comes through once in each turn, right behind the instruction after STI. */
+static void test_interrupt_window(void)
+{
+    static const VCpuApicOps always = { .ack = ack_40 };
+    static const uint8_t body[] = { 0xfb, 0xff, 0xc2, 0xfa }; /* STI; INC EDX; CLI */
+    static const uint8_t handler[] = {
+        0xff, 0xc3,                                     /* INC EBX */
+        0x39, 0xd3,                                     /* CMP EBX, EDX */
+        0x74, 0x02,                                     /* JE over */
+        0xff, 0xc6,                                     /* INC ESI */
+        0x81, 0x64, 0x24, 0x10, 0xff, 0xfd, 0xff, 0xff, /* AND DWORD [RSP + 16], ~IF */
+        0x48, 0xcf,                                     /* IRETQ */
+    };
+    EmuHarness *harness = new_with_handler(0x40, handler, sizeof(handler));
+    EmuCpu *cpu = harness->cpu;
+
+    cpu->vcpu->apic_ops = &always;
+    cpu->vcpu->irq_lines = VCPU_IRQ_HARD;
+    cpu->regs[X86_RDX] = cpu->regs[X86_RSI] = 0;
+    run_hot(cpu, body, sizeof(body));
+    g_assert_cmpuint(cpu->regs[X86_RBX], ==, 100);
+    g_assert_cmpuint(cpu->regs[X86_RSI], ==, 0);
     emu_harness_free(harness);
 }
 
@@ -152,6 +192,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/emu/translate/old-bit-scans", test_old_bit_scans);
     g_test_add_func("/emu/translate/task-switched", test_task_switched);
+    g_test_add_func("/emu/translate/interrupt-window", test_interrupt_window);
     g_test_add_func("/emu/translate/self-modification-twice", test_self_modification_twice);
     g_test_add_func("/emu/translate/request-and-exit", test_request_and_exit);
     g_test_add_func("/emu/translate/other-page-behind", test_other_page_behind);
