@@ -10,6 +10,7 @@
 #ifndef VIREO_BLOCK_BACKEND_H
 #define VIREO_BLOCK_BACKEND_H
 
+#include "block/accounting.h"
 #include "block/io.h"
 #include "block/node.h"
 #include "qapi-types-block-job.h"
@@ -30,13 +31,19 @@ BlockNode *block_backend_node(BlockBackend *blk);   /* borrowed; NULL: no medium
 BlockChild *block_backend_root(BlockBackend *blk);  /* or NULL */
 bool block_backend_set_perm(BlockBackend *blk, unsigned perm, unsigned shared, GError **error);
 Loop *block_backend_loop(BlockBackend *blk);
+/* Its owner's to call: moves the node and all that hangs together with it, if everybody agrees. */
+bool block_backend_set_loop(BlockBackend *blk, Loop *loop, GError **error);
 
 /* The monitor's name of it (-drive id=), or NULL. Names are unique among backends and nodes. */
 bool block_backend_set_name(BlockBackend *blk, const char *name, GError **error);
 const char *block_backend_name(BlockBackend *blk);
 BlockBackend *block_backend_find(const char *name);
 
-/* ---- Requests, in a coroutine. All of the range must be inside the medium ---- */
+/*
+ * ---- Requests, in a coroutine ----
+ * All of the range must be inside the medium (else -EIO); -ENOMEDIUM without one or with an open
+ * tray. A BlockVec is copied, the memory and iov it points to stay the caller's until the end.
+ */
 int block_backend_preadv(BlockBackend *blk, int64_t offset, int64_t bytes, const BlockVec *vec,
                          unsigned flags);
 int block_backend_pwritev(BlockBackend *blk, int64_t offset, int64_t bytes, const BlockVec *vec,
@@ -50,7 +57,11 @@ int block_backend_flush(BlockBackend *blk);
 int block_backend_truncate(BlockBackend *blk, const BlockTruncate *truncate, GError **error);
 int64_t block_backend_getlength(BlockBackend *blk);
 
-/* ---- Requests by callback: for devices. On the backend's loop ---- */
+/*
+ * ---- Requests by callback: for devices. On the backend's loop ----
+ * done is called in a coroutine, never before the function has returned. A drained section waits
+ * for it.
+ */
 typedef void BlockDoneFn(void *opaque, int result);
 void block_backend_aio_preadv(BlockBackend *blk, int64_t offset, const BlockVec *vec,
                               unsigned flags, BlockDoneFn *done, void *opaque);
@@ -73,7 +84,10 @@ typedef struct BlockBackendOps {
     bool (*is_tray_open)(void *owner);
     bool (*is_medium_locked)(void *owner);
 } BlockBackendOps;
-/* One owner at a time; name for people and QMP (a device's id or path), borrowed until detached. */
+/*
+ * One owner at a time, which holds a reference until detached; name for people and QMP (a device's
+ * id or path), borrowed until then. Detaching waits for what is in flight.
+ */
 bool block_backend_attach_owner(BlockBackend *blk, const BlockBackendOps *ops, void *owner,
                                 const char *name, GError **error);
 void block_backend_detach_owner(BlockBackend *blk);
@@ -84,10 +98,20 @@ void block_backend_set_write_cache(BlockBackend *blk, bool on);
 bool block_backend_write_cache(BlockBackend *blk);
 void block_backend_set_on_error(BlockBackend *blk, BlockdevOnError on_read,
                                 BlockdevOnError on_write);
-/* What to do about this failure: REPORT, IGNORE or STOP (enospc is decided here). */
+/* error: positive errno. What to do about it: REPORT, IGNORE or STOP (enospc is decided here). */
 BlockErrorAction block_backend_error_action(BlockBackend *blk, bool is_read, int error);
-/* Send BLOCK_IO_ERROR, and for STOP ask for the VM's stop. */
+/* Send BLOCK_IO_ERROR, and for STOP ask for the VM's stop. Any thread. */
 void block_backend_error(BlockBackend *blk, BlockErrorAction action, bool is_read, int error);
+/* Registered once by the program: how to ask for the VM's stop by an I/O error. Any thread. */
+void block_backend_set_stop_vm(void (*stop_vm)(void));
+/* For devices that ask block_backend_error_action(): query-block then shows how it stands. */
+void block_backend_enable_io_status(BlockBackend *blk);
+bool block_backend_io_status(BlockBackend *blk, BlockDeviceIoStatus *status);
+/* The VM goes on: all is well until the next error. */
+void block_backend_reset_io_status(BlockBackend *blk);
+/* Borrowed. Requests are counted already. */
+BlockAccounting *block_backend_accounting(BlockBackend *blk);
+/* Main thread: wait until nothing is in flight. */
 void block_backend_drain(BlockBackend *blk);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "block/backend.h"
 #include "block/node-internal.h"
 #include "util/error.h"
 
@@ -51,6 +52,10 @@ bool block_node_name_valid(const char *name, GError **error)
     }
     if (block_node_find(name)) {
         error_setf(error, "Duplicate nodes with node-name='%s'", name);
+        return false;
+    }
+    if (block_backend_find(name)) {
+        error_setf(error, "node-name=%s is conflicting with a device id", name);
         return false;
     }
     return true;
