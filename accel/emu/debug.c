@@ -324,6 +324,19 @@ void emu_debug_after(EmuCpu *cpu)
     emu_debug_delivered(cpu);
 }
 
+bool emu_debug_trap_first(EmuCpu *cpu)
+{
+    bool in_pieces = cpu->in_pieces;
+
+    cpu->in_pieces = false;
+    if (!in_pieces || (!cpu->sys->traced && !cpu->sys->debug_pending)) {
+        return false;
+    }
+    cpu->rflags |= FLAG_RF; /* its own breakpoint is not met again */
+    emu_debug_after(cpu);
+    return true;
+}
+
 void emu_debug_delivered(EmuCpu *cpu)
 {
     if (EMU_UNLIKELY(cpu->vcpu->debug.single_step)) {

@@ -173,8 +173,8 @@ struct EmuCpu {
 
     /* Private to exec.c: where emu_raise() jumps, the exception, nesting for double faults. */
     sigjmp_buf escape;
-    bool escape_valid;
     EmuFault fault;
+    bool in_pieces;         /* the running instruction has done a part that it will not repeat */
     int8_t delivering;      /* class of the exception being delivered, -1: none */
     bool delivering_ext;    /* it is not INT n's: selector error codes have EXT set */
 

@@ -298,9 +298,7 @@ void emu_deliver(EmuCpu *cpu, unsigned vector, EmuEventKind kind, bool has_error
     }
     cpu->delivering = kind == EMU_EVENT_FAULT ? fault_class(vector) : CLASS_BENIGN;
     cpu->delivering_ext = kind != EMU_EVENT_SOFT;
-    if (kind == EMU_EVENT_SOFT || kind == EMU_EVENT_INT1) {
-        emu_debug_drop_step(cpu);
-    }
+    emu_debug_drop_step(cpu);
     if (cpu->mode & EMU_MODE_PROT) {
         deliver_protected(cpu, &event);
     } else {

@@ -18,10 +18,11 @@
 
 /* ---- Leaving a handler ---- */
 
-/* What was being delivered by the instruction (INT n) begins anew with it. */
+/* The instruction begins anew, and what it was delivering (INT n) with it. */
 void emu_escape(EmuCpu *cpu, EmuExit how)
 {
     emu_delivery_ends(cpu);
+    cpu->in_pieces = false;
     siglongjmp(cpu->escape, how);
 }
 
@@ -243,7 +244,7 @@ int emu_run(VCpu *vcpu)
         }
         settle_rip(cpu);
     }
-    if (how == EMU_EXIT_FAULT) {
+    if (how == EMU_EXIT_FAULT && !emu_debug_trap_first(cpu)) {
         emu_deliver_fault(cpu);
         emu_debug_delivered(cpu);
     }

@@ -85,7 +85,12 @@ bool emu_cpu_caps(Accel *accel, X86AccelCaps *caps, GError **error);
 bool emu_debug_armed(const EmuCpu *cpu);
 void emu_debug_before(EmuCpu *cpu);
 void emu_debug_after(EmuCpu *cpu);
-/* INT n and friends, SYSCALL: the instruction that cleared TF is not traced. */
+/*
+ * The instruction at cpu->rip faulted. If a part of its work is done for good (EmuCpu.in_pieces),
+ * traps that it has earned come first, and the fault when it goes on. False: there is none.
+ */
+bool emu_debug_trap_first(EmuCpu *cpu);
+/* Exceptions, INT n and friends, SYSCALL: the instruction is not traced. */
 void emu_debug_drop_step(EmuCpu *cpu);
 /* May data at these addresses be watched? Such pages get no entry in the first-level TLB. */
 bool emu_debug_watches_page(const EmuCpu *cpu, uint64_t linear);

@@ -252,7 +252,9 @@ static inline void gather(EmuCpu *cpu, const EmuOp *op, unsigned index_size, uns
             mask->u64[i] = 0;
         }
         memset(&dst->u8[bytes], 0, sizeof(*dst) - bytes);
+        cpu->in_pieces = true;
     }
+    cpu->in_pieces = false;
     memset(&dst->u8[count * size], 0, sizeof(*dst) - count * size);
     memset(mask, 0, sizeof(*mask));
 }

@@ -341,14 +341,6 @@ static void append(Builder *b)
 {
     Case *test = b->test;
 
-    for (unsigned i = 0; i < b->insn.operand_count; i++) {
-        /* A gather that faults half-way while it is traced traps first: not emulated. */
-        if (b->operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-            b->operands[i].mem.type == ZYDIS_MEMOP_TYPE_VSIB) {
-            test->step = false;
-            test->start.rflags &= ~0x100ull;
-        }
-    }
     note_branch(b);
     aim_rip_relative(b, test->start.rip + test->code_len + b->insn.length);
     memcpy(test->code + test->code_len, b->bytes, b->insn.length);
