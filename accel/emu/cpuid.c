@@ -4,6 +4,7 @@
  */
 #include "accel/emu/decode.h"
 #include "accel/emu/system-internal.h"
+#include "accel/emu/vendor.h"
 #include "cpu/x86/msr.h"
 
 #define MAX_PHYS_BITS 46
@@ -170,9 +171,17 @@ bool emu_has(const EmuCpu *cpu, X86FeatureWord word, unsigned bit)
     return cpu->sys->features[word] >> bit & 1;
 }
 
-bool emu_is_amd(const EmuCpu *cpu)
+const EmuVendor *emu_vendor(const EmuCpu *cpu)
 {
-    return cpu->sys->amd;
+    static const EmuVendor intel = {
+        .sysenter_in_long = true, .sysret_checks_rip = true, .sysret_loads_ss = true,
+        .null_clears_base = true, .far_pointers64 = true, .cpuid_last_leaf = true,
+    };
+    static const EmuVendor amd = {
+        .syscall_in_legacy = true, .near_branches16 = true, .cpuid_shows_apic_twice = true,
+    };
+
+    return cpu->sys->amd ? &amd : &intel;
 }
 
 uint64_t emu_physical_mask(const EmuCpu *cpu)
@@ -236,7 +245,7 @@ static void add_live_bits(EmuCpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t
         out[2] = 100;
         break;
     case 0x80000001u:
-        out[3] &= apic || !cpu->sys->amd ? ~0u : ~(uint32_t)EDX_APIC_AMD;
+        out[3] &= apic || !emu_vendor(cpu)->cpuid_shows_apic_twice ? ~0u : ~(uint32_t)EDX_APIC_AMD;
         break;
     default:
         break;
@@ -252,10 +261,10 @@ void emu_cpuid(EmuCpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 
     memset(out, 0, 4 * sizeof(*out));
     if (leaf > limit && !hypervisor) {
-        if (sys->amd) {
+        if (!emu_vendor(cpu)->cpuid_last_leaf) {
             return;
         }
-        leaf = sys->max_basic; /* Intel's processors answer with their last basic leaf */
+        leaf = sys->max_basic;
     }
     entry = find_leaf(sys, leaf, subleaf);
     if (entry) {

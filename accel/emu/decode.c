@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "accel/emu/vendor.h"
 #include "cpu/x86/cpu-model.h"
 
 #define MAX_INSN_BYTES 15
@@ -320,6 +321,8 @@ static void init_decoder(const EmuCpu *cpu, ZydisDecoder *decoder)
         ZydisDecoderEnableMode(decoder, dependent[i].mode,
                                emu_has(cpu, dependent[i].word, dependent[i].bit));
     }
+    ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_AMD_BRANCHES,
+                           emu_vendor(cpu)->near_branches16);
 }
 
 /* VEX encodings of Xeon Phi's first generation (TZCNT and others), which no other processor has. */

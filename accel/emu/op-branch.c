@@ -200,10 +200,10 @@ static const BranchRow row_call = {
     .memory = EMU_BY_WIDE_SIZE(call_m),
 };
 
-/* Near branches in 64-bit code are 64 bits wide whatever the prefix. */
+/* In 64-bit code 64 bits whatever the prefix, or 16 for some vendors: the decoder knows. */
 static unsigned branch_index(const EmuDecoded *decoded)
 {
-    return decoded->mode & EMU_MODE_CS64 ? 3 : emu_size_index(decoded->insn.operand_width);
+    return emu_size_index(decoded->insn.operand_width);
 }
 
 static bool is_far(const EmuDecoded *decoded)

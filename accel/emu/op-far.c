@@ -4,6 +4,7 @@
  */
 #include "accel/emu/decode.h"
 #include "accel/emu/transfer.h"
+#include "accel/emu/vendor.h"
 #include "cpu/x86/cpu-model.h"
 
 /* ---- JMP, CALL, RET far; IRET ---- */
@@ -68,6 +69,9 @@ static EmuOpFn *bind_branch(const EmuDecoded *decoded, EmuOp *op)
     op->size = insn->operand_width / 8;
     if (insn->mnemonic == ZYDIS_MNEMONIC_RET) {
         return op_return;
+    }
+    if (op->size == 8 && !emu_vendor(decoded->cpu)->far_pointers64) {
+        op->size = 4;
     }
     if (op->flags & EMU_OP_MEM) {
         return is_jump ? op_jump_memory : op_call_memory;
@@ -251,8 +255,7 @@ static void op_sysret(EmuCpu *cpu, const EmuOp *op)
     if (emu_cpl(cpu) != 0) {
         emu_raise(cpu, X86_GP, 0);
     }
-    /* AMD leaves a bad address to the fetch that follows. */
-    if (to64 && !emu_is_canonical(cpu, ip) && !emu_is_amd(cpu)) {
+    if (to64 && !emu_is_canonical(cpu, ip) && emu_vendor(cpu)->sysret_checks_rip) {
         emu_raise(cpu, X86_GP, 0);
     }
     if (from64) {
@@ -265,7 +268,12 @@ static void op_sysret(EmuCpu *cpu, const EmuOp *op)
     }
     cpu->rip = to64 ? ip : (uint32_t)ip;
     set_flat(cpu, X86_CS, (base + (to64 ? 16 : 0)) | 3, to64 ? FLAT_CODE64 : FLAT_CODE32, 3);
-    set_flat(cpu, X86_SS, (base + 8) | 3, FLAT_DATA, 3);
+    if (emu_vendor(cpu)->sysret_loads_ss) {
+        set_flat(cpu, X86_SS, (base + 8) | 3, FLAT_DATA, 3);
+    } else {
+        cpu->segs[X86_SS].selector = (base + 8) | 3;
+        cpu->segs[X86_SS].attr |= SEG_DPL; /* our CPL */
+    }
     emu_update_mode(cpu);
 }
 
@@ -304,15 +312,14 @@ static void op_sysexit(EmuCpu *cpu, const EmuOp *op)
     emu_update_mode(cpu);
 }
 
-/* Intel's SYSCALL is for 64-bit code only, AMD's SYSENTER for legacy mode only. */
 static EmuOpFn *bind_system_call(const EmuDecoded *decoded, EmuOp *op)
 {
     const unsigned sep = 11, syscall = 11;
-    bool amd = emu_is_amd(decoded->cpu);
+    const EmuVendor *vendor = emu_vendor(decoded->cpu);
     bool has_syscall = emu_has(decoded->cpu, X86_FEAT_8000_0001_EDX, syscall) &&
-                       ((decoded->mode & EMU_MODE_CS64) || amd);
+                       ((decoded->mode & EMU_MODE_CS64) || vendor->syscall_in_legacy);
     bool has_sysenter = emu_has(decoded->cpu, X86_FEAT_1_EDX, sep) &&
-                        !((decoded->mode & EMU_MODE_LONG) && amd);
+                        (!(decoded->mode & EMU_MODE_LONG) || vendor->sysenter_in_long);
     bool wide = decoded->insn.attributes & ZYDIS_ATTRIB_HAS_REX &&
                 decoded->insn.raw.rex.W;
 

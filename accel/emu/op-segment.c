@@ -4,6 +4,7 @@
  */
 #include "accel/emu/decode.h"
 #include "accel/emu/transfer.h"
+#include "accel/emu/vendor.h"
 #include "cpu/x86/cpu-model.h"
 
 /* ---- Moving to and from segment registers ---- */
@@ -205,6 +206,9 @@ static EmuOpFn *bind_pointer(const EmuDecoded *decoded, EmuOp *op)
     };
 
     op->size = decoded->insn.operand_width / 8;
+    if (op->size == 8 && !emu_vendor(decoded->cpu)->far_pointers64) {
+        op->size = 4;
+    }
     for (unsigned i = 0; i < G_N_ELEMENTS(segments); i++) {
         if (segments[i].mnemonic == decoded->insn.mnemonic) {
             op->imm2 = segments[i].seg;

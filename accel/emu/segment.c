@@ -5,6 +5,7 @@
 #include "accel/emu/segment.h"
 
 #include "accel/emu/transfer.h"
+#include "accel/emu/vendor.h"
 
 /* ---- Logical addresses ---- */
 
@@ -249,12 +250,24 @@ static bool data_refused(const EmuCpu *cpu, uint16_t selector, const EmuDescript
     return (selector & 3u) > dpl || emu_cpl(cpu) > dpl;
 }
 
+/* In 64-bit code the base of FS and GS counts all the same. */
+static void set_null_data_segment(EmuCpu *cpu, unsigned seg, uint16_t selector)
+{
+    X86Segment before = cpu->segs[seg];
+
+    emu_set_null_segment(cpu, seg, selector, 0);
+    if (!emu_vendor(cpu)->null_clears_base) {
+        cpu->segs[seg].base = before.base;
+        cpu->segs[seg].limit = before.limit;
+    }
+}
+
 static void load_data_segment(EmuCpu *cpu, unsigned seg, uint16_t selector)
 {
     EmuDescriptor descriptor;
 
     if (emu_is_null(selector)) {
-        emu_set_null_segment(cpu, seg, selector, 0);
+        set_null_data_segment(cpu, seg, selector);
         return;
     }
     emu_read_descriptor(cpu, selector, X86_GP, &descriptor);
@@ -315,7 +328,7 @@ void emu_drop_inner_segments(EmuCpu *cpu)
 
         if (!(segment->attr & SEG_UNUSABLE) && !conforming &&
             (segment->attr >> SEG_DPL_SHIFT & 3) < cpl) {
-            emu_set_null_segment(cpu, data_segments[i], 0, 0);
+            set_null_data_segment(cpu, data_segments[i], 0);
         }
     }
 }

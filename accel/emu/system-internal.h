@@ -44,7 +44,7 @@ struct EmuSystem {
     uint64_t features[X86_FEATURE_WORD__MAX];
     uint64_t physical_mask;
     uint64_t xcr0_allowed;
-    bool amd;
+    bool amd;               /* and what that means: vendor.h */
 
     /* TSC = ticks of the virtual clock + offset. */
     uint64_t tsc_khz, tsc_offset, tsc_adjust, tsc_deadline;

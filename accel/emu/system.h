@@ -28,8 +28,6 @@ static inline EmuMsrs *emu_msrs(const EmuCpu *cpu)
     return (EmuMsrs *)cpu->sys;
 }
 
-/* Is the guest's processor of AMD's family (SYSCALL, SYSENTER and friends differ)? */
-bool emu_is_amd(const EmuCpu *cpu);
 /* Bits that a physical address of this guest may have. */
 uint64_t emu_physical_mask(const EmuCpu *cpu);
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The run loop: what is left behind when an instruction ends otherwise than it began. */
+/*
+ * The run loop and the core: what is left behind when an instruction ends otherwise than it began,
+ * branches out of the canonical addresses, differences between vendors.
+ */
 #include "accel/emu/block.h"
 #include "accel/emu/exec.h"
-#include "accel/emu/system.h"
+#include "accel/emu/system-internal.h"
 #include "accel/emu/tests/emu-tables.h"
 #include "util/error.h"
 
@@ -227,6 +230,84 @@ static void test_run_into_hole(Fixture *f, gconstpointer data)
     }
 }
 
+/* ---- Vendors ---- */
+
+/* As Intel's (0) and AMD's (1) processors do it. */
+static void test_vendors(Fixture *f, gconstpointer data)
+{
+    static const uint64_t bases[] = { 0, 0x123456789000 }, sps[] = { AT_STACK0 - 8, AT_STACK0 - 2 };
+    static const uint32_t ss_attrs[] = { 0xc0f3, SEG_UNUSABLE | SEG_DPL };
+    const uint8_t far_jump[] = { 0x48, 0xff, 0x2c, 0x24 }; /* jmp far [rsp], REX.W */
+    const uint8_t near_call[] = { 0x66, 0xe8, 2, 0, 2, 0 };
+
+    for (unsigned amd = 0; amd < 2; amd++) {
+        f->cpu->sys->amd = amd;
+        emu_blocks_flush(f->cpu);
+        enter_long(f, 0);
+        f->cpu->segs[X86_FS] = (X86Segment){ .base = bases[1], .attr = 0xc093 };
+        f->cpu->regs[X86_RAX] = 0;
+        g_assert_true(RUN(f, 1, 0x8e, 0xe0)); /* mov fs, eax */
+        g_assert_cmphex(f->cpu->segs[X86_FS].base, ==, bases[amd]);
+        g_assert_cmphex(f->cpu->segs[X86_FS].attr & SEG_UNUSABLE, ==, SEG_UNUSABLE);
+
+        enter_long(f, 0);
+        emu_msrs(f->cpu)->star = 0x0023000800000000;
+        f->cpu->segs[X86_SS] = (X86Segment){ .attr = SEG_UNUSABLE };
+        g_assert_true(RUN(f, 1, 0x48, 0x0f, 0x07));
+        g_assert_cmphex(f->cpu->segs[X86_SS].selector, ==, 0x2b);
+        g_assert_cmphex(f->cpu->segs[X86_SS].attr, ==, ss_attrs[amd]);
+        g_assert_cmpuint(emu_cpl(f->cpu), ==, 3);
+
+        enter_long(f, 0);
+        f->cpu->regs[X86_RCX] = HOLE_BEGIN;
+        f->cpu->regs[X86_R11] = FLAG_ONE;
+        g_assert_cmpint(emu_harness_run(f->h, f->cpu, "\x48\x0f\x07", 3, 1, &f->fault), ==, amd);
+
+        /* 10 bytes, or 6 of the same. */
+        enter_long(f, 0);
+        f->cpu->regs[X86_RSP] = AT_STACK0 - 16;
+        put(f, AT_STACK0 - 16, AT_HANDLER | (amd ? (uint64_t)S_CODE64 << 32 : 0), 8);
+        put(f, AT_STACK0 - 8, S_CODE64, 2);
+        g_assert_true(emu_harness_run(f->h, f->cpu, far_jump, sizeof(far_jump), 1, &f->fault));
+        g_assert_cmphex(f->cpu->rip, ==, AT_HANDLER);
+
+        enter_long(f, 0);
+        g_assert_true(emu_harness_run(f->h, f->cpu, near_call, sizeof(near_call), 1, &f->fault));
+        g_assert_cmphex(f->cpu->rip, ==, EMU_HARNESS_CODE + (amd ? 4 + 2 : 6 + 0x20002));
+        g_assert_cmphex(f->cpu->regs[X86_RSP], ==, sps[amd]);
+    }
+}
+
+/* What CPUID does not show is not there. */
+static void test_absent(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        uint32_t leaf, subleaf;
+        unsigned reg, bit;
+        uint8_t code[4];
+    } rows[] = {
+        { 1, 0, 2, 3, { 0x0f, 0x01, 0xc8 } },           /* MONITOR */
+        { 1, 0, 2, 3, { 0x0f, 0x01, 0xc9 } },           /* MWAIT */
+        { 0xd, 1, 0, 3, { 0x0f, 0xc7, 0x28 } },         /* XSAVES [rax] */
+        { 0xd, 1, 0, 3, { 0x0f, 0xc7, 0x18 } },         /* XRSTORS [rax] */
+        { 7, 0, 2, 5, { 0x66, 0x0f, 0xae, 0xf1 } },     /* TPAUSE ecx */
+        { 0x80000001, 0, 2, 2, { 0x0f, 0x01, 0xd8 } },  /* VMRUN */
+        { 1, 0, 2, 5, { 0x0f, 0x01, 0xc4 } },           /* VMXOFF */
+    };
+
+    enter_long(f, 0);
+    f->cpu->regs[X86_RAX] = 0x40000;
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        uint32_t out[4];
+
+        g_test_message("row %zu", i);
+        emu_cpuid(f->cpu, rows[i].leaf, rows[i].subleaf, out);
+        g_assert_cmphex(out[rows[i].reg] & BIT(rows[i].bit), ==, 0);
+        g_assert_false(emu_harness_run(f->h, f->cpu, rows[i].code, 4, 1, &f->fault));
+        g_assert_cmphex(f->fault.vector, ==, X86_UD);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -235,5 +316,7 @@ int main(int argc, char **argv)
     ADD("exec/delivery-anew", test_delivery_anew);
     ADD("exec/branch-into-hole", test_branch_into_hole);
     ADD("exec/run-into-hole", test_run_into_hole);
+    ADD("exec/vendors", test_vendors);
+    ADD("exec/absent", test_absent);
     return g_test_run();
 }

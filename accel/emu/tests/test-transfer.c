@@ -713,9 +713,7 @@ static void test_syscall(Fixture *f, gconstpointer data)
     enter_long(f, 0);
     f->cpu->regs[X86_R11] = 0x202;
     f->cpu->regs[X86_RCX] = 0x800000000000;
-    if (!emu_is_amd(f->cpu)) {
-        EXPECT_FAULT(f, X86_GP, 0, 1, 0x48, 0x0f, 0x07);
-    }
+    EXPECT_FAULT(f, X86_GP, 0, 1, 0x48, 0x0f, 0x07);
     f->cpu->regs[X86_RCX] = 0x4321;
     g_assert_true(RUN(f, 1, 0x0f, 0x07));
     expect_at(f, 0x23, 0x4321, 0x2b, AT_STACK0);
@@ -724,9 +722,7 @@ static void test_syscall(Fixture *f, gconstpointer data)
     f->cpu->efer &= ~(uint64_t)EFER_SCE;
     EXPECT_FAULT(f, X86_UD, 0, 1, 0x0f, 0x05);
     enter_protected(f, 0);
-    if (!emu_is_amd(f->cpu)) {
-        EXPECT_FAULT(f, X86_UD, 0, 1, 0x0f, 0x05);
-    }
+    EXPECT_FAULT(f, X86_UD, 0, 1, 0x0f, 0x05);
 }
 
 static void test_sysenter(Fixture *f, gconstpointer data)

@@ -14,6 +14,7 @@
 #include "accel/emu/tests/native.h"
 #include "accel/emu/tests/random-float.h"
 #include "accel/emu/vec.h"
+#include "accel/emu/vendor.h"
 #include "accel/emu/x87.h"
 #include "cpu/x86/features.h"
 
@@ -26,6 +27,13 @@
 NO_INSNS(alu) NO_INSNS(move) NO_INSNS(shift) NO_INSNS(muldiv) NO_INSNS(bit) NO_INSNS(bmi)
 NO_INSNS(bcd) NO_INSNS(string) NO_INSNS(stack) NO_INSNS(branch) NO_INSNS(atomic) NO_INSNS(far)
 NO_INSNS(system) NO_INSNS(io) NO_INSNS(segment) NO_INSNS(x87) NO_INSNS(xsave)
+
+const EmuVendor *emu_vendor(const EmuCpu *cpu)
+{
+    static const EmuVendor vendor = { .far_pointers64 = true };
+
+    return &vendor;
+}
 
 bool emu_has(const EmuCpu *cpu, X86FeatureWord word, unsigned bit)
 {
