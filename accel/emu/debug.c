@@ -226,9 +226,10 @@ void emu_debug_int3(EmuCpu *cpu)
     }
 }
 
-/* DR6 as a #DB leaves it; general detection is off in the handler. */
+/* DR6 as a #DB leaves it; general detection and stepping on branches are off in the handler. */
 static void set_dr6(EmuCpu *cpu, uint32_t bits)
 {
+    cpu->sys->plain.debugctl &= ~(uint64_t)DEBUGCTL_BTF;
     cpu->dr[6] = (cpu->dr[6] & ~(uint64_t)DR6_HIT) | bits;
     cpu->dr[7] &= ~(uint64_t)DR7_GD;
 }
@@ -311,7 +312,8 @@ void emu_debug_before(EmuCpu *cpu)
 void emu_debug_after(EmuCpu *cpu)
 {
     EmuSystem *sys = cpu->sys;
-    uint32_t pending = sys->debug_pending | (sys->traced ? DR6_BS : 0);
+    bool stepped = sys->traced && (sys->branched || !(sys->plain.debugctl & DEBUGCTL_BTF));
+    uint32_t pending = sys->debug_pending | (stepped ? DR6_BS : 0);
 
     sys->traced = false;
     /* After MOV SS a trap waits for the next instruction, and a step is lost. */
@@ -329,7 +331,9 @@ bool emu_debug_trap_first(EmuCpu *cpu)
     bool in_pieces = cpu->in_pieces;
 
     cpu->in_pieces = false;
-    if (!in_pieces || (!cpu->sys->traced && !cpu->sys->debug_pending)) {
+    cpu->sys->branched = false;
+    if (!in_pieces || (!cpu->sys->debug_pending &&
+                       (!cpu->sys->traced || (cpu->sys->plain.debugctl & DEBUGCTL_BTF)))) {
         return false;
     }
     cpu->rflags |= FLAG_RF; /* its own breakpoint is not met again */

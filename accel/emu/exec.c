@@ -185,9 +185,12 @@ static void run_linked(EmuCpu *cpu)
 static void run_single(EmuCpu *cpu)
 {
     EmuBlock *block = emu_block_lookup_single(cpu);
+    bool repeats = block->ops[0].flags & (EMU_OP_REP | EMU_OP_REPNE);
+    uint64_t next = emu_next_rip(cpu, &block->ops[0]);
 
     cpu->shadow = 0;
     run_block(cpu, block);
+    cpu->sys->branched = !repeats && cpu->rip != next;
     if (cpu->step_once) {
         cpu->step_once = false;
         emu_update_mode(cpu);

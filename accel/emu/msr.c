@@ -338,7 +338,8 @@ static const MsrSpec specs[] = {
     /* Branch trace store and PEBS are unavailable. */
     { MSR_IA32_MISC_ENABLE, 1, MSR_SAVED | MSR_LOOSE | MSR_INTEL, 0, AT(plain.misc_enable),
       .writable = BIT(0) | BIT(3) | BIT(23), .fixed = BIT(11) | BIT(12) },
-    IGNORED(0x1d9, 1, 0), /* DEBUGCTL: no branch records, no stepping on branches */
+    { MSR_IA32_DEBUGCTL, 1, MSR_SAVED | MSR_LOOSE, 0, AT(plain.debugctl),
+      .writable = DEBUGCTL_BTF }, /* there are no branch records */
     { 0x1db, 4, MSR_NO_WRITE },
     { MSR_MTRR_PHYS_BASE0, 2 * EMU_MTRR_VARIABLE, MSR_SAVED, F_MTRR, AT(plain.mtrr_variable),
       ALL_BITS, .valid = mtrr_variable_valid },

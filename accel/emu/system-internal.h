@@ -20,12 +20,13 @@ enum {
 };
 #define DR6_FIXED 0xffff0ff0u
 #define DR7_FIXED 0x400u
+#define DEBUGCTL_BTF 2u /* RFLAGS.TF traps branches alone (SDM vol. 3, 17.4.3) */
 
 /* Registers that only RDMSR and WRMSR use. */
 typedef struct EmuPlainMsrs {
     uint64_t pat;
     uint64_t mtrr_def_type, mtrr_fixed[EMU_MTRR_FIXED], mtrr_variable[2 * EMU_MTRR_VARIABLE];
-    uint64_t misc_enable, spec_ctrl;
+    uint64_t misc_enable, spec_ctrl, debugctl;
     uint64_t mcg_status, mcg_ctl, mce_banks[4 * EMU_MCE_BANKS];
     uint64_t hwcr, syscfg, top_mem, top_mem2, nb_cfg, de_cfg, vm_hsave, virt_spec_ctrl;
     uint64_t iorr[4];
@@ -56,6 +57,7 @@ struct EmuSystem {
     uint32_t debug_pending; /* DR6 bits of traps that the running instruction earned */
     bool debugger_pending;  /* it hit a debugger's watchpoint, VCpu.debug.hit_point */
     bool traced;            /* TF was set when it began */
+    bool branched;          /* the last instruction that ran alone did not go on to the next one */
     unsigned pauses;        /* PAUSEs since the host was last asked to run others */
     X86Events injected;     /* from set_state: an exception or interrupt to deliver first */
     uint64_t smm_pdptr[4];  /* of the interrupted program, while in SMM */

@@ -7,6 +7,7 @@
 #include "accel/emu/exec.h"
 #include "accel/emu/system-internal.h"
 #include "accel/emu/tests/emu-tables.h"
+#include "cpu/x86/msr.h"
 #include "util/error.h"
 
 #define UNMAPPED 0x10000000u
@@ -230,6 +231,38 @@ static void test_run_into_hole(Fixture *f, gconstpointer data)
     }
 }
 
+/* ---- Stepping on branches ---- */
+
+static void test_step_branches(Fixture *f, gconstpointer data)
+{
+    static const uint8_t code[] = {
+        0x90, 0xb9, 3, 0, 0, 0,     /* nop; mov ecx, 3 */
+        0xf3, 0xa4,                 /* rep movsb */
+        0x83, 0xf9, 1, 0x74, 1,     /* cmp ecx, 1; jz +1: not taken */
+        0x90, 0xeb, 1, 0xcc,        /* nop; jmp +1 */
+        0x90, 0xf4,                 /* nop; hlt */
+    };
+    uint64_t value;
+
+    for (unsigned btf = 0; btf < 2; btf++) {
+        enter_halting(f);
+        memcpy(f->h->bytes + EMU_HARNESS_CODE, code, sizeof(code));
+        emu_blocks_flush(f->cpu);
+        f->cpu->regs[X86_RSI] = f->cpu->regs[X86_RDI] = 0x40000;
+        f->cpu->rip = EMU_HARNESS_CODE;
+        f->cpu->dr[6] = DR6_FIXED;
+        g_assert_true(emu_write_msr(f->cpu, MSR_IA32_DEBUGCTL, btf ? DEBUGCTL_BTF : 0));
+        emu_write_rflags(f->cpu, FLAG_TF, FLAG_TF);
+        g_assert_true(emu_harness_run_to_halt(f->cpu));
+        g_assert_cmphex(f->cpu->rip, ==, handler(X86_DB) + 1);
+        g_assert_cmphex(get(f, f->cpu->regs[X86_RSP], 8), ==, EMU_HARNESS_CODE + (btf ? 17 : 1));
+        g_assert_cmphex(f->cpu->dr[6], ==, DR6_FIXED | DR6_BS);
+        g_assert_true(emu_read_msr(f->cpu, MSR_IA32_DEBUGCTL, &value));
+        g_assert_cmphex(value, ==, 0);
+        f->cpu->regs[X86_RSP] = AT_STACK0;
+    }
+}
+
 /* ---- Vendors ---- */
 
 /* As Intel's (0) and AMD's (1) processors do it. */
@@ -316,6 +349,7 @@ int main(int argc, char **argv)
     ADD("exec/delivery-anew", test_delivery_anew);
     ADD("exec/branch-into-hole", test_branch_into_hole);
     ADD("exec/run-into-hole", test_run_into_hole);
+    ADD("exec/step-branches", test_step_branches);
     ADD("exec/vendors", test_vendors);
     ADD("exec/absent", test_absent);
     return g_test_run();
