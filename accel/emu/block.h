@@ -9,9 +9,9 @@
  * ones): RIP-relative things count from EMU_REG_PAGE_RIP. (But in the upper half of the address
  * space, the kernel's, a block belongs to one linear address, so that the translator may link
  * across pages; and so it does near the hole of non-canonical addresses, where it decides which
- * direct branches fault.) All its bytes are in one page, except for a single instruction that begins in one
- * and ends in the next, which is a block by itself, is never linked, and is decoded anew if the
- * second page changed.
+ * direct branches fault.) All its bytes are in one page, except for a single instruction that
+ * begins in one and ends in the next, which is a block by itself, is never linked, and is decoded
+ * anew if the second page changed.
  *
  * Two ways lead past the lookup: links to successors in the same page (they hold as long as both
  * blocks do), and the jump cache by linear address, which is emptied whenever a TLB is.
