@@ -11,6 +11,7 @@
 #include <nettle/twofish.h>
 #include <string.h>
 
+#include "crypto/aes-xts.h"
 #include "crypto/cipher-internal.h"
 #include "util/bits.h"
 #include "util/error.h"
@@ -40,6 +41,8 @@ struct CryptoCipher {
     const Algorithm *alg;
     QCryptoCipherMode mode;
     KeySchedule encrypt, decrypt, tweak;
+    bool has_fast; /* the processor does it by itself, and `fast` has the keys */
+    AesXtsKey fast;
 };
 
 /* nettle's setters for DES also say whether the key is weak, which nobody asked. */
@@ -101,6 +104,12 @@ bool crypto_cipher_supports(QCryptoCipherAlgorithm alg, QCryptoCipherMode mode)
     return mode != QCRYPTO_CIPHER_MODE_XTS || algorithms[alg].block_len == CRYPTO_MAX_BLOCK;
 }
 
+static bool is_aes(QCryptoCipherAlgorithm alg)
+{
+    return alg == QCRYPTO_CIPHER_ALG_AES_128 || alg == QCRYPTO_CIPHER_ALG_AES_192 ||
+           alg == QCRYPTO_CIPHER_ALG_AES_256;
+}
+
 CryptoCipher *crypto_cipher_new(QCryptoCipherAlgorithm alg, QCryptoCipherMode mode,
                                 const uint8_t *key, size_t key_len, GError **error)
 {
@@ -124,6 +133,9 @@ CryptoCipher *crypto_cipher_new(QCryptoCipherAlgorithm alg, QCryptoCipherMode mo
     cipher->mode = mode;
     algorithm->set_encrypt_key(&cipher->encrypt, key);
     algorithm->set_decrypt_key(&cipher->decrypt, key);
+    if (is_xts && is_aes(alg)) {
+        cipher->has_fast = aes_xts_init(&cipher->fast, key, key_len);
+    }
     if (is_xts) {
         algorithm->set_encrypt_key(&cipher->tweak, key + algorithm->key_len);
     }
@@ -147,6 +159,10 @@ static void crypt_xts(const CryptoCipher *cipher, bool encrypt, const uint8_t *i
     };
     BlockKey tweak = { .fn = cipher->alg->encrypt, .ctx = &cipher->tweak };
 
+    if (cipher->has_fast) {
+        (encrypt ? aes_xts_encrypt : aes_xts_decrypt)(&cipher->fast, ivs, in, out, len, n);
+        return;
+    }
     crypto_xts_units(data, tweak, ivs, in, out, len, n);
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ciphers and modes with published vectors, and initialisation vectors of sectors. */
+#include <nettle/aes.h>
+
+#include "crypto/cipher-internal.h"
 #include "crypto/cipher.h"
 #include "crypto/hash.h"
 #include "crypto/ivgen.h"
@@ -188,6 +191,49 @@ static void test_many(void)
     }
 }
 
+typedef struct AesNames {
+    QCryptoCipherAlgorithm alg;
+    nettle_set_key_func *set_encrypt_key, *set_decrypt_key;
+    nettle_cipher_func *encrypt, *decrypt;
+} AesNames;
+
+#define AES(bits)                                                                                 \
+    { QCRYPTO_CIPHER_ALG_AES_##bits, (nettle_set_key_func *)aes##bits##_set_encrypt_key,          \
+      (nettle_set_key_func *)aes##bits##_set_decrypt_key,                                         \
+      (nettle_cipher_func *)aes##bits##_encrypt, (nettle_cipher_func *)aes##bits##_decrypt }
+
+/* What the processor's instructions make of AES-XTS is what the portable loop makes of it. */
+static void test_xts_portable(void)
+{
+    static const AesNames names[] = { AES(128), AES(192), AES(256) };
+    static const size_t lens[] = { 16, 32, 112, 128, 512, 1040 };
+    uint8_t key[64], ivs[40 * 16], in[40 * 1040], out[sizeof(in)], expected[sizeof(in)];
+
+    g_assert_true(crypto_random_bytes(in, sizeof(in), NULL));
+    g_assert_true(crypto_random_bytes(ivs, sizeof(ivs), NULL));
+    g_assert_true(crypto_random_bytes(key, sizeof(key), NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(names) * G_N_ELEMENTS(lens); i++) {
+        const AesNames *aes = &names[i % G_N_ELEMENTS(names)];
+        size_t len = lens[i / G_N_ELEMENTS(names)], key_len = crypto_cipher_key_len(aes->alg);
+        struct aes256_ctx encrypt, decrypt, tweak; /* the largest of the three */
+        BlockKey tweak_key = { aes->encrypt, &tweak };
+        g_autoptr(CryptoCipher) cipher =
+            crypto_cipher_new(aes->alg, QCRYPTO_CIPHER_MODE_XTS, key, 2 * key_len, NULL);
+
+        aes->set_encrypt_key(&encrypt, key);
+        aes->set_decrypt_key(&decrypt, key);
+        aes->set_encrypt_key(&tweak, key + key_len);
+        crypto_xts_units((BlockKey) { aes->encrypt, &encrypt }, tweak_key, ivs, in, expected, len,
+                         40);
+        crypto_cipher_encrypt_sectors(cipher, ivs, in, out, len, 40);
+        g_assert_cmpmem(out, 40 * len, expected, 40 * len);
+        crypto_xts_units((BlockKey) { aes->decrypt, &decrypt }, tweak_key, ivs, in, expected, len,
+                         40);
+        crypto_cipher_decrypt_sectors(cipher, ivs, in, out, len, 40);
+        g_assert_cmpmem(out, 40 * len, expected, 40 * len);
+    }
+}
+
 static void test_refused(void)
 {
     g_autoptr(GError) error = NULL;
@@ -246,6 +292,7 @@ int main(int argc, char **argv)
     g_test_add_func("/crypto/cipher/vectors", test_vectors);
     g_test_add_func("/crypto/cipher/xts-sectors", test_xts_sectors);
     g_test_add_func("/crypto/cipher/many-sectors", test_many);
+    g_test_add_func("/crypto/cipher/xts-portable", test_xts_portable);
     g_test_add_func("/crypto/cipher/refused", test_refused);
     g_test_add_func("/crypto/ivgen/plain", test_ivgen);
     g_test_add_func("/crypto/ivgen/essiv", test_essiv);
