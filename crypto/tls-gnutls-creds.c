@@ -39,7 +39,10 @@ static bool find_file(const TlsCreds *creds, const char *name, bool required, ch
     return true;
 }
 
-/* Diffie-Hellman parameters of our own; without, GnuTLS has those of RFC 7919. */
+/*
+ * Diffie-Hellman parameters of our own. Without them GnuTLS has those of RFC 7919, which it must be
+ * told to use with clients that do not ask for them.
+ */
 static bool load_dh(const TlsCreds *creds, GnutlsCreds *loaded, GError **error)
 {
     g_autofree char *path = NULL;
@@ -110,6 +113,8 @@ static bool load_x509(TlsCreds *creds, GnutlsCreds *loaded, GError **error)
     }
     if (loaded->dh) {
         gnutls_certificate_set_dh_params(loaded->x509, loaded->dh);
+    } else {
+        gnutls_certificate_set_known_dh_params(loaded->x509, GNUTLS_SEC_PARAM_MEDIUM);
     }
     return true;
 }
@@ -175,6 +180,8 @@ static bool load_psk(TlsCreds *creds, GnutlsCreds *loaded, GError **error)
     }
     if (loaded->dh) {
         gnutls_psk_set_server_dh_params(loaded->psk_server, loaded->dh);
+    } else {
+        gnutls_psk_set_server_known_dh_params(loaded->psk_server, GNUTLS_SEC_PARAM_MEDIUM);
     }
     return true;
 }

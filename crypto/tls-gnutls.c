@@ -11,11 +11,14 @@
 
 #define DEFAULT_PRIORITY "NORMAL"
 
+/* A peer that can do both must not choose certificates, of which we have none. */
+#define NO_CERTS ":-ECDHE-RSA:-ECDHE-ECDSA:-RSA:-DHE-RSA:-DHE-DSS"
+
 /* Key exchanges that no priority string has unless it is asked. */
 static const char *const extra_priority[] = {
     [TLS_KIND_X509] = "",
-    [TLS_KIND_PSK] = ":+ECDHE-PSK:+DHE-PSK:+PSK",
-    [TLS_KIND_ANON] = ":+ANON-ECDH:+ANON-DH",
+    [TLS_KIND_PSK] = NO_CERTS ":+ECDHE-PSK:+DHE-PSK:+PSK",
+    [TLS_KIND_ANON] = NO_CERTS ":+ANON-ECDH:+ANON-DH",
 };
 
 /* The transport's results as GnuTLS wants them: -1 and errno. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -250,6 +251,93 @@ static void test_cases(void)
     }
 }
 
+/* Other programs as clients of our server, on loopback. */
+
+typedef struct PeerCase {
+    const char *program;
+    const char *command; /* %s: port. Reads "hello", writes what the server says */
+    const char *server;
+} PeerCase;
+
+static const PeerCase peers[] = {
+    { "openssl", "openssl s_client -quiet -connect 127.0.0.1:%s -verify_return_error "
+      "-verify_hostname vm.example -CAfile one.pem -cert client/client-cert.pem "
+      "-key client/client-key.pem", "server" },
+    { "openssl", "openssl s_client -quiet -connect 127.0.0.1:%s -tls1_2 -psk_identity alice "
+      "-psk 00112233445566778899aabbccddeeff", "psk-server" },
+    { "gnutls-cli", "gnutls-cli --x509cafile one.pem --verify-hostname vm.example "
+      "--x509certfile client/client-cert.pem --x509keyfile client/client-key.pem -p %s 127.0.0.1",
+      "server" },
+};
+
+static bool greet(Channel *channel, GError **error)
+{
+    char word[6];
+
+    if (!channel_read_all(channel, word, sizeof(word), error)) {
+        return false;
+    }
+    g_assert_cmpmem(word, 6, "hello\n", 6);
+    return channel_write_all(channel, "welcome\n", 8, error) &&
+           channel_shutdown(channel, CHANNEL_WRITE) == 0;
+}
+
+static int listen_on_loopback(uint16_t *port)
+{
+    struct sockaddr_in addr = { .sin_family = AF_INET,
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(addr);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), ==, 0);
+    g_assert_cmpint(listen(fd, 1), ==, 0);
+    g_assert_cmpint(getsockname(fd, (struct sockaddr *)&addr, &len), ==, 0);
+    *port = ntohs(addr.sin_port);
+    return fd;
+}
+
+static void run_peer(const PeerCase *peer, const char *dir)
+{
+    End server = { .talk = greet };
+    g_autofree char *log = g_build_filename(dir, "peer.log", NULL);
+    g_auto(GStrv) parts = g_strsplit(peer->command, "%s", 2);
+    g_autofree char *script = NULL, *said = NULL;
+    char *argv[] = { (char *)"sh", (char *)"-c", NULL, NULL };
+    uint16_t port;
+    int listener = listen_on_loopback(&port), fd;
+
+    script = g_strdup_printf("(echo hello; sleep 1) | %s%u%s >peer.log 2>&1", parts[0], port,
+                             parts[1]);
+    argv[2] = script;
+    g_assert_true(g_spawn_async(dir, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL));
+    fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    g_assert_cmpint(fd, >=, 0);
+    server.channel = wrap(fd, creds(peer->server, QCRYPTO_TLS_CREDS_ENDPOINT_SERVER), NULL, NULL);
+    coroutine_start(run_end, &server);
+    while (!server.done) {
+        loop_iterate(loop_main(), true);
+    }
+    g_assert_cmpstr(server.error, ==, NULL);
+    channel_unref(server.channel);
+    close(listener);
+    do {
+        g_free(said);
+        g_usleep(20000);
+        g_assert_true(g_file_get_contents(log, &said, NULL, NULL));
+    } while (!strstr(said, "welcome"));
+}
+
+static void test_peers(gconstpointer dir)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(peers); i++) {
+        g_autofree char *found = g_find_program_in_path(peers[i].program);
+
+        if (found) {
+            run_peer(&peers[i], dir);
+        }
+    }
+}
+
 /* Watching. */
 
 typedef struct Watcher {
@@ -456,6 +544,7 @@ int main(int argc, char **argv)
     g_test_add_func("/io/tls/watch", test_watch);
     g_test_add_func("/io/tls/truncated", test_truncated);
     g_test_add_func("/io/tls/noise", test_noise);
+    g_test_add_data_func("/io/tls/peers", dir, test_peers);
     g_test_add_data_func("/io/tls/refused", dir, test_refused);
     result = g_test_run();
     shell("/", clean);
