@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between file-io.c, loop.c and the io_uring that the build found (file-ring-*.c). */
+/* Between file-io.c, loop.c and the engines that the build found (file-ring-*.c, file-aio-*.c). */
 #ifndef VIREO_UTIL_FILE_IO_INTERNAL_H
 #define VIREO_UTIL_FILE_IO_INTERNAL_H
 
@@ -11,7 +11,7 @@ typedef enum FileOp { FILE_OP_READ, FILE_OP_WRITE, FILE_OP_FLUSH, FILE_OP_ALLOCA
 /* On the waiting coroutine's stack. */
 typedef struct FileRequest {
     FileOp op;
-    int fd;
+    const FileIo *io;
     const struct iovec *iov;
     unsigned n;
     int64_t offset;
@@ -28,11 +28,22 @@ typedef struct FileRing FileRing;
 FileRing *file_ring_new(Loop *loop);
 /* With no request in flight. NULL is ignored. */
 void file_ring_free(FileRing *ring);
-/* Enters request->co when it is done. */
+/*
+ * Enters request->co when it is done, never before the caller went back to the loop. Result
+ * -EAGAIN: a thread has to do it.
+ */
 void file_ring_submit(FileRing *ring, FileRequest *request);
 
-/* The loop's ring, made at first use; NULL if there is none. Kept by loop.c. */
+/* The same by Linux AIO. */
+typedef struct FileAio FileAio;
+
+FileAio *file_aio_new(Loop *loop);
+void file_aio_free(FileAio *aio);
+void file_aio_submit(FileAio *aio, FileRequest *request);
+
+/* The loop's engines, made at first use; NULL if there is none. Kept by loop.c. */
 FileRing *loop_file_ring(Loop *loop);
+FileAio *loop_file_aio(Loop *loop);
 /* Never use a ring on this loop (tests of the other way). Before its first request. */
 void loop_forbid_file_ring(Loop *loop);
 

@@ -12,16 +12,17 @@
 
 static ssize_t do_blocking(const FileRequest *request)
 {
+    int fd = request->io->fd;
+
     switch (request->op) {
     case FILE_OP_READ:
-        return preadv(request->fd, request->iov, (int)request->n, request->offset);
+        return preadv(fd, request->iov, (int)request->n, request->offset);
     case FILE_OP_WRITE:
-        return pwritev2(request->fd, request->iov, (int)request->n, request->offset,
-                        request->flags);
+        return pwritev2(fd, request->iov, (int)request->n, request->offset, request->flags);
     case FILE_OP_FLUSH:
-        return fdatasync(request->fd);
+        return fdatasync(fd);
     default:
-        return fallocate(request->fd, request->flags, request->offset, request->len);
+        return fallocate(fd, request->flags, request->offset, request->len);
     }
 }
 
@@ -36,60 +37,103 @@ static int work(void *opaque)
     return result < 0 ? -errno : (int)result;
 }
 
+/* Hand the request to the file's engine; false if the loop has none. */
+static bool submit(FileRequest *request)
+{
+    Loop *loop = loop_current();
+    FileRing *ring;
+    FileAio *aio;
+
+    if (request->io->engine == FILE_ENGINE_RING && (ring = loop_file_ring(loop))) {
+        file_ring_submit(ring, request);
+        return true;
+    }
+    if (request->io->engine == FILE_ENGINE_NATIVE && (aio = loop_file_aio(loop))) {
+        file_aio_submit(aio, request);
+        return true;
+    }
+    return false;
+}
+
 static int run(FileRequest *request)
 {
-    FileRing *ring = request->op == FILE_OP_ALLOCATE ? NULL : loop_file_ring(loop_current());
-
-    if (!ring) {
-        return thread_pool_run(work, request);
-    }
     request->co = coroutine_current();
     g_assert(request->co);
-    file_ring_submit(ring, request);
+    if (request->op == FILE_OP_ALLOCATE || !submit(request)) {
+        return thread_pool_run(work, request);
+    }
     coroutine_yield();
     /* The kernel can find no way to do it without blocking; a thread may block. */
     return request->result == -EAGAIN ? thread_pool_run(work, request) : request->result;
 }
 
+/* A coroutine that never has to wait still lets others run after so many reads. */
+#define HITS_IN_A_ROW 256
+
+/*
+ * Read what the page cache has, here and now: to queue such a request and to come back costs more
+ * than to do it. Bytes, or 0 if there was nothing.
+ */
+static ssize_t read_from_cache(FileIo *io, const FileRequest *request)
+{
+    ssize_t result;
+
+    if (!io->try_cache || ++io->hits % HITS_IN_A_ROW == 0) {
+        return 0;
+    }
+    result = preadv2(io->fd, request->iov, (int)request->n, request->offset, RWF_NOWAIT);
+    return MAX(result, 0);
+}
+
 /*
  * One system call moves at most 2 GiB less a page, and takes IOV_MAX elements; so an int holds it.
  */
-ssize_t file_io_readv(int fd, const struct iovec *iov, unsigned n, int64_t offset)
+ssize_t file_io_readv(FileIo *io, const struct iovec *iov, unsigned n, int64_t offset)
 {
     FileRequest request = {
-        .op = FILE_OP_READ, .fd = fd, .iov = iov, .n = MIN(n, IOV_MAX), .offset = offset,
+        .op = FILE_OP_READ, .io = io, .iov = iov, .n = MIN(n, IOV_MAX), .offset = offset,
     };
+    ssize_t result;
 
-    return run(&request);
+    result = read_from_cache(io, &request);
+    return result ? result : run(&request);
 }
 
-ssize_t file_io_writev(int fd, const struct iovec *iov, unsigned n, int64_t offset, bool durable)
+ssize_t file_io_writev(const FileIo *io, const struct iovec *iov, unsigned n, int64_t offset,
+                       bool durable)
 {
     FileRequest request = {
-        .op = FILE_OP_WRITE, .fd = fd, .iov = iov, .n = MIN(n, IOV_MAX), .offset = offset,
+        .op = FILE_OP_WRITE, .io = io, .iov = iov, .n = MIN(n, IOV_MAX), .offset = offset,
         .flags = durable ? RWF_DSYNC : 0,
     };
 
     return run(&request);
 }
 
-int file_io_flush(int fd)
+int file_io_flush(const FileIo *io)
 {
-    FileRequest request = { .op = FILE_OP_FLUSH, .fd = fd };
+    FileRequest request = { .op = FILE_OP_FLUSH, .io = io };
 
     return run(&request);
 }
 
-int file_io_allocate(int fd, int mode, int64_t offset, int64_t len)
+int file_io_allocate(const FileIo *io, int mode, int64_t offset, int64_t len)
 {
     FileRequest request = {
-        .op = FILE_OP_ALLOCATE, .fd = fd, .flags = mode, .offset = offset, .len = len,
+        .op = FILE_OP_ALLOCATE, .io = io, .flags = mode, .offset = offset, .len = len,
     };
 
     return run(&request);
 }
 
-bool file_io_has_ring(Loop *loop)
+bool file_io_has_engine(Loop *loop, FileEngine engine)
 {
-    return loop_file_ring(loop) != NULL;
+    switch (engine) {
+    case FILE_ENGINE_RING:
+        return loop_file_ring(loop) != NULL;
+    case FILE_ENGINE_NATIVE:
+        return loop_file_aio(loop) != NULL;
+    default:
+        return true;
+    }
 }

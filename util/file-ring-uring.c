@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A loop's io_uring. Requests wait in `pending` until a deferred callback, which runs once per
- * round of the loop, puts them into the ring and submits them together. The ring's descriptor is
+ * round of the loop, puts them into the ring and submits them together. What the kernel could do
+ * at once (data in the page cache) is complete then. For the rest, the ring's descriptor is
  * readable while completions wait, so that the loop watches it like any other.
  */
 #include <errno.h>
@@ -15,7 +16,7 @@
 struct FileRing {
     struct io_uring uring;
     Loop *loop;
-    LoopBh *submit;
+    LoopBh *round;
     GQueue pending; /* of FileRequest */
     unsigned in_flight;
 };
@@ -24,23 +25,22 @@ static void prepare(struct io_uring_sqe *sqe, FileRequest *request)
 {
     switch (request->op) {
     case FILE_OP_READ:
-        io_uring_prep_readv(sqe, request->fd, request->iov, request->n,
+        io_uring_prep_readv(sqe, request->io->fd, request->iov, request->n,
                             (uint64_t)request->offset);
         break;
     case FILE_OP_WRITE:
-        io_uring_prep_writev2(sqe, request->fd, request->iov, request->n,
+        io_uring_prep_writev2(sqe, request->io->fd, request->iov, request->n,
                               (uint64_t)request->offset, request->flags);
         break;
     default:
-        io_uring_prep_fsync(sqe, request->fd, IORING_FSYNC_DATASYNC);
+        io_uring_prep_fsync(sqe, request->io->fd, IORING_FSYNC_DATASYNC);
         break;
     }
     io_uring_sqe_set_data(sqe, request);
 }
 
-static void submit_pending(void *opaque)
+static void submit_pending(FileRing *ring)
 {
-    FileRing *ring = opaque;
     int result;
 
     while (ring->in_flight < RING_ENTRIES && ring->pending.head) {
@@ -57,7 +57,7 @@ static void submit_pending(void *opaque)
     result = io_uring_submit(&ring->uring);
     if (result < 0) {
         /* No memory or interrupted: what is in the ring stays there for another try. */
-        loop_bh_schedule(ring->submit);
+        loop_bh_schedule(ring->round);
     }
 }
 
@@ -79,8 +79,14 @@ static void complete(void *opaque)
         }
     }
     if (ring->pending.head) {
-        loop_bh_schedule(ring->submit);
+        loop_bh_schedule(ring->round);
     }
+}
+
+static void end_round(void *opaque)
+{
+    submit_pending(opaque);
+    complete(opaque);
 }
 
 FileRing *file_ring_new(Loop *loop)
@@ -92,7 +98,7 @@ FileRing *file_ring_new(Loop *loop)
         return NULL;
     }
     ring->loop = loop;
-    ring->submit = loop_bh_new(loop, submit_pending, ring);
+    ring->round = loop_bh_new(loop, end_round, ring);
     loop_set_fd(loop, ring->uring.ring_fd, complete, NULL, ring);
     return ring;
 }
@@ -102,7 +108,7 @@ void file_ring_free(FileRing *ring)
     if (ring) {
         g_assert(ring->in_flight == 0 && !ring->pending.head);
         loop_set_fd(ring->loop, ring->uring.ring_fd, NULL, NULL, NULL);
-        loop_bh_free(ring->submit);
+        loop_bh_free(ring->round);
         io_uring_queue_exit(&ring->uring);
         g_free(ring);
     }
@@ -112,5 +118,9 @@ void file_ring_submit(FileRing *ring, FileRequest *request)
 {
     request->link = (GList) { .data = request };
     g_queue_push_tail_link(&ring->pending, &request->link);
-    loop_bh_schedule(ring->submit);
+    if (request->io->max_batch && ring->pending.length >= request->io->max_batch) {
+        submit_pending(ring);
+    } else {
+        loop_bh_schedule(ring->round);
+    }
 }

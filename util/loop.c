@@ -71,7 +71,8 @@ struct Loop {
     GQueue bhs;
     TimerQueue timers;
     FileRing *file_ring;
-    bool file_ring_tried;
+    FileAio *file_aio;
+    bool file_ring_tried, file_aio_tried;
 };
 
 typedef struct LoopSource {
@@ -469,6 +470,15 @@ FileRing *loop_file_ring(Loop *loop)
     return loop->file_ring;
 }
 
+FileAio *loop_file_aio(Loop *loop)
+{
+    if (!loop->file_aio_tried) {
+        loop->file_aio_tried = true;
+        loop->file_aio = file_aio_new(loop);
+    }
+    return loop->file_aio;
+}
+
 void loop_forbid_file_ring(Loop *loop)
 {
     g_assert(!loop->file_ring);
@@ -559,6 +569,7 @@ void loop_free(Loop *loop)
     }
     g_assert(!loop->is_main && loop->dispatch_depth == 0);
     file_ring_free(loop->file_ring);
+    file_aio_free(loop->file_aio);
     while ((link = g_queue_pop_head_link(&loop->bhs))) {
         LoopBh *bh = link->data;
 
