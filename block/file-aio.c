@@ -139,28 +139,40 @@ typedef struct FileWork {
     int64_t src_offset;
 } FileWork;
 
-/* Errors by which kernel and file systems say that they do not know how. */
-static bool is_unsupported(int result)
+/*
+ * Turn the errors by which kernels and file systems say that they cannot into -ENOTSUP. Some mean
+ * this request only; the others are remembered.
+ */
+static int learn(FileState *state, unsigned lack, int result)
 {
-    return result == -EOPNOTSUPP || result == -ENOSYS || result == -EINVAL || result == -ENOTTY
-           || result == -EBUSY || result == -ENODEV || result == -EPERM;
+    switch (result) {
+    case -EOPNOTSUPP:
+    case -ENOSYS:
+    case -ENOTTY:
+    case -ENODEV:
+        file_set_lacks(state, lack);
+        return -ENOTSUP;
+    case -EINVAL:
+    case -EBUSY:
+    case -EPERM:
+    case -EXDEV:
+        return -ENOTSUP;
+    default:
+        return result;
+    }
 }
 
 static int try_fallocate(FileState *state, unsigned lack, int mode, int64_t offset, int64_t bytes)
 {
     int result;
 
-    if (state->lacks & lack) {
+    if (file_lacks(state, lack)) {
         return -ENOTSUP;
     }
     do {
         result = fallocate(state->io.fd, mode, offset, bytes) < 0 ? -errno : 0;
     } while (result == -EINTR);
-    if (is_unsupported(result)) {
-        state->lacks |= lack;
-        return -ENOTSUP;
-    }
-    return result;
+    return learn(state, lack, result);
 }
 
 static int try_range_ioctl(FileState *state, unsigned lack, unsigned long request, int64_t offset,
@@ -169,21 +181,13 @@ static int try_range_ioctl(FileState *state, unsigned lack, unsigned long reques
     uint64_t range[2] = { (uint64_t)offset, (uint64_t)bytes };
     int result;
 
-    if (state->lacks & lack) {
+    if (file_lacks(state, lack)) {
         return -ENOTSUP;
     }
     do {
         result = ioctl(state->io.fd, request, range) < 0 ? -errno : 0;
     } while (result == -EINTR);
-    /* What is wrong with this range says nothing about others. */
-    if (result == -EINVAL) {
-        return -ENOTSUP;
-    }
-    if (is_unsupported(result)) {
-        state->lacks |= lack;
-        return -ENOTSUP;
-    }
-    return result;
+    return learn(state, lack, result);
 }
 
 static int zero_device(const FileWork *work)
@@ -321,9 +325,11 @@ static int copy_work(void *opaque)
         if (copied < 0 && errno == EINTR) {
             continue;
         }
-        if (copied <= 0) {
-            /* Nothing: the source ends here, and who asked must fill in zeroes. */
-            return copied == 0 || errno == EXDEV || is_unsupported(-errno) ? -ENOTSUP : -errno;
+        if (copied < 0) {
+            return learn(work->state, FILE_LACKS_COPY, -errno);
+        }
+        if (copied == 0) {
+            return -ENOTSUP; /* the source ends here: who asked must fill in zeroes */
         }
         work->src_offset += copied;
         work->offset += copied;
@@ -341,10 +347,8 @@ int file_copy_range_to(BlockNode *node, BlockChild *src, int64_t src_offset, Blo
         .src_fd = from->io.fd, .src_offset = src_offset,
     };
 
-    /* Reading and writing would keep the alignment and the caching that these files ask for. */
-    if (src->node->driver->preadv != file_preadv || flags & BLOCK_REQ_FUA) {
+    if (src->node->driver->preadv != file_preadv || file_lacks(work.state, FILE_LACKS_COPY)) {
         return -ENOTSUP;
     }
-    file_status_forget(work.state);
     return thread_pool_run(copy_work, &work);
 }

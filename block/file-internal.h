@@ -37,7 +37,8 @@ typedef enum FileLack {
     FILE_LACKS_ALLOCATE = 1u << 2,
     FILE_LACKS_ZEROOUT = 1u << 3,
     FILE_LACKS_DISCARD = 1u << 4,
-    FILE_LACKS_HOLES = 1u << 5, /* no SEEK_DATA */
+    FILE_LACKS_COPY = 1u << 5,
+    FILE_LACKS_HOLES = 1u << 6, /* no SEEK_DATA */
 } FileLack;
 
 typedef struct FileState {
@@ -59,10 +60,21 @@ typedef struct FileState {
     bool reopening_writable; /* a reopen that is prepared will make the file writable */
 
     /* ---- The node's loop ---- */
-    unsigned lacks;        /* FileLack; a pool thread writes it while its request waits */
+    unsigned lacks;        /* FileLack; atomic, pool threads write it too */
     int64_t data_start, data_end; /* known to be data; empty if they are equal */
     uint64_t discards_ok, discards_failed, discarded_bytes;
 } FileState;
+
+/* Several threads at once may learn that the host cannot do something. */
+static inline bool file_lacks(const FileState *state, unsigned lack)
+{
+    return __atomic_load_n(&state->lacks, __ATOMIC_RELAXED) & lack;
+}
+
+static inline void file_set_lacks(FileState *state, unsigned lack)
+{
+    __atomic_or_fetch(&state->lacks, lack, __ATOMIC_RELAXED);
+}
 
 /* ---- file-open.c ---- */
 bool file_open(BlockNode *node, const BlockdevOptions *options, unsigned flags, GError **error);

@@ -61,10 +61,10 @@ int file_block_status(BlockNode *node, bool exact, int64_t offset, int64_t bytes
         answer(node, status, BLOCK_STATUS_DATA, offset, MIN(bytes, state->data_end - offset));
         return 0;
     }
-    found = exact && !(state->lacks & FILE_LACKS_HOLES)
+    found = exact && !file_lacks(state, FILE_LACKS_HOLES)
             ? find_extent(state->io.fd, offset, &end) : -ENOTSUP;
     if (found == -EINVAL) {
-        state->lacks |= FILE_LACKS_HOLES;
+        file_set_lacks(state, FILE_LACKS_HOLES);
     }
     if (found == 0) {
         int64_t hole = end < 0 ? bytes : MIN(bytes, ROUND_DOWN(end, align) - offset);

@@ -117,6 +117,7 @@ static void block_node_free(BlockNode *node)
         if (node->driver->close) {
             node->driver->close(node);
         }
+        node->p->opened = false; /* the driver is not asked again while its children go */
     }
     while (node->children->len) {
         block_child_detach(g_ptr_array_index(node->children, node->children->len - 1));
