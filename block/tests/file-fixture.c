@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "block/create.h"
 #include "block/io.h"
 #include "block/open.h"
 #include "qapi/keyval.h"
@@ -103,6 +105,44 @@ BlockChild *fixture_open(const char *fmt, ...)
 void fixture_close(BlockChild *child)
 {
     block_child_detach(child);
+}
+
+void fixture_expect_refusal(json_object *options, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(fixture_try_open(options, BLOCK_PERM_ALL, BLOCK_PERM_ALL, &error));
+    g_assert_nonnull(error);
+    g_test_message("%s", error->message);
+    g_assert_nonnull(strstr(error->message, text));
+}
+
+typedef struct Create {
+    BlockdevCreateOptions options;
+    GError **error;
+    bool ok;
+} Create;
+
+static void run_create(void *opaque)
+{
+    Create *create = opaque;
+
+    create->ok = block_create(&create->options, create->error);
+}
+
+bool fixture_create(const char *path, uint64_t size, PreallocMode prealloc, GError **error)
+{
+    Create create = {
+        .options = {
+            .driver = BLOCKDEV_DRIVER_FILE,
+            .u.file = { .filename = (char *)path, .size = size, .has_preallocation = true,
+                        .preallocation = prealloc, .has_nocow = true, .nocow = true },
+        },
+        .error = error,
+    };
+
+    coroutine_run(run_create, &create);
+    return create.ok;
 }
 
 /* ---- Requests ---- */

@@ -18,6 +18,10 @@ BlockChild *fixture_open(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 /* The same; NULL with the error set. shared as in block_parent_attach, perm all if writable. */
 BlockChild *fixture_try_open(json_object *options, unsigned perm, unsigned shared, GError **error);
 void fixture_close(BlockChild *child);
+/* Opening to read and write fails, and the error has this text in it. */
+void fixture_expect_refusal(json_object *options, const char *text);
+/* A file made by the file driver's create. */
+bool fixture_create(const char *path, uint64_t size, PreallocMode prealloc, GError **error);
 
 /* Run requests to the end, from outside of coroutines; results as in block/io.h. */
 int fixture_read(BlockChild *child, int64_t offset, int64_t bytes, void *buf);

@@ -168,14 +168,8 @@ static void test_breakpoint(Fixture *f, const void *data)
 
 static void expect_refusal(Fixture *f, const char *more, const char *text)
 {
-    g_autoptr(GError) error = NULL;
-
-    g_assert_null(fixture_try_open(fixture_options("driver=blkdebug,image.driver=file,"
-                                                   "image.filename=%s%s", f->path, more),
-                                   BLOCK_PERM_ALL, BLOCK_PERM_ALL, &error));
-    g_assert_nonnull(error);
-    g_test_message("%s", error->message);
-    g_assert_nonnull(strstr(error->message, text));
+    fixture_expect_refusal(fixture_options("driver=blkdebug,image.driver=file,image.filename=%s%s",
+                                           f->path, more), text);
 }
 
 static void test_limits(Fixture *f, const void *data)
@@ -209,9 +203,9 @@ static void test_permissions(Fixture *f, const void *data)
     g_autoptr(GError) error = NULL;
     BlockChild *child;
 
-    child = fixture_try_open(fixture_options("driver=blkdebug,image.driver=file,image.filename=%s,"
-                                             "take-child-perms.0=resize,unshare-child-perms.0=write",
-                                             f->path),
+    child = fixture_try_open(fixture_options("driver=blkdebug,take-child-perms.0=resize,"
+                                             "unshare-child-perms.0=write,image.driver=file,"
+                                             "image.filename=%s", f->path),
                              BLOCK_PERM_CONSISTENT_READ, BLOCK_PERM_ALL, &error);
     g_assert_no_error(error);
     g_assert_cmphex(child->node->file->perm, ==,

@@ -10,10 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "block/create.h"
 #include "block/tests/file-fixture.h"
 #include "util/bits.h"
-#include "util/coroutine.h"
 
 #define READ BLOCK_PERM_CONSISTENT_READ
 #define OWN (BLOCK_PERM_ALL & ~(BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE)) /* share no writing */
@@ -184,33 +182,15 @@ static void test_upgrade(Fixture *f, const void *data)
     fixture_close(mine);
 }
 
-typedef struct Create {
-    BlockdevCreateOptions options;
-    GError *error;
-    bool ok;
-} Create;
-
-static void run_create(void *opaque)
-{
-    Create *create = opaque;
-
-    create->ok = block_create(&create->options, &create->error);
-}
-
 /* Creating does not empty a file that is in use. */
 static void test_create(Fixture *f, const void *data)
 {
     Other other = start_holder(f->path, "");
-    Create create = {
-        .options = { .driver = BLOCKDEV_DRIVER_FILE,
-                     .u.file = { .filename = f->path, .size = 5 } },
-    };
     g_autoptr(GMappedFile) file = NULL;
+    g_autoptr(GError) error = NULL;
 
-    coroutine_run(run_create, &create);
-    g_assert_false(create.ok);
-    g_assert_nonnull(strstr(create.error->message, "is in use by process"));
-    g_error_free(create.error);
+    g_assert_false(fixture_create(f->path, 5, PREALLOC_MODE_OFF, &error));
+    g_assert_nonnull(strstr(error->message, "is in use by process"));
     file = g_mapped_file_new(f->path, FALSE, NULL);
     g_assert_cmpuint(g_mapped_file_get_length(file), ==, MiB);
     stop_other(&other);

@@ -119,23 +119,14 @@ static void test_sizes(Fixture *f, const void *data)
     fixture_close(child);
 }
 
-static void expect_refusal(json_object *options, const char *text)
-{
-    g_autoptr(GError) error = NULL;
-
-    g_assert_null(fixture_try_open(options, BLOCK_PERM_ALL, BLOCK_PERM_ALL, &error));
-    g_assert_nonnull(error);
-    g_test_message("%s", error->message);
-    g_assert_nonnull(strstr(error->message, text));
-}
-
 static void test_refusals(Fixture *f, const void *data)
 {
     if (no_device(f)) {
         return;
     }
-    expect_refusal(fixture_options("driver=file,filename=%s", f->device), "regular file");
-    expect_refusal(fixture_options("driver=host_cdrom,filename=%s", f->device), "read-only");
+    fixture_expect_refusal(fixture_options("driver=file,filename=%s", f->device), "regular file");
+    fixture_expect_refusal(fixture_options("driver=host_cdrom,filename=%s", f->device),
+                           "read-only");
 }
 
 static void test_locks(Fixture *f, const void *data)
@@ -148,8 +139,8 @@ static void test_locks(Fixture *f, const void *data)
     child = fixture_try_open(fixture_options("driver=host_device,filename=%s", f->device),
                              BLOCK_PERM_ALL, BLOCK_PERM_CONSISTENT_READ, NULL);
     g_assert_nonnull(child);
-    expect_refusal(fixture_options("driver=host_device,filename=%s", f->device),
-                   "by this process already");
+    fixture_expect_refusal(fixture_options("driver=host_device,filename=%s", f->device),
+                           "by this process already");
     fixture_close(child);
 }
 
