@@ -146,8 +146,8 @@ struct EmuCpu {
     /* Lazy arithmetic flags: see flags.h. */
     uint64_t flag_result, flag_carry;
     /* Translated code's: the flags as LAHF and SETO AL leave AX, an indirect call's target, the
-       jump table for this mode, the host's own MXCSR. */
-    uint32_t host_flags, host_mxcsr;
+       jump table for this mode, the host's own MXCSR, and as a handler left it. */
+    uint32_t host_flags, host_mxcsr, left_mxcsr;
     uint64_t jit_target;
     const void *jump_table;
     uint64_t rflags;        /* all but CF PF AF ZF SF OF, which are zero here; bit 1 is set */

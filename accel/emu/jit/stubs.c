@@ -146,6 +146,32 @@ static void stmxcsr(JitAsm *as, int32_t disp)
     jit_modrm_mem(as, 3, JIT_MEM(HOST_RBP, disp));
 }
 
+/*
+ * LDMXCSR from `wanted` unless the bits of `mask` are already so in the register, which is also at
+ * `have`: it is slow, and programs rarely change them. RAX and the flags are lost.
+ */
+static void change_mxcsr(JitAsm *as, int32_t wanted, int32_t have, uint32_t mask)
+{
+    uint8_t *skip;
+
+    jit_load32(as, HOST_RAX, HOST_RBP, wanted);
+    jit_op_mem(as, false, 0x33, HOST_RAX, JIT_MEM(HOST_RBP, have)); /* XOR */
+    jit_u8(as, 0xa9); /* TEST EAX, imm32 */
+    jit_u32(as, mask);
+    skip = jit_jcc(as, 4);
+    ldmxcsr(as, wanted);
+    jit_patch(skip, as->at);
+}
+
+/* The guest's goes to the EmuCpu. Handlers do not mind its sticky bits. RAX and flags are lost. */
+static void leave_mxcsr(JitAsm *as)
+{
+    const uint32_t sticky = 0x3f;
+
+    stmxcsr(as, JIT_CPU(mxcsr));
+    change_mxcsr(as, JIT_CPU(host_mxcsr), JIT_CPU(mxcsr), ~sticky);
+}
+
 /* RDI: EmuCpu, RSI: code. */
 static void make_enter(EmuJit *jit, JitAsm *as)
 {
@@ -156,7 +182,7 @@ static void make_enter(EmuJit *jit, JitAsm *as)
     push(as, HOST_RSI); /* keeps calls from translated code aligned, and the code's address */
     jit_lea(as, true, HOST_RBP, JIT_MEM(HOST_RDI, JIT_BIAS));
     stmxcsr(as, JIT_CPU(host_mxcsr));
-    ldmxcsr(as, JIT_CPU(mxcsr));
+    change_mxcsr(as, JIT_CPU(mxcsr), JIT_CPU(host_mxcsr), UINT32_MAX);
     load_guest_regs(as);
     restore_flags(as);
     jit_load64(as, HOST_RAX, HOST_RBP, JIT_CPU(rip));
@@ -173,10 +199,9 @@ static void make_leave(EmuJit *jit, JitAsm *as)
     jit->stubs.leave_exit = here(as);
     jit_mov(as, HOST_RDX, HOST_RAX);
     save_flags(as);
-    jit_mov(as, HOST_RAX, HOST_RDX);
     store_guest_regs(as);
-    stmxcsr(as, JIT_CPU(mxcsr));
-    ldmxcsr(as, JIT_CPU(host_mxcsr));
+    leave_mxcsr(as);
+    jit_mov(as, HOST_RAX, HOST_RDX);
     pop(as, HOST_RSI);
     for (size_t i = G_N_ELEMENTS(callee_saved); i-- > 0;) {
         pop(as, callee_saved[i]);
@@ -184,19 +209,23 @@ static void make_leave(EmuJit *jit, JitAsm *as)
     jit_u8(as, 0xc3);
 }
 
-/* RDX = JitCallout, aligned stack: everything into the EmuCpu, and out to `function`. */
+/*
+ * RDX = JitCallout, aligned stack: everything into the EmuCpu, and out to `function`. RDX is what
+ * it gave.
+ */
 static void call_out(JitAsm *as, uintptr_t function)
 {
     save_flags(as);
     store_guest_regs(as);
-    stmxcsr(as, JIT_CPU(mxcsr));
-    ldmxcsr(as, JIT_CPU(host_mxcsr));
+    leave_mxcsr(as);
     jit_lea(as, true, HOST_RDI, JIT_MEM(HOST_RBP, -JIT_BIAS));
     jit_mov(as, HOST_RSI, HOST_RDX);
     jit_mov_imm(as, HOST_RAX, function);
     jit_u8(as, 0xff); /* CALL RAX */
     jit_u8(as, 0xd0);
-    ldmxcsr(as, JIT_CPU(mxcsr));
+    jit_mov(as, HOST_RDX, HOST_RAX);
+    stmxcsr(as, JIT_CPU(left_mxcsr));
+    change_mxcsr(as, JIT_CPU(mxcsr), JIT_CPU(left_mxcsr), UINT32_MAX);
     load_guest_regs(as);
 }
 
@@ -214,7 +243,6 @@ static void make_callout(EmuJit *jit, JitAsm *as)
 static void call_and_jump(JitAsm *as, uintptr_t function)
 {
     call_out(as, function);
-    jit_mov(as, HOST_RDX, HOST_RAX);
     restore_flags(as);
     jit_load64(as, HOST_RAX, HOST_RBP, JIT_CPU(rip));
     jit_u8(as, 0xff); /* JMP RDX */
