@@ -150,6 +150,8 @@ struct EmuCpu {
     uint32_t host_flags, host_mxcsr, left_mxcsr;
     uint64_t jit_target;
     const void *jump_table;
+    /* Also: what several accesses of the running block share (jit/memory.c). */
+    uint64_t jit_slots[4], jit_slot_linear[4];
     uint64_t rflags;        /* all but CF PF AF ZF SF OF, which are zero here; bit 1 is set */
 
     X86Segment segs[X86_SEG__MAX];

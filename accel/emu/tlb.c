@@ -64,6 +64,7 @@ static void fill_write(EmuCpu *cpu, EmuTlbEntry *entry, uint64_t linear_page, co
 }
 
 /*
+ * An entry for writing serves reads as well: a page that is read elsewhere than written has none.
  * The table of the other kind of access gains an entry only where it has none: in a copy between
  * pages of the same index each would drive out the other's.
  */
@@ -88,7 +89,7 @@ void emu_tlb_fill(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuAccess acces
         tables->read[index].negated = -linear_page;
         tables->read[index].addend = (uintptr_t)page->read - linear_page;
     }
-    if (may_write && page->write && (page->perms & EMU_PERM_DIRTY) &&
+    if (may_write && page->write == page->read && (page->perms & EMU_PERM_DIRTY) &&
         emu_may_write(cpu, page->perms, kind) &&
         (!cpu->check || emu_check_may_fill_write(cpu->check, page->write, kind, index))) {
         fill_write(cpu, &tables->write[index], linear_page, page);

@@ -117,8 +117,7 @@ static void load_indirect(JitTranslation *t)
     const EmuOp *op = t->op;
 
     if (op->flags & EMU_OP_MEM) {
-        jit_linear(t);
-        jit_translate_address(t, 8, false, 1);
+        jit_operand_address(t, 8, false, 1);
         jit_load64(t->as, HOST_RAX, HOST_RAX, 0);
     } else {
         jit_mov(t->as, HOST_RAX, jit_get_reg(t, op->r[0], HOST_RAX));
@@ -156,11 +155,10 @@ static void push_return_address(JitTranslation *t)
 {
     HostReg rsp = jit_host_reg[X86_RSP];
 
-    jit_lea(t->as, true, HOST_RAX, JIT_MEM(rsp, -8));
-    jit_translate_address(t, 8, true, 1);
+    jit_stack_access(t, X86_RSP, -8, true);
     jit_load64(t->as, HOST_RCX, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP));
     jit_lea(t->as, true, HOST_RCX, JIT_MEM(HOST_RCX, t->op->page_offset + t->op->length));
-    jit_store64(t->as, HOST_RAX, 0, HOST_RCX);
+    jit_op_mem(t->as, true, 0x89, HOST_RCX, &t->mem);
     jit_lea(t->as, true, rsp, JIT_MEM(rsp, -8));
 }
 
@@ -192,9 +190,8 @@ bool jit_emit_ret(JitTranslation *t)
     if (!is_near(t)) {
         return false;
     }
-    jit_mov(t->as, HOST_RAX, rsp);
-    jit_translate_address(t, 8, false, 1);
-    jit_load64(t->as, HOST_RAX, HOST_RAX, 0);
+    jit_stack_access(t, X86_RSP, 0, false);
+    jit_op_mem(t->as, true, 0x8b, HOST_RAX, &t->mem);
     check_target(t);
     jit_lea(t->as, true, rsp, JIT_MEM(rsp, release));
     dispatch(t);

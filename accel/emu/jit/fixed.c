@@ -9,6 +9,7 @@ bool jit_emit_nop(JitTranslation *t)
 
 bool jit_emit_lea(JitTranslation *t)
 {
+    JitWhere where = jit_op_where(t->op);
     unsigned guest = t->op->r[0];
     HostReg dst = jit_host_reg[guest] != HOST_NONE ? jit_host_reg[guest] : HOST_RAX;
 
@@ -16,9 +17,9 @@ bool jit_emit_lea(JitTranslation *t)
         return false;
     }
     if (t->op->addr_shift == 0 || t->op->size == 4) {
-        jit_effective(t, dst, t->op->size == 8);
+        jit_effective(t, &where, dst, t->op->size == 8);
     } else {
-        jit_effective(t, dst, false);
+        jit_effective(t, &where, dst, false);
     }
     jit_put_reg(t, guest, dst);
     return true;
@@ -68,8 +69,7 @@ bool jit_emit_shift_cl(JitTranslation *t)
         return false;
     }
     if (memory) {
-        jit_linear(t);
-        jit_translate_address(t, memory->size / 8, true, 1);
+        jit_operand_address(t, memory->size / 8, true, 1);
     } else {
         guest = guest_number(t->op, 0);
         rename.rm = jit_get_reg(t, guest, HOST_RDX);
@@ -115,8 +115,7 @@ bool jit_emit_muldiv(JitTranslation *t)
         return false;
     }
     if (memory) {
-        jit_linear(t);
-        jit_translate_address(t, memory->size / 8, false, 1);
+        jit_operand_address(t, memory->size / 8, false, 1);
         jit_mov(t->as, HOST_RCX, HOST_RAX);
     } else {
         rm = jit_get_reg(t, guest_number(t->op, 0), HOST_RCX);
@@ -176,8 +175,7 @@ bool jit_emit_cmpxchg(JitTranslation *t)
     if (!memory || has_high_byte(t)) {
         return false;
     }
-    jit_linear(t);
-    jit_translate_address(t, memory->size / 8, true, jit_lock_alignment(t));
+    jit_operand_address(t, memory->size / 8, true, jit_lock_alignment(t));
     jit_mov(t->as, HOST_RCX, HOST_RAX);
     source = jit_get_reg(t, guest_number(t->op, 0), HOST_RDX);
     jit_mov(t->as, HOST_RAX, jit_host_reg[X86_RAX]);

@@ -8,6 +8,7 @@
 #include "accel/emu/decode.h"
 #include "accel/emu/jit/asm.h"
 #include "accel/emu/jit/jit.h"
+#include "accel/emu/jit/track.h"
 #include "accel/emu/mem.h"
 
 /* RBP is the EmuCpu's address plus this, so that all registers are within a byte's displacement. */
@@ -26,11 +27,28 @@ typedef struct JitJumpTable {
     bool local;                  /* leads through pages that are not global */
 } JitJumpTable;
 
+/* Ways to host pages that the accesses of a block share: EmuCpu.jit_slots. */
+#define JIT_SLOTS 4
+
+/* A slot that code behind a slow path counts on. size 0: it does not. */
+typedef struct JitReuseSlot {
+    uint16_t size;          /* from EmuCpu.jit_slot_linear */
+    bool write;
+    bool host;              /* a host address, else host address - linear address */
+} JitReuseSlot;
+
+typedef struct JitReuse {
+    const void *back;       /* where to go on if all hold */
+    unsigned next_op;       /* else the interpreter goes on here */
+    JitReuseSlot slots[JIT_SLOTS];
+} JitReuse;
+
 /* An instruction that its handler does, as an op of its own. */
 typedef struct JitCallout {
     EmuOp op, stop;
     EmuBlock *block;
     bool keeps_flags;       /* the handler neither reads nor writes arithmetic flags */
+    JitReuse *reuse;        /* of a slow path that slots must outlive, else NULL */
 } JitCallout;
 
 /*
@@ -59,6 +77,9 @@ typedef struct JitBlock {
     uint8_t *end;
     bool repeatable;        /* the checking mode may run it twice, */
     uint32_t check_runs;    /* and how often it came to it */
+    bool plain;             /* no slots: they failed too often */
+    unsigned failures;      /* reuse.c */
+    uint64_t failures_since;
 } JitBlock;
 
 /* Code that all blocks share; run addresses. */
@@ -68,6 +89,7 @@ typedef struct JitStubs {
     const void *leave_exit; /* RAX = JitExit */
     const void *callout;    /* RDX = JitCallout; called */
     const void *callout_end; /* RDX = JitCallout of an op that ends its block; jumped to */
+    const void *callout_reuse; /* as callout_end, but the block goes on if its slots hold */
     const void *find;       /* RAX = RIP, which the jump table does not know */
     const void *dispatch;   /* RAX = RIP: through the jump table, or by `find` */
 } JitStubs;
@@ -112,6 +134,8 @@ void jit_do_callout(EmuCpu *cpu, JitCallout *callout);
 const void *jit_do_callout_end(EmuCpu *cpu, JitCallout *callout);
 /* Where cpu->rip goes on: as jit_find_code(), with the guest's flags in cpu->host_flags. */
 const void *jit_find_next(EmuCpu *cpu);
+/* reuse.c */
+const void *jit_do_callout_reuse(EmuCpu *cpu, JitCallout *callout);
 /* run.c: code for cpu->rip, or the stub that leaves. May raise. */
 const void *jit_find_code(EmuCpu *cpu);
 /* The arithmetic flags between flags.h's form and cpu->host_flags. */
@@ -146,6 +170,15 @@ typedef struct JitSlowPath {
 
 #define JIT_MAX_SLOW (EMU_BLOCK_MAX_OPS * 2 + 1) /* and the one for attention */
 
+/* What EmuCpu.jit_slots[] has for the ops up to `last`. */
+typedef struct JitSlot {
+    bool used;
+    bool write, host;       /* as JitReuseSlot's */
+    uint16_t size;
+    JitPlace place;         /* of the first byte */
+    unsigned last;
+} JitSlot;
+
 struct JitTranslation {
     EmuJit *jit;
     EmuCpu *cpu;
@@ -153,9 +186,16 @@ struct JitTranslation {
     JitBlock *info;
     JitAsm *as;
     const EmuOp *op;
+    unsigned index;         /* which of the block */
     EmuDecoded decoded;
+    EmuDecoded *all_decoded; /* of each op that does not only raise */
+    JitTrack track;         /* as `op` begins */
+    JitMem mem;             /* the host address of its memory operand */
+    JitSlot slots[JIT_SLOTS];
+    JitAccess expected[EMU_BLOCK_MAX_OPS * 2];
+    unsigned expected_count;
     JitSlowPath slow[JIT_MAX_SLOW];
-    unsigned slow_count;
+    unsigned slow_count, slow_before; /* now; as `op` began */
     bool wide;              /* 256-bit vectors: registers are kept whole */
     uint32_t vec_loaded, vec_dirty;
     uint32_t vec_dirty_before; /* as `op` began */
@@ -179,15 +219,26 @@ JitEmit *jit_find_emitter(const EmuDecoded *decoded, const EmuOp *op);
 HostReg jit_get_reg(JitTranslation *t, unsigned guest, HostReg scratch);
 /* Store what was computed in `host` if the register lives in the EmuCpu or elsewhere. */
 void jit_put_reg(JitTranslation *t, unsigned guest, HostReg host);
-/* RAX = linear address of the op's memory operand. */
-void jit_linear(JitTranslation *t);
-/* LEA of the op's memory operand. RCX is lost. */
-void jit_effective(JitTranslation *t, HostReg dst, bool wide);
+/* RAX = linear address. RCX is lost. */
+void jit_linear(JitTranslation *t, const JitWhere *where);
+/* LEA. RCX is lost. */
+void jit_effective(JitTranslation *t, const JitWhere *where, HostReg dst, bool wide);
+
+/* ---- memory.c ---- */
+
 /*
- * From the linear address in RAX to a host address in RAX, or to the slow path of this op. RCX and
- * RDX are lost. align: power of two that the address must be a multiple of, else slow; 1: none.
+ * t->mem = the host address of a memory operand, or to the slow path of this op. It uses RAX and
+ * registers that hold guest registers; RCX and RDX are lost. align: power of two that the address
+ * must be a multiple of, else slow; 1: none.
  */
-void jit_translate_address(JitTranslation *t, unsigned size, bool is_write, unsigned align);
+void jit_access(JitTranslation *t, const JitWhere *where, unsigned size, bool is_write,
+                unsigned align);
+/* t->mem = [RAX]. */
+void jit_settle_address(JitTranslation *t);
+/* RAX = the host address of the op's memory operand. */
+void jit_operand_address(JitTranslation *t, unsigned size, bool is_write, unsigned align);
+/* From now on accesses look for themselves. */
+void jit_forget_slots(JitTranslation *t);
 /* To the slow path unless RCX is zero. */
 void jit_slow_unless_zero(JitTranslation *t);
 /* The slow path's return comes here: the instruction is done. */
@@ -195,12 +246,12 @@ void jit_slow_done(JitTranslation *t);
 
 /* ---- reencode.c ---- */
 
-/* Copy the instruction with other registers; its memory operand becomes [RAX]. */
+/* Copy the instruction with other registers; its memory operand becomes t->mem. */
 JitEmit jit_emit_copy, jit_emit_bit_test, jit_emit_bit_scan;
 /* What the general registers of an instruction become. */
 typedef struct JitRename {
     HostReg reg, rm, vvvv; /* by place in the encoding; HOST_NONE: as it is */
-    bool memory;            /* rm is [RAX] */
+    bool memory;            /* rm is t->mem */
 } JitRename;
 void jit_copy_bytes(JitTranslation *t, const JitRename *rename);
 /*
@@ -210,6 +261,9 @@ void jit_copy_bytes(JitTranslation *t, const JitRename *rename);
 unsigned jit_lock_alignment(const JitTranslation *t);
 
 /* ---- branch.c, stack.c, fixed.c, privileged.c, vector.c ---- */
+
+/* t->mem = the 8 bytes at a guest register plus `disp`. */
+void jit_stack_access(JitTranslation *t, unsigned base, int32_t disp, bool is_write);
 JitEmit jit_emit_jcc, jit_emit_jmp, jit_emit_call, jit_emit_ret;
 JitEmit jit_emit_push, jit_emit_pop, jit_emit_leave;
 JitEmit jit_emit_lea, jit_emit_nop, jit_emit_shift_cl, jit_emit_muldiv, jit_emit_extend_acc,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registers and memory operands of translated instructions. */
+/* Registers and addresses of translated instructions. */
 #include "accel/emu/jit/internal.h"
 
 HostReg jit_get_reg(JitTranslation *t, unsigned guest, HostReg scratch)
@@ -32,29 +32,28 @@ static HostReg address_part(JitTranslation *t, unsigned guest, HostReg scratch)
     return jit_get_reg(t, guest, scratch);
 }
 
-void jit_effective(JitTranslation *t, HostReg dst, bool wide)
+void jit_effective(JitTranslation *t, const JitWhere *where, HostReg dst, bool wide)
 {
-    const EmuOp *op = t->op;
-    JitMem mem = { .scale = op->scale, .disp = op->disp };
+    JitMem mem = { .scale = where->scale, .disp = where->disp };
 
-    mem.base = address_part(t, op->base, HOST_RAX);
-    mem.index = address_part(t, op->index, HOST_RCX);
+    mem.base = address_part(t, where->base, HOST_RAX);
+    mem.index = address_part(t, where->index, HOST_RCX);
     if (mem.base == HOST_NONE && mem.index == HOST_NONE) {
         /* Sign-extended to the address size. */
-        jit_mov_imm(t->as, dst, wide ? (uint64_t)(int64_t)op->disp : (uint32_t)op->disp);
-        return;
+        jit_mov_imm(t->as, dst, wide ? (uint64_t)(int64_t)where->disp : (uint32_t)where->disp);
+    } else if (wide && mem.index == HOST_NONE && !where->disp) {
+        jit_mov(t->as, dst, mem.base);
+    } else {
+        jit_lea(t->as, wide, dst, &mem);
     }
-    jit_lea(t->as, wide, dst, &mem);
 }
 
-void jit_linear(JitTranslation *t)
+void jit_linear(JitTranslation *t, const JitWhere *where)
 {
-    const EmuOp *op = t->op;
-
-    jit_effective(t, HOST_RAX, op->addr_shift == 0);
-    if (op->seg >= X86_FS) {
+    jit_effective(t, where, HOST_RAX, where->addr_shift == 0);
+    if (where->seg) {
         jit_load64(t->as, HOST_RCX, HOST_RBP,
-                   JIT_CPU(segs) + op->seg * (int)sizeof(X86Segment) +
+                   JIT_CPU(segs) + where->seg * (int)sizeof(X86Segment) +
                    (int)offsetof(X86Segment, base));
         jit_lea(t->as, true, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, 0, 0 });
     }
@@ -94,78 +93,6 @@ JitCallout *jit_make_callout(JitTranslation *t)
                               .page_offset = t->op->page_offset + t->op->length };
     callout->block = t->block;
     callout->keeps_flags = keeps_flags(t->op);
+    callout->reuse = NULL;
     return callout;
-}
-
-static void add_slow_path(JitTranslation *t, uint8_t *jump)
-{
-    JitSlowPath *slow;
-
-    if (t->slow_count == G_N_ELEMENTS(t->slow)) {
-        t->failed = true;
-        return;
-    }
-    slow = &t->slow[t->slow_count++];
-    *slow = (JitSlowPath) { .jump = jump, .callout = jit_make_callout(t),
-                            .vec_spill = t->vec_dirty_before };
-}
-
-void jit_slow_unless_zero(JitTranslation *t)
-{
-    jit_jrcxz_over_jmp(t->as);
-    add_slow_path(t, jit_jmp(t->as));
-}
-
-void jit_slow_done(JitTranslation *t)
-{
-    /* Every slow path that this instruction opened returns here. */
-    for (unsigned i = t->slow_count; i-- > 0 && !t->slow[i].back;) {
-        t->slow[i].back = t->as->at;
-        t->slow[i].vec_reload = t->vec_loaded;
-    }
-}
-
-/* RCX = index of RAX's page in a first-level table. RDX is lost. */
-static void tlb_index(JitTranslation *t)
-{
-    JitAsm *as = t->as;
-
-    if (t->jit->slow_pext) {
-        jit_mov_imm(as, HOST_RCX, 64 - EMU_PAGE_BITS - EMU_TLB_BITS);
-        jit_shlx(as, HOST_RCX, HOST_RAX, HOST_RCX);
-        jit_mov_imm(as, HOST_RDX, 64 - EMU_TLB_BITS);
-        jit_shrx(as, HOST_RCX, HOST_RCX, HOST_RDX);
-    } else {
-        jit_mov_imm(as, HOST_RCX, (EMU_TLB_SIZE - 1) << EMU_PAGE_BITS);
-        jit_pext(as, HOST_RCX, HOST_RAX, HOST_RCX);
-    }
-}
-
-/*
- * entry = &table[page % EMU_TLB_SIZE]; d = linear + size - 1 + entry->negated; hit if d < 4096 (and
- * the address is aligned); RAX = linear + entry->addend.
- */
-void jit_translate_address(JitTranslation *t, unsigned size, bool is_write, unsigned align)
-{
-    JitAsm *as = t->as;
-    EmuTlbKind kind = emu_tlb_kind(t->block->mode);
-    int32_t table = (int32_t)(offsetof(EmuCpu, tlb.kind) + kind * sizeof(EmuTlbTables) +
-                              (is_write ? offsetof(EmuTlbTables, write)
-                                        : offsetof(EmuTlbTables, read))) - JIT_BIAS;
-
-    tlb_index(t);
-    jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RCX, 0, 0 });
-    jit_op_mem(as, true, 0x8b, HOST_RDX, &(JitMem) { HOST_RBP, HOST_RCX, 3, table });
-    jit_lea(as, true, HOST_RDX, &(JitMem) { HOST_RDX, HOST_RAX, 0, size - 1 });
-    jit_op_mem(as, true, 0x8b, HOST_RCX, &(JitMem) { HOST_RBP, HOST_RCX, 3, table + 8 });
-    jit_lea(as, true, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, 0, 0 });
-    jit_mov_imm(as, HOST_RCX, EMU_PAGE_BITS);
-    jit_shrx(as, HOST_RCX, HOST_RDX, HOST_RCX);
-    if (align > 1) {
-        /* The host's page is aligned as the guest's: its address has the same low bits. */
-        jit_mov_imm(as, HOST_RDX, 64 - __builtin_ctz(align));
-        jit_shlx(as, HOST_RDX, HOST_RAX, HOST_RDX);
-        jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RDX, 0, 0 });
-    }
-    jit_slow_unless_zero(t);
 }

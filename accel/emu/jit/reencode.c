@@ -60,7 +60,7 @@ static void copy_legacy_prefixes(JitTranslation *t)
 static void put_modrm(JitTranslation *t, const Places *places)
 {
     if (places->memory) {
-        jit_modrm_mem(t->as, places->reg, JIT_MEM(HOST_RAX, 0));
+        jit_modrm_mem(t->as, places->reg, &t->mem);
     } else {
         jit_u8(t->as, 0xc0 | (places->reg & 7) << 3 | (places->rm & 7));
     }
@@ -83,13 +83,20 @@ static void put_legacy_opcode(JitTranslation *t, const JitRename *rename)
                                                        : insn->opcode);
 }
 
+/* The memory operand's index register, 0 if it has none. */
+static unsigned index_of(const JitTranslation *t, const Places *places)
+{
+    return places->memory && t->mem.index != HOST_NONE ? t->mem.index : 0;
+}
+
 static void put_vex(JitTranslation *t, const Places *places, unsigned vvvv)
 {
     const ZydisDecodedInstruction *insn = &t->decoded.insn;
-    unsigned base = places->memory ? HOST_RAX : places->rm;
+    unsigned base = places->memory ? (unsigned)t->mem.base : places->rm;
+    unsigned index = index_of(t, places);
 
     jit_u8(t->as, 0xc4);
-    jit_u8(t->as, (~places->reg >> 3 & 1) << 7 | 1 << 6 | (~base >> 3 & 1) << 5 |
+    jit_u8(t->as, (~places->reg >> 3 & 1) << 7 | (~index >> 3 & 1) << 6 | (~base >> 3 & 1) << 5 |
                   insn->raw.vex.m_mmmm);
     jit_u8(t->as, insn->raw.vex.W << 7 | (~vvvv & 15) << 3 | insn->raw.vex.L << 2 |
                   insn->raw.vex.pp);
@@ -151,10 +158,12 @@ void jit_copy_bytes(JitTranslation *t, const JitRename *rename)
         put_vex(t, &places, find_vvvv(t, rename));
     } else {
         bool rexw = insn->raw.rex.W;
-        unsigned base = places.memory ? 0 : has_modrm || rename->rm != HOST_NONE ? places.rm : 0;
+        unsigned rm = has_modrm || rename->rm != HOST_NONE ? places.rm : 0;
+        unsigned base = places.memory ? (unsigned)t->mem.base : rm;
 
         copy_legacy_prefixes(t);
-        jit_rex(t->as, rexw, has_modrm ? places.reg : 0, 0, base, needs_rex(t));
+        jit_rex(t->as, rexw, has_modrm ? places.reg : 0, index_of(t, &places), base,
+                needs_rex(t));
         put_legacy_opcode(t, rename);
     }
     if (has_modrm) {
@@ -337,14 +346,17 @@ bool jit_emit_aligned_copy(JitTranslation *t, unsigned align)
     const ZydisDecodedOperand *memory = memory_operand(t);
     Renaming renaming = { .rename = { HOST_NONE, HOST_NONE, HOST_NONE, memory != NULL },
                           .all = names_high_byte(t) };
+    JitWhere where = jit_op_where(t->op);
 
     if (!can_rename(t)) {
         return !memory && copy_accumulator_form(t);
     }
     if (memory) {
-        jit_linear(t);
-        jit_translate_address(t, memory->size / 8,
-                              memory->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE, align);
+        jit_access(t, &where, memory->size / 8,
+                   memory->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE, align);
+        if (renaming.all) {
+            jit_settle_address(t); /* no REX with AH to BH */
+        }
     }
     for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
         if (is_general(&t->decoded.operands[i])) {

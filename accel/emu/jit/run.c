@@ -248,7 +248,9 @@ void jit_renew(EmuJit *jit, const EmuBlock *block)
 {
     EmuBlock **at = retired_at(jit, block), *old = *at;
 
-    if (old && old->physical == block->physical && old->mode == block->mode &&
+    if (old == block) {
+        *at = NULL; /* it retired to be translated in another way, and knows its old code */
+    } else if (old && old->physical == block->physical && old->mode == block->mode &&
         old->own_page == block->own_page) {
         const JitBlock *from = old->jit, *to = block->jit;
 

@@ -7,11 +7,16 @@ static bool is_wide(const JitTranslation *t)
     return t->op->size == 8;
 }
 
-/* RAX = host address of the new top of the stack. */
+void jit_stack_access(JitTranslation *t, unsigned base, int32_t disp, bool is_write)
+{
+    jit_access(t, &(JitWhere) { .base = base, .index = EMU_REG_ZERO, .disp = disp }, 8, is_write,
+               1);
+}
+
+/* t->mem = the new top of the stack. */
 static void prepare_push(JitTranslation *t)
 {
-    jit_lea(t->as, true, HOST_RAX, JIT_MEM(jit_host_reg[X86_RSP], -8));
-    jit_translate_address(t, 8, true, 1);
+    jit_stack_access(t, X86_RSP, -8, true);
 }
 
 static void move_stack(JitTranslation *t, int32_t by)
@@ -29,13 +34,12 @@ static bool is_general_register(const ZydisDecodedOperand *operand)
 
 static void push_memory(JitTranslation *t)
 {
-    jit_linear(t);
-    jit_translate_address(t, 8, false, 1);
+    jit_operand_address(t, 8, false, 1);
     jit_load64(t->as, HOST_RAX, HOST_RAX, 0);
     jit_store64(t->as, HOST_RBP, JIT_CPU(jit_target), HOST_RAX);
     prepare_push(t);
     jit_load64(t->as, HOST_RCX, HOST_RBP, JIT_CPU(jit_target));
-    jit_store64(t->as, HOST_RAX, 0, HOST_RCX);
+    jit_op_mem(t->as, true, 0x89, HOST_RCX, &t->mem);
 }
 
 bool jit_emit_push(JitTranslation *t)
@@ -47,13 +51,13 @@ bool jit_emit_push(JitTranslation *t)
     }
     if (operand->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
         prepare_push(t);
-        jit_op_mem(t->as, true, 0xc7, 0, JIT_MEM(HOST_RAX, 0)); /* MOV m64, simm32 */
+        jit_op_mem(t->as, true, 0xc7, 0, &t->mem); /* MOV m64, simm32 */
         jit_u32(t->as, (uint32_t)t->op->imm);
     } else if (operand->type == ZYDIS_OPERAND_TYPE_MEMORY) {
         push_memory(t);
     } else if (is_general_register(operand)) {
         prepare_push(t);
-        jit_store64(t->as, HOST_RAX, 0, jit_get_reg(t, t->op->r[0], HOST_RCX));
+        jit_op_mem(t->as, true, 0x89, jit_get_reg(t, t->op->r[0], HOST_RCX), &t->mem);
     } else {
         return false;
     }
@@ -64,14 +68,19 @@ bool jit_emit_push(JitTranslation *t)
 
 bool jit_emit_pop(JitTranslation *t)
 {
+    unsigned guest = t->op->r[0];
+    HostReg host = HOST_RCX;
+
     if (!is_wide(t) || !is_general_register(&t->decoded.operands[0])) {
         return false;
     }
-    jit_mov(t->as, HOST_RAX, jit_host_reg[X86_RSP]);
-    jit_translate_address(t, 8, false, 1);
+    if (guest != X86_RSP && jit_host_reg[guest] != HOST_NONE) {
+        host = jit_host_reg[guest];
+    }
+    jit_stack_access(t, X86_RSP, 0, false);
+    jit_op_mem(t->as, true, 0x8b, host, &t->mem);
     move_stack(t, 8);
-    jit_load64(t->as, HOST_RCX, HOST_RAX, 0);
-    jit_put_reg(t, t->op->r[0], HOST_RCX);
+    jit_put_reg(t, guest, host);
     jit_slow_done(t);
     return true;
 }
@@ -83,10 +92,9 @@ bool jit_emit_leave(JitTranslation *t)
     if (!is_wide(t)) {
         return false;
     }
-    jit_mov(t->as, HOST_RAX, rbp);
-    jit_translate_address(t, 8, false, 1);
+    jit_stack_access(t, X86_RBP, 0, false);
     jit_lea(t->as, true, jit_host_reg[X86_RSP], JIT_MEM(rbp, 8));
-    jit_load64(t->as, rbp, HOST_RAX, 0);
+    jit_op_mem(t->as, true, 0x8b, rbp, &t->mem);
     jit_slow_done(t);
     return true;
 }

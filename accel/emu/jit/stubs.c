@@ -253,6 +253,8 @@ static void make_callout_end(EmuJit *jit, JitAsm *as)
 {
     jit->stubs.callout_end = here(as);
     call_and_jump(as, (uintptr_t)jit_do_callout_end);
+    jit->stubs.callout_reuse = here(as);
+    call_and_jump(as, (uintptr_t)jit_do_callout_reuse);
 }
 
 static void make_find(EmuJit *jit, JitAsm *as)

@@ -113,6 +113,7 @@ static void prepare_callout(JitTranslation *t)
     t->info->repeatable &= is_repeatable(t->op);
     jit_vec_spill(t, t->vec_dirty);
     t->vec_dirty = t->vec_loaded = 0;
+    jit_forget_slots(t);
     jit_mov_imm(t->as, HOST_RDX, (uintptr_t)callout);
 }
 
@@ -145,7 +146,12 @@ static void emit_slow_paths(JitTranslation *t)
             jit_jmp_to(t->as, t->jit->stubs.callout_end);
             continue;
         }
-        jit_call_to(t->as, t->jit->stubs.callout);
+        if (slow->callout->reuse) {
+            jit_jmp_to(t->as, t->jit->stubs.callout_reuse);
+            slow->callout->reuse->back = jit_run_address(t->as, t->as->at);
+        } else {
+            jit_call_to(t->as, t->jit->stubs.callout);
+        }
         jit_vec_load(t, slow->vec_reload);
         jit_jmp_to(t->as, jit_run_address(t->as, slow->back));
     }
@@ -198,6 +204,7 @@ static void emit_op(JitTranslation *t)
     JitEmit *emit = jit_find_emitter(&t->decoded, t->op);
 
     t->vec_dirty_before = t->vec_dirty;
+    t->slow_before = t->slow_count;
     t->info->repeatable &= t->op->mnemonic != ZYDIS_MNEMONIC_SWAPGS;
     if (!emit || !emit(t)) {
         emit_callout(t);
@@ -208,14 +215,47 @@ static void emit_op(JitTranslation *t)
  * The emitters trust that op and decoded instruction are the same. But the page may have been
  * written meanwhile by others, or another may be mapped: then nothing may come of it.
  */
-static bool decode_again(JitTranslation *t)
+static bool decode_again(const JitTranslation *t, const EmuOp *op, EmuDecoded *decoded)
 {
-    unsigned at = t->op->page_offset - t->block->ops[0].page_offset;
-    EmuOp op;
+    unsigned at = op->page_offset - t->block->ops[0].page_offset;
+    EmuOp again;
 
-    return emu_decode_to(t->cpu, t->code + at, t->op->length, t->op->page_offset, &op,
-                         &t->decoded) &&
-           memcmp(&op, t->op, sizeof(op)) == 0;
+    return emu_decode_to(t->cpu, t->code + at, op->length, op->page_offset, &again, decoded) &&
+           memcmp(&again, op, sizeof(again)) == 0;
+}
+
+/* All ops once more, and what accesses they will probably make. */
+static bool decode_all(JitTranslation *t)
+{
+    JitTrack track;
+
+    jit_track_begin(&track);
+    for (unsigned i = 0; i < t->block->op_count; i++) {
+        const EmuOp *op = &t->block->ops[i];
+        EmuDecoded *decoded = &t->all_decoded[i];
+        JitAccess *expected = &t->expected[t->expected_count];
+        unsigned count;
+
+        if (emu_op_only_raises(op)) {
+            continue;
+        }
+        if (!decode_again(t, op, decoded)) {
+            return false;
+        }
+        count = jit_expect_accesses(&track, op, decoded, expected);
+        for (unsigned j = 0; j < count; j++) {
+            expected[j].op = i;
+        }
+        t->expected_count += count;
+        jit_track_op(&track, op, decoded);
+    }
+    return true;
+}
+
+/* SWAPGS and the like move a segment. (MOV, PUSH and POP of segments are callouts.) */
+static bool may_move_segment(const EmuOp *op)
+{
+    return op->mnemonic != ZYDIS_MNEMONIC_MOV && in_table(&emu_insns_system, op->mnemonic);
 }
 
 static bool uses_wide_vectors(const EmuBlock *block)
@@ -234,14 +274,17 @@ static void translate_ops(JitTranslation *t)
 
     emit_entries(t);
     for (unsigned i = 0; i < block->op_count && !t->ended && !t->failed && !t->as->full; i++) {
+        t->index = i;
         t->op = &block->ops[i];
         if (emu_op_only_raises(t->op)) {
             emit_callout(t);
-        } else if (!decode_again(t)) {
-            t->stale = true;
-            return;
-        } else {
-            emit_op(t);
+            continue;
+        }
+        t->decoded = t->all_decoded[i];
+        emit_op(t);
+        jit_track_op(&t->track, t->op, &t->decoded);
+        if (may_move_segment(t->op)) {
+            jit_forget_slots(t);
         }
     }
     if (!t->ended) {
@@ -283,6 +326,8 @@ bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block)
 {
     EmuJit *jit = cpu->jit;
     g_autofree JitTranslation *t = NULL;
+    g_autofree EmuDecoded *decoded = NULL;
+    JitBlock *before = block->jit;
     uint8_t *start = jit->as.at;
     size_t data_start = jit->data_used;
     unsigned offset = block->physical & (EMU_PAGE_SIZE - 1);
@@ -300,16 +345,23 @@ bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block)
     *t = (JitTranslation) { .jit = jit, .cpu = cpu, .block = block, .as = &jit->as,
                             .wide = uses_wide_vectors(block) };
     memcpy(t->code, fetch.host + offset, block->bytes);
+    decoded = g_new(EmuDecoded, block->op_count);
+    t->all_decoded = decoded;
     t->info = jit_data_take(jit, sizeof(*t->info));
     t->failed = !t->info;
-    if (!t->failed) {
-        t->info->repeatable = true;
+    t->stale = !decode_all(t);
+    if (!t->failed && !t->stale) {
+        *t->info = (JitBlock) { .repeatable = true, .plain = before && before->plain };
+        jit_track_begin(&t->track);
         translate_ops(t);
     }
     if (t->failed || t->stale || jit->as.full) {
         return give_up(t, start, data_start);
     }
     t->info->end = jit->as.at;
+    if (before) {
+        jit_patch(before->entry + 1, t->info->entry); /* it has retired to be translated again */
+    }
     cpu->stats.translated++;
     cpu->stats.guest_bytes += block->bytes;
     cpu->stats.host_bytes += jit->as.at - start;

@@ -133,7 +133,7 @@ static Operands pick_operands(JitCode *code, uint32_t how)
     if (!operands.memory) {
         return operands;
     }
-    operands.base = bases[below(code, code->safe ? 4 : sizeof(bases))];
+    operands.base = bases[below(code, code->safe || code->near ? 4 : sizeof(bases))];
     operands.rip = !code->safe && percent(code, 8);
     operands.sib = (operands.base & 7) == 4 || (!code->safe && percent(code, 20));
     operands.index = code->safe || percent(code, 50) ? 4 : below(code, 16);
@@ -143,7 +143,8 @@ static Operands pick_operands(JitCode *code, uint32_t how)
 
 static void put_modrm(JitCode *code, const Operands *operands)
 {
-    int32_t disp = g_rand_int_range(code->rand, -JIT_CODE_REACH, JIT_CODE_REACH);
+    int32_t reach = code->near ? 100 : JIT_CODE_REACH;
+    int32_t disp = g_rand_int_range(code->rand, -reach, reach);
 
     if (!operands->memory) {
         put(code, 0xc0 | (operands->reg & 7) << 3 | (operands->rm & 7));

@@ -14,6 +14,7 @@ typedef struct JitCode {
      * side; these, RSP and R15 are not changed, and the stack is as it was.
      */
     bool safe;
+    bool near;           /* few bases, displacements close together: what a block may check once */
     uint8_t *at;         /* next byte */
 } JitCode;
 

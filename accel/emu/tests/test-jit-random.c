@@ -98,6 +98,11 @@ static void make_random_state(Test *test)
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(pointers); i++) {
         state->regs[pointers[i]] = LINEAR + g_rand_int_range(test->rand, 0, AREA_SIZE);
+        if (g_rand_int(test->rand) % 4 == 0) {
+            /* Close to a page's border. */
+            state->regs[pointers[i]] = (state->regs[pointers[i]] & -(uint64_t)EMU_PAGE_SIZE) +
+                                       g_rand_int_range(test->rand, -150, 150);
+        }
     }
     state->regs[X86_RSP] &= ~7ull;
     state->flags = random64(test) & FLAG_ARITH;
@@ -191,7 +196,8 @@ static void run(Test *test, bool translate, Result *result)
 
 static void make_code(Test *test)
 {
-    JitCode code = { .rand = test->rand, .at = test->code };
+    JitCode code = { .rand = test->rand, .at = test->code,
+                     .near = g_rand_int(test->rand) & 1 };
     unsigned count = g_rand_int_range(test->rand, 1, 12);
 
     for (unsigned i = 0; i < count; i++) {
