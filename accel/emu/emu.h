@@ -135,8 +135,8 @@ struct EmuCpu {
     uint64_t regs[EMU_REG_COUNT];
     /* RIP at block boundaries. Inside a block see emu_op_rip(). */
     uint64_t rip;
-    /* Non-zero: leave guest code at the next block boundary and look at irq lines, requests and
-       exit_request. Set by any thread, cleared by the run loop. */
+    /* Not 0 but all ones: leave guest code at the next block boundary and look at irq lines,
+       requests and exit_request. Set by any thread, cleared by the run loop. */
     uint32_t attention;
     uint32_t mode;          /* EmuMode bits */
     /* The instruction being run. NULL: none, and cpu->rip is whole at any time (delivery of
@@ -237,7 +237,7 @@ G_NORETURN void emu_escape(EmuCpu *cpu, EmuExit how);
 
 static inline void emu_set_attention(EmuCpu *cpu)
 {
-    __atomic_store_n(&cpu->attention, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&cpu->attention, UINT32_MAX, __ATOMIC_SEQ_CST);
 }
 
 /* Exception vectors (SDM vol. 3, table 6-1). */

@@ -55,6 +55,13 @@ void jit_not(JitAsm *as, HostReg reg)
     jit_u8(as, 0xd0 | (reg & 7));
 }
 
+void jit_not32(JitAsm *as, HostReg reg)
+{
+    jit_rex(as, false, 0, 0, reg, false);
+    jit_u8(as, 0xf7);
+    jit_u8(as, 0xd0 | (reg & 7));
+}
+
 void jit_mov_imm(JitAsm *as, HostReg dst, uint64_t value)
 {
     bool wide = value != (uint32_t)value;
@@ -143,6 +150,12 @@ uint8_t *jit_call(JitAsm *as)
 {
     jit_u8(as, 0xe8);
     return displacement(as);
+}
+
+void jit_jrcxz_back(JitAsm *as, const uint8_t *target)
+{
+    jit_u8(as, 0xe3);
+    jit_u8(as, (uint8_t)(target - (as->at + 1)));
 }
 
 void jit_jrcxz_over_jmp(JitAsm *as)

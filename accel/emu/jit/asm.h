@@ -99,6 +99,7 @@ static inline void jit_lea(JitAsm *as, bool w, HostReg dst, const JitMem *mem)
 
 void jit_mov(JitAsm *as, HostReg dst, HostReg src);
 void jit_not(JitAsm *as, HostReg reg);
+void jit_not32(JitAsm *as, HostReg reg);
 void jit_mov_imm(JitAsm *as, HostReg dst, uint64_t value);
 /* BMI2 shifts, which leave the flags alone. */
 void jit_rorx(JitAsm *as, HostReg dst, HostReg src, unsigned count);
@@ -112,6 +113,8 @@ void jit_pdep(JitAsm *as, HostReg dst, HostReg src, HostReg mask);
 uint8_t *jit_jmp(JitAsm *as);
 uint8_t *jit_jcc(JitAsm *as, unsigned condition);
 uint8_t *jit_call(JitAsm *as);
+/* To a place (writable address) shortly before, if RCX is zero. */
+void jit_jrcxz_back(JitAsm *as, const uint8_t *target);
 /* Jumps over the 5 bytes of a jmp that follows, if RCX is zero. */
 void jit_jrcxz_over_jmp(JitAsm *as);
 void jit_jmp_to(JitAsm *as, const void *run_target);

@@ -9,7 +9,18 @@ static void load_target(JitTranslation *t, int64_t target)
     jit_lea(t->as, true, HOST_RAX, JIT_MEM(HOST_RAX, (int32_t)target));
 }
 
-static void emit_link(JitTranslation *t, int32_t target)
+/* The block's first five bytes must hold no displacement that links patch: JitBlock.entry. */
+static void pad_entry(JitTranslation *t)
+{
+    static const uint8_t nop[] = { 0x90 };
+
+    while (t->as->at - t->info->entry < 5 && !t->as->full) {
+        jit_bytes(t->as, nop, sizeof(nop));
+    }
+}
+
+/* `jump`: the displacement of a jump that may lead to the other block itself, or NULL. */
+static void emit_link(JitTranslation *t, int32_t target, uint8_t *jump)
 {
     JitExit *exit = jit_data_take(t->jit, sizeof(*exit));
 
@@ -23,10 +34,13 @@ static void emit_link(JitTranslation *t, int32_t target)
         .crosses = target < 0 || target >= (int32_t)EMU_PAGE_SIZE,
         .backward = target <= (int32_t)(t->block->physical & (EMU_PAGE_SIZE - 1)),
     };
+    if (jump && !t->as->full) {
+        jit_patch(jump, t->as->at);
+    }
     if (exit->crosses) {
         load_target(t, target);
     }
-    exit->jump = jit_jmp(t->as);
+    exit->jump = jump && !exit->crosses ? jump : jit_jmp(t->as);
     exit->leave = t->as->at;
     if (!t->as->full) {
         jit_patch(exit->jump, exit->leave);
@@ -38,7 +52,8 @@ static void emit_link(JitTranslation *t, int32_t target)
 void jit_emit_exit(JitTranslation *t, int64_t target)
 {
     jit_vec_spill(t, t->vec_dirty);
-    emit_link(t, (int32_t)target);
+    pad_entry(t);
+    emit_link(t, (int32_t)target, NULL);
     t->ended = true;
 }
 
@@ -76,12 +91,10 @@ bool jit_emit_jcc(JitTranslation *t)
     }
     jit_vec_spill(t, t->vec_dirty);
     t->vec_dirty = 0;
+    pad_entry(t);
     taken = jit_jcc(t->as, t->decoded.insn.opcode & 15);
     jit_emit_exit(t, t->op->page_offset + t->op->length);
-    if (!t->as->full) {
-        jit_patch(taken, t->as->at);
-    }
-    jit_emit_exit(t, branch_target(t->op));
+    emit_link(t, (int32_t)branch_target(t->op), taken);
     return true;
 }
 

@@ -168,7 +168,7 @@ typedef struct JitSlowPath {
     uint32_t vec_spill, vec_reload; /* vector registers to save before, load after */
 } JitSlowPath;
 
-#define JIT_MAX_SLOW (EMU_BLOCK_MAX_OPS * 2 + 1) /* and the one for attention */
+#define JIT_MAX_SLOW (EMU_BLOCK_MAX_OPS * 2)
 
 /* What EmuCpu.jit_slots[] has for the ops up to `last`. */
 typedef struct JitSlot {
@@ -191,6 +191,8 @@ struct JitTranslation {
     EmuDecoded *all_decoded; /* of each op that does not only raise */
     JitTrack track;         /* as `op` begins */
     JitMem mem;             /* the host address of its memory operand */
+    int8_t cached[3];       /* guest registers that RCX, RDX, RAX hold as the EmuCpu does; or -1 */
+    bool keeps_cached;      /* `op` has done its part for that */
     JitSlot slots[JIT_SLOTS];
     JitAccess expected[EMU_BLOCK_MAX_OPS * 2];
     unsigned expected_count;
@@ -217,6 +219,8 @@ JitEmit *jit_find_emitter(const EmuDecoded *decoded, const EmuOp *op);
 
 /* A guest register's value in a host register: its own, or loaded into `scratch`. */
 HostReg jit_get_reg(JitTranslation *t, unsigned guest, HostReg scratch);
+/* The scratch registers are somebody else's now. */
+void jit_forget_cached(JitTranslation *t);
 /* Store what was computed in `host` if the register lives in the EmuCpu or elsewhere. */
 void jit_put_reg(JitTranslation *t, unsigned guest, HostReg host);
 /* RAX = linear address. RCX is lost. */

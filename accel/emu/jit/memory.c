@@ -124,6 +124,7 @@ static void look_up(JitTranslation *t, unsigned size, bool is_write, unsigned al
                               (is_write ? offsetof(EmuTlbTables, write)
                                         : offsetof(EmuTlbTables, read))) - JIT_BIAS;
 
+    jit_forget_cached(t);
     tlb_index(t);
     if (slot) {
         jit_store64(as, HOST_RBP, JIT_CPU(jit_slot_linear) + (int32_t)(n * sizeof(uint64_t)),
@@ -238,6 +239,7 @@ static void follow(JitTranslation *t, const JitSlot *slot, const JitWhere *where
 {
     unsigned n = slot - t->slots;
 
+    t->cached[2] = -1; /* RAX */
     if (slot->host) {
         jit_load64(t->as, HOST_RAX, HOST_RBP, slot_value(n));
         t->mem = *JIT_MEM(HOST_RAX, (int32_t)(place->plus - slot->place.plus));
@@ -245,12 +247,14 @@ static void follow(JitTranslation *t, const JitSlot *slot, const JitWhere *where
         jit_load64(t->as, HOST_RAX, HOST_RBP, slot_value(n));
         t->mem = (JitMem) { HOST_RAX, jit_host_reg[where->base], 0, where->disp };
     } else {
+        jit_forget_cached(t);
         jit_linear(t, where);
         jit_load64(t->as, HOST_RCX, HOST_RBP, slot_value(n));
         jit_lea(t->as, true, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, 0, 0 });
         t->mem = *JIT_MEM(HOST_RAX, 0);
     }
     if (align > 1) {
+        jit_forget_cached(t);
         jit_settle_address(t);
         check_alignment(t, align, false);
         jit_slow_unless_zero(t);

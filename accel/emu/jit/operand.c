@@ -11,6 +11,11 @@ HostReg jit_get_reg(JitTranslation *t, unsigned guest, HostReg scratch)
     return scratch;
 }
 
+void jit_forget_cached(JitTranslation *t)
+{
+    memset(t->cached, -1, sizeof(t->cached));
+}
+
 void jit_put_reg(JitTranslation *t, unsigned guest, HostReg host)
 {
     if (jit_host_reg[guest] != HOST_NONE) {

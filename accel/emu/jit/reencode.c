@@ -180,12 +180,17 @@ void jit_copy_bytes(JitTranslation *t, const JitRename *rename)
 
 /* ---- Choosing registers ---- */
 
-/* A general register operand that lives in the EmuCpu and works in a scratch register meanwhile. */
+/*
+ * A general register operand that lives in the EmuCpu and works in a scratch register meanwhile.
+ * What was written is stored at once, and stays in the scratch register for the next instructions.
+ */
 typedef struct Borrowed {
     uint8_t guest;
     HostReg host;
     bool write;
 } Borrowed;
+
+static const HostReg scratch[] = { HOST_RCX, HOST_RDX, HOST_RAX };
 
 typedef struct Renaming {
     JitRename rename;
@@ -228,10 +233,59 @@ static HostReg *place_of(JitRename *rename, const ZydisDecodedOperand *operand)
     }
 }
 
+static unsigned guest_of(const ZydisDecodedOperand *operand)
+{
+    return general_number(operand) - (is_high_byte(operand) ? 4 : 0);
+}
+
+/* Is the register's old value of no account? Narrow writes keep the rest, BSF and BSR may all. */
+static bool is_overwritten(const JitTranslation *t, unsigned guest)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
+        const ZydisDecodedOperand *operand = &t->decoded.operands[i];
+
+        if (is_general(operand) && guest_of(operand) == guest) {
+            any = true;
+            if (operand->actions != ZYDIS_OPERAND_ACTION_WRITE || operand->size < 32) {
+                return false;
+            }
+        }
+    }
+    return any && t->op->mnemonic != ZYDIS_MNEMONIC_BSF && t->op->mnemonic != ZYDIS_MNEMONIC_BSR;
+}
+
+static bool is_borrowed(const Renaming *renaming, HostReg host)
+{
+    for (unsigned i = 0; i < renaming->count; i++) {
+        if (renaming->borrowed[i].host == host) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One that holds the register already, one that holds none, or any. RAX has the address. */
+static unsigned choose_scratch(const JitTranslation *t, const Renaming *renaming, unsigned guest)
+{
+    unsigned usable = renaming->rename.memory ? 2 : 3, chosen = 3;
+
+    for (unsigned i = 0; i < usable; i++) {
+        if (t->cached[i] == (int)guest) {
+            return i;
+        }
+        if (!is_borrowed(renaming, scratch[i]) && (chosen == 3 || t->cached[i] < 0)) {
+            chosen = i;
+        }
+    }
+    return chosen;
+}
+
 static HostReg host_for(JitTranslation *t, Renaming *renaming, unsigned guest)
 {
-    static const HostReg scratch[] = { HOST_RCX, HOST_RDX, HOST_RAX };
     Borrowed *borrowed;
+    unsigned n;
 
     if (jit_host_reg[guest] != HOST_NONE && !renaming->all) {
         return jit_host_reg[guest];
@@ -241,19 +295,77 @@ static HostReg host_for(JitTranslation *t, Renaming *renaming, unsigned guest)
             return renaming->borrowed[i].host;
         }
     }
+    n = choose_scratch(t, renaming, guest);
     borrowed = &renaming->borrowed[renaming->count];
-    *borrowed = (Borrowed) { .guest = guest, .host = scratch[renaming->count] };
+    *borrowed = (Borrowed) { .guest = guest, .host = scratch[n] };
     renaming->count++;
-    /* Loaded even if it is only written: narrow writes keep the rest. */
-    jit_mov(t->as, borrowed->host, jit_get_reg(t, guest, borrowed->host));
+    if (t->cached[n] != (int)guest && !is_overwritten(t, guest)) {
+        jit_mov(t->as, borrowed->host, jit_get_reg(t, guest, borrowed->host));
+    }
+    t->cached[n] = guest;
     return borrowed->host;
+}
+
+/* ---- Registers in the EmuCpu as memory operands ---- */
+
+static bool is_cached(const JitTranslation *t, unsigned guest)
+{
+    return t->cached[0] == (int)guest || t->cached[1] == (int)guest || t->cached[2] == (int)guest;
+}
+
+static bool is_in_memory(const JitTranslation *t, const ZydisDecodedOperand *operand)
+{
+    return is_general(operand) && !is_high_byte(operand) &&
+           jit_host_reg[general_number(operand)] == HOST_NONE &&
+           !is_cached(t, general_number(operand));
+}
+
+/*
+ * MOV and arithmetic of two registers have two encodings: take the one whose ModRM.rm, which may be
+ * memory, is the source.
+ */
+static void put_source_in_rm(JitTranslation *t)
+{
+    ZydisDecodedInstruction *insn = &t->decoded.insn;
+    ZydisDecodedOperand *operands = t->decoded.operands;
+    bool arithmetic = insn->opcode < 0x40 && (insn->opcode & 7) < 2;
+    bool move = (insn->opcode & 0xfe) == 0x88;
+
+    if (insn->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+        insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (arithmetic || move) &&
+        operands[0].encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM &&
+        operands[1].encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG && is_in_memory(t, &operands[1])) {
+        insn->opcode |= 2;
+        operands[0].encoding = ZYDIS_OPERAND_ENCODING_MODRM_REG;
+        operands[1].encoding = ZYDIS_OPERAND_ENCODING_MODRM_RM;
+    }
+}
+
+/* A source in the EmuCpu that the instruction can take from there; NULL: none. */
+static const ZydisDecodedOperand *find_direct_source(const JitTranslation *t)
+{
+    const ZydisDecodedOperand *source = NULL;
+
+    for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
+        const ZydisDecodedOperand *operand = &t->decoded.operands[i];
+
+        if (operand->type != ZYDIS_OPERAND_TYPE_IMMEDIATE && !is_general(operand)) {
+            return NULL;
+        }
+        if (operand->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM && is_in_memory(t, operand) &&
+            !(operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)) {
+            source = operand;
+        }
+    }
+    /* Bit offsets would reach beyond a memory operand. */
+    return t->op->mnemonic == ZYDIS_MNEMONIC_BT ? NULL : source;
 }
 
 static void rename_operand(JitTranslation *t, Renaming *renaming,
                            const ZydisDecodedOperand *operand)
 {
     bool high = is_high_byte(operand);
-    unsigned guest = general_number(operand) - (high ? 4 : 0);
+    unsigned guest = guest_of(operand);
     HostReg host = host_for(t, renaming, guest);
 
     *place_of(&renaming->rename, operand) = high ? host + 4 : host;
@@ -341,6 +453,28 @@ unsigned jit_lock_alignment(const JitTranslation *t)
     return memory && locked ? memory->size / 8 : 1;
 }
 
+static void rename_operands(JitTranslation *t, Renaming *renaming)
+{
+    const ZydisDecodedOperand *direct = NULL;
+
+    if (renaming->all) {
+        jit_forget_cached(t);
+    } else if (!renaming->rename.memory) {
+        put_source_in_rm(t);
+        direct = find_direct_source(t);
+    }
+    for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
+        const ZydisDecodedOperand *operand = &t->decoded.operands[i];
+
+        if (operand == direct) {
+            renaming->rename.memory = true;
+            t->mem = *JIT_MEM(HOST_RBP, JIT_REG(general_number(operand)));
+        } else if (is_general(operand)) {
+            rename_operand(t, renaming, operand);
+        }
+    }
+}
+
 bool jit_emit_aligned_copy(JitTranslation *t, unsigned align)
 {
     const ZydisDecodedOperand *memory = memory_operand(t);
@@ -358,17 +492,14 @@ bool jit_emit_aligned_copy(JitTranslation *t, unsigned align)
             jit_settle_address(t); /* no REX with AH to BH */
         }
     }
-    for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
-        if (is_general(&t->decoded.operands[i])) {
-            rename_operand(t, &renaming, &t->decoded.operands[i]);
-        }
-    }
+    rename_operands(t, &renaming);
     jit_copy_bytes(t, &renaming.rename);
     for (unsigned i = 0; i < renaming.count; i++) {
         if (renaming.borrowed[i].write) {
             jit_put_reg(t, renaming.borrowed[i].guest, renaming.borrowed[i].host);
         }
     }
+    t->keeps_cached = !renaming.all;
     jit_slow_done(t);
     return true;
 }

@@ -160,31 +160,30 @@ static void emit_slow_paths(JitTranslation *t)
 /* ---- Blocks ---- */
 
 /*
+ * out:           a jump, within reach of JRCXZ
  * far_entry:     EMU_REG_PAGE_RIP = RAX - offset
- * checked_entry: attention? leave
- * entry:         five bytes of NOP
+ * checked_entry: attention? out
+ * entry:         at least five bytes to which nothing in the block jumps
  */
-static void emit_entries(JitTranslation *t)
+static uint8_t *emit_entries(JitTranslation *t)
 {
-    static const uint8_t nop5[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
     int32_t offset = t->block->physical & (EMU_PAGE_SIZE - 1);
     JitAsm *as = t->as;
-    uint8_t *leave;
+    uint8_t *out = as->at, *leave = jit_jmp(as);
 
     t->info->far_entry = as->at;
     jit_lea(as, true, HOST_RCX, JIT_MEM(HOST_RAX, -offset));
     jit_store64(as, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP), HOST_RCX);
     t->info->checked_entry = as->at;
     jit_load32(as, HOST_RCX, HOST_RBP, JIT_CPU(attention));
-    jit_jrcxz_over_jmp(as);
-    leave = jit_jmp(as);
+    jit_not32(as, HOST_RCX); /* all ones where it is set */
+    jit_jrcxz_back(as, out);
     t->info->entry = as->at;
-    jit_bytes(as, nop5, sizeof(nop5));
-    t->slow[t->slow_count++] = (JitSlowPath) { .jump = leave };
+    return leave;
 }
 
 /* cpu->rip = the block's first byte, then out: for attention, and once the block has retired. */
-static void emit_leave(JitTranslation *t)
+static void emit_leave(JitTranslation *t, uint8_t *leave)
 {
     int32_t offset = t->block->physical & (EMU_PAGE_SIZE - 1);
 
@@ -192,7 +191,7 @@ static void emit_leave(JitTranslation *t)
         return;
     }
     t->info->leave = t->as->at;
-    jit_patch(t->slow[0].jump, t->as->at);
+    jit_patch(leave, t->as->at);
     jit_load64(t->as, HOST_RAX, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP));
     jit_lea(t->as, true, HOST_RAX, JIT_MEM(HOST_RAX, offset));
     jit_store64(t->as, HOST_RBP, JIT_CPU(rip), HOST_RAX);
@@ -205,9 +204,14 @@ static void emit_op(JitTranslation *t)
 
     t->vec_dirty_before = t->vec_dirty;
     t->slow_before = t->slow_count;
+    t->keeps_cached = false;
     t->info->repeatable &= t->op->mnemonic != ZYDIS_MNEMONIC_SWAPGS;
     if (!emit || !emit(t)) {
         emit_callout(t);
+    }
+    /* A slow path brings nothing back in scratch registers. */
+    if (!t->keeps_cached || t->slow_count != t->slow_before) {
+        jit_forget_cached(t);
     }
 }
 
@@ -271,13 +275,16 @@ static bool uses_wide_vectors(const EmuBlock *block)
 static void translate_ops(JitTranslation *t)
 {
     EmuBlock *block = t->block;
+    uint8_t *leave;
 
-    emit_entries(t);
+    leave = emit_entries(t);
+    jit_forget_cached(t);
     for (unsigned i = 0; i < block->op_count && !t->ended && !t->failed && !t->as->full; i++) {
         t->index = i;
         t->op = &block->ops[i];
         if (emu_op_only_raises(t->op)) {
             emit_callout(t);
+            jit_forget_cached(t);
             continue;
         }
         t->decoded = t->all_decoded[i];
@@ -290,9 +297,7 @@ static void translate_ops(JitTranslation *t)
     if (!t->ended) {
         jit_emit_exit(t, block->ops[block->op_count].page_offset);
     }
-    emit_leave(t);
-    t->slow_count--; /* the first one is the attention check's, done */
-    memmove(t->slow, t->slow + 1, t->slow_count * sizeof(t->slow[0]));
+    emit_leave(t, leave);
     emit_slow_paths(t);
 }
 

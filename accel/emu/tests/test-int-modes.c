@@ -108,7 +108,7 @@ static void test_string_pauses(Fixture *f, gconstpointer data)
     f->regs[X86_RCX] = 0x8000;
     f->regs[X86_RAX] = 0x77;
     do {
-        f->cpu->attention = 1;
+        emu_set_attention(f->cpu);
         g_assert_true(emu_harness_run(f->h, f->cpu, "\xf3\xaa", 2, 1, &f->fault));
         g_assert_cmphex(f->regs[X86_RDI] + f->regs[X86_RCX], ==, DATA + 3 + 0x8000);
         turns++;

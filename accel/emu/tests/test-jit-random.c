@@ -170,7 +170,7 @@ static void run_block(EmuCpu *cpu, void *opaque)
         test->was_translated = emu_jit_translate(cpu, block);
     }
     if (test->was_translated) {
-        cpu->attention = 1; /* nothing behind this block */
+        emu_set_attention(cpu); /* nothing behind this block */
         emu_jit_run_alone(cpu, block, &test->no_jumps);
         return;
     }
