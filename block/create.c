@@ -202,12 +202,14 @@ json_object *block_options_to_qapi(const BlockOption *table, json_object *option
     return out;
 }
 
+/* storage: where the image goes, "file" (a node) for formats and "filename" for protocols. */
 static BlockdevCreateOptions *typed_options(const BlockDriver *driver, json_object *options,
-                                            GError **error)
+                                            const char *storage, const char *name, GError **error)
 {
     json_object *mapped = block_options_to_qapi(driver->create_options, options);
     BlockdevCreateOptions *typed = NULL;
 
+    json_object_object_add(mapped, storage, json_object_new_string(name));
     json_object_object_add(mapped, "driver", json_object_new_string(driver->name));
     if (!driver->translate_create_options || driver->translate_create_options(mapped, error)) {
         BlockdevCreateOptions_from_json(mapped, QAPI_KEYVAL, &typed, error);
@@ -232,8 +234,7 @@ static bool create_file(const CreateState *state, GError **error)
         }
     }
     json_object_object_add(options, "size", json_object_new_string("0"));
-    json_object_object_add(options, "filename", json_object_new_string(state->filename));
-    typed = typed_options(state->protocol, options, error);
+    typed = typed_options(state->protocol, options, "filename", state->filename, error);
     json_object_put(options);
     return typed && block_create(typed, error);
 }
@@ -257,8 +258,7 @@ static bool create_format(const CreateState *state, BlockNode *file, GError **er
 
     json_object_deep_copy(state->options, &options, NULL);
     json_object_object_add(options, "size", json_object_new_string(size));
-    json_object_object_add(options, "file", json_object_new_string(file->name));
-    typed = typed_options(state->format, options, error);
+    typed = typed_options(state->format, options, "file", file->name, error);
     json_object_put(options);
     return typed && block_create(typed, error);
 }
@@ -325,15 +325,11 @@ bool block_create_protocol(const char *filename, json_object *options, GError **
 {
     const BlockDriver *protocol = block_driver_find_protocol(filename, error);
     g_autoptr(BlockdevCreateOptions) typed = NULL;
-    json_object *all = NULL;
 
     if (!protocol) {
         return false;
     }
-    json_object_deep_copy(options, &all, NULL);
-    json_object_object_add(all, "filename", json_object_new_string(filename));
-    typed = typed_options(protocol, all, error);
-    json_object_put(all);
+    typed = typed_options(protocol, options, "filename", filename, error);
     return typed && block_create(typed, error);
 }
 

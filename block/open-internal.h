@@ -5,6 +5,8 @@
 
 #include "block/open.h"
 
+/* A copy whose scalars are text, as a command line's are. */
+json_object *block_options_as_text(json_object *value);
 /* The generic options over what is in *mode. */
 void block_mode_from_options(BlockMode *mode, const BlockdevOptions *options);
 /* Do they go together? */

@@ -57,7 +57,7 @@ static const char *text_option(json_object *options, const char *key)
 }
 
 /* What "json:" holds is typed; beside text from a command line it becomes text as well. */
-static json_object *as_text(json_object *value)
+json_object *block_options_as_text(json_object *value)
 {
     json_object *copy;
 
@@ -65,13 +65,13 @@ static json_object *as_text(json_object *value)
     case json_type_object:
         copy = json_object_new_object();
         json_object_object_foreach(value, key, member) {
-            json_object_object_add(copy, key, as_text(member));
+            json_object_object_add(copy, key, block_options_as_text(member));
         }
         return copy;
     case json_type_array:
         copy = json_object_new_array();
         for (size_t i = 0; i < json_object_array_length(value); i++) {
-            json_object_array_add(copy, as_text(json_object_array_get_idx(value, i)));
+            json_object_array_add(copy, block_options_as_text(json_object_array_get_idx(value, i)));
         }
         return copy;
     case json_type_boolean:
@@ -101,7 +101,7 @@ static bool expand_json_name(OpenState *state, GError **error)
     json_object_object_foreach(inside, key, value) {
         if (!json_object_object_get_ex(state->options, key, NULL)) {
             json_object_object_add(state->options, key,
-                                   state->flags & QAPI_KEYVAL ? as_text(value)
+                                   state->flags & QAPI_KEYVAL ? block_options_as_text(value)
                                                               : json_object_get(value));
         }
     }
@@ -743,7 +743,7 @@ BlockNode *block_open(const char *filename, const char *reference, json_object *
         return block_node_ref(node);
     }
     node = open_node(filename, options, qapi_flags, open_flags, &defaults, 0, error);
-    if (!node && filename) {
+    if (!node && filename && error && !strstr((*error)->message, filename)) {
         g_prefix_error(error, "Could not open '%s': ", filename);
     }
     return node;

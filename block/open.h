@@ -48,6 +48,11 @@ const BlockDriver *block_probe(const uint8_t *buf, size_t len, const char *filen
 
 /* blockdev-reopen: all or nothing. */
 bool block_reopen(GPtrArray *options /* BlockdevOptions */, GError **error);
+/*
+ * A node's options as text for block_reopen, with these (text as well) in place of its own. The
+ * caller's.
+ */
+json_object *block_options_with(BlockNode *node, json_object *changes);
 /* For commit and friends: the cheap switch. */
 bool block_reopen_read_only(BlockNode *node, bool read_only, GError **error);
 

@@ -286,6 +286,17 @@ bool block_reopen(GPtrArray *options, GError **error)
     return ok;
 }
 
+json_object *block_options_with(BlockNode *node, json_object *changes)
+{
+    json_object *all = block_options_as_text(node->options);
+
+    json_object_object_add(all, "node-name", json_object_new_string(node->name));
+    json_object_object_foreach(changes, key, value) {
+        json_object_object_add(all, key, json_object_get(value));
+    }
+    return all;
+}
+
 bool block_reopen_read_only(BlockNode *node, bool read_only, GError **error)
 {
     BlockMode mode = node->mode;

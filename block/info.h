@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What can be said about a node: for `vireo-img info`, query-block and query-named-block-nodes. */
+#ifndef VIREO_BLOCK_INFO_H
+#define VIREO_BLOCK_INFO_H
+
+#include "block/node.h"
+
+/*
+ * Of this node alone (backing_image stays NULL). The caller's; NULL with the error set. In a
+ * coroutine on the node's loop.
+ */
+ImageInfo *block_image_info(BlockNode *node, GError **error);
+/* The same, with backing_image filled down the chain as far as it is open. */
+ImageInfo *block_image_info_chain(BlockNode *node, GError **error);
+/* Internal snapshots as QMP shows them; NULL without an error if the format has none. */
+GPtrArray *block_snapshot_info_list(BlockNode *node, GError **error);
+
+#endif
