@@ -20,6 +20,7 @@
 #define TiB (1ULL << 40)
 
 #define ROUND_UP(n, unit) ((((n) + (unit) - 1) / (unit)) * (unit))
+#define DIV_ROUND_UP(n, unit) (((n) + (unit) - 1) / (unit))
 #define ROUND_DOWN(n, unit) ((n) / (unit) * (unit))
 #define IS_ALIGNED(n, unit) (((n) & ((unit) - 1)) == 0)
 

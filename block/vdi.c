@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * VirtualBox's VDI. All fields are little-endian:
+ *
+ *   0        the header: 64 bytes of text, then struct VdiHeader
+ *   bmap     one 32-bit entry a block: its index in the data area, or one of the two marks below
+ *   data     blocks, in order of allocation
+ *
+ * The map is kept in memory. A block is allocated at the end of the data area: first its data is
+ * written, whole, then its entry in the map. The header's count of allocated blocks is written when
+ * the image is flushed; what is believed at opening is the map, since a crash may leave the count
+ * too small and the same place must not be given away twice.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "block/create.h"
+#include "block/driver.h"
+#include "block/io.h"
+#include "block/node.h"
+#include "util/bitmap.h"
+#include "util/bits.h"
+#include "util/co-lock.h"
+#include "util/error.h"
+#include "util/iov.h"
+#include "util/parse.h"
+
+#define VDI_TEXT "<<< Vireo VDI Image >>>\n"
+#define VDI_TEXT_SIZE 64
+#define VDI_SIGNATURE 0xbeda107fu
+#define VDI_VERSION_1_1 0x00010001u
+#define VDI_HEADER_SIZE 512
+#define VDI_BLOCK_SIZE ((uint32_t)MiB)
+#define VDI_MAP_AT VDI_HEADER_SIZE
+#define VDI_UNALLOCATED 0xffffffffu
+#define VDI_DISCARDED 0xfffffffeu /* reads as zeroes even where there is a parent */
+/* Entries of a map: 64 MiB of memory, 16 TiB of disk. */
+#define VDI_MAX_BLOCKS (16u << 20)
+
+enum { VDI_DYNAMIC = 1, VDI_STATIC = 2 };
+
+/* At offset 64 of the file. */
+typedef struct __attribute__((packed)) VdiHeader {
+    uint32_t signature, version, header_size, image_type, image_flags;
+    char description[256];
+    uint32_t map_offset, data_offset;
+    uint32_t cylinders, heads, sectors, sector_size, unused;
+    uint64_t disk_size;
+    uint32_t block_size, block_extra, blocks, allocated;
+    uint8_t uuid_image[16], uuid_snapshot[16], uuid_link[16], uuid_parent[16];
+} VdiHeader;
+G_STATIC_ASSERT(sizeof(VdiHeader) + VDI_TEXT_SIZE <= VDI_HEADER_SIZE);
+
+typedef struct VdiImage {
+    uint32_t *map; /* as in the file */
+    uint32_t blocks, block_size, allocated;
+    int64_t map_offset, data_offset;
+    bool is_static;
+    bool count_is_stale; /* the header's allocated */
+    CoMutex lock;        /* of allocation: map, allocated */
+} VdiImage;
+
+static int vdi_probe(const uint8_t *buf, size_t len, const char *filename)
+{
+    return len >= VDI_TEXT_SIZE + 4 && ldl_le(buf + VDI_TEXT_SIZE) == VDI_SIGNATURE ? 100 : 0;
+}
+
+/* ---- Opening ---- */
+
+typedef struct HeaderRule {
+    const char *what;
+    size_t offset;
+    uint32_t wanted;
+} HeaderRule;
+
+static bool header_is_known(const uint8_t *raw, GError **error)
+{
+    static const HeaderRule rules[] = {
+        { "signature", offsetof(VdiHeader, signature), VDI_SIGNATURE },
+        { "version", offsetof(VdiHeader, version), VDI_VERSION_1_1 },
+        { "sector size", offsetof(VdiHeader, sector_size), BLOCK_SECTOR },
+        { "extra data per block", offsetof(VdiHeader, block_extra), 0 },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rules); i++) {
+        uint32_t value = ldl_le(raw + VDI_TEXT_SIZE + rules[i].offset);
+
+        if (value != rules[i].wanted) {
+            error_setf(error, "VDI header: %s is 0x%" PRIx32 ", not 0x%" PRIx32, rules[i].what,
+                       value, rules[i].wanted);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_zero_uuid(const uint8_t uuid[16])
+{
+    static const uint8_t zero[16];
+
+    return !memcmp(uuid, zero, 16);
+}
+
+static bool take_header(BlockNode *node, const VdiHeader *h, GError **error)
+{
+    VdiImage *image = node->opaque;
+    uint32_t type = le32toh(h->image_type);
+    uint64_t size = le64toh(h->disk_size);
+
+    image->block_size = le32toh(h->block_size);
+    image->blocks = le32toh(h->blocks);
+    image->map_offset = le32toh(h->map_offset);
+    image->data_offset = le32toh(h->data_offset);
+    image->is_static = type == VDI_STATIC;
+    if (type != VDI_DYNAMIC && type != VDI_STATIC) {
+        error_setf(error, "VDI header: unsupported image type %" PRIu32, type);
+    } else if (!is_zero_uuid(h->uuid_link) || !is_zero_uuid(h->uuid_parent)) {
+        error_setf(error, "VDI header: differencing images are not supported");
+    } else if (image->block_size < BLOCK_SECTOR || image->block_size > 64 * MiB ||
+               (image->block_size & (image->block_size - 1))) {
+        error_setf(error, "VDI header: block size %" PRIu32 " is not a power of two from 512 to "
+                   "64 MiB", image->block_size);
+    } else if (image->blocks > VDI_MAX_BLOCKS) {
+        error_setf(error, "VDI header: %" PRIu32 " blocks, more than the %u supported",
+                   image->blocks, VDI_MAX_BLOCKS);
+    } else if (size > (uint64_t)image->blocks * image->block_size) {
+        error_setf(error, "VDI header: disk size %" PRIu64 " needs more than its %" PRIu32
+                   " blocks", size, image->blocks);
+    } else if (image->map_offset % BLOCK_SECTOR || image->map_offset < VDI_HEADER_SIZE ||
+               image->data_offset % BLOCK_SECTOR ||
+               image->data_offset < image->map_offset + 4 * (int64_t)image->blocks) {
+        error_setf(error, "VDI header: block map at %" PRId64 " and data at %" PRId64
+                   " do not fit", image->map_offset, image->data_offset);
+    } else {
+        node->size = ROUND_UP(size, BLOCK_SECTOR);
+        return true;
+    }
+    return false;
+}
+
+/* Counts the blocks in use, and refuses two users of one. */
+static bool take_map(VdiImage *image, int64_t file_size, GError **error)
+{
+    int64_t places = MAX(file_size - image->data_offset, 0) / image->block_size + 1;
+    g_autofree unsigned long *used = NULL;
+
+    places = MIN(places, image->blocks);
+    used = bitmap_new(MAX(places, 1));
+    for (uint32_t i = 0; i < image->blocks; i++) {
+        uint32_t entry = image->map[i] = le32toh(image->map[i]);
+
+        if (entry >= VDI_DISCARDED) {
+            continue;
+        }
+        if (entry >= places || bitmap_test(used, entry)) {
+            error_setf(error, "VDI block map: entry %" PRIu32 " (0x%" PRIx32 ") is %s", i, entry,
+                       entry >= places ? "beyond the end of the file" : "in use twice");
+            return false;
+        }
+        bitmap_set(used, entry);
+        image->allocated = MAX(image->allocated, entry + 1);
+    }
+    return true;
+}
+
+static bool read_map(BlockNode *node, bool check, GError **error)
+{
+    VdiImage *image = node->opaque;
+    int64_t file_size = block_getlength(node->file->node);
+    int64_t bytes = 4 * (int64_t)image->blocks;
+    int ret;
+
+    if (file_size < 0) {
+        error_set_errno(error, -file_size, "Could not get the file's size");
+        return false;
+    }
+    if (!range_ok(image->map_offset, bytes, file_size)) {
+        error_setf(error, "VDI block map: %" PRId64 " bytes at %" PRId64
+                   " are beyond the end of the file", bytes, image->map_offset);
+        return false;
+    }
+    image->map = g_malloc(MAX(bytes, 1));
+    ret = bytes ? block_pread(node->file, image->map_offset, bytes, image->map) : 0;
+    if (ret < 0) {
+        error_set_errno(error, -ret, "Could not read the VDI block map");
+        return false;
+    }
+    return take_map(image, file_size, check ? NULL : error) || check;
+}
+
+static bool vdi_open(BlockNode *node, const BlockdevOptions *options, unsigned flags,
+                     GError **error)
+{
+    VdiImage *image = node->opaque;
+    uint8_t raw[VDI_HEADER_SIZE];
+    VdiHeader header;
+    int ret = block_pread(node->file, 0, sizeof(raw), raw);
+
+    if (ret < 0) {
+        error_set_errno(error, -ret, "Could not read the VDI header");
+        return false;
+    }
+    memcpy(&header, raw + VDI_TEXT_SIZE, sizeof(header));
+    if (!header_is_known(raw, error) || !take_header(node, &header, error) ||
+        !read_map(node, flags & BLOCK_OPEN_CHECK, error)) {
+        g_free(image->map);
+        return false;
+    }
+    co_mutex_init(&image->lock);
+    node->zero_flags = BLOCK_REQ_MAY_UNMAP;
+    return true;
+}
+
+static void vdi_close(BlockNode *node)
+{
+    VdiImage *image = node->opaque;
+
+    co_mutex_cleanup(&image->lock);
+    g_free(image->map);
+}
+
+/* ---- Requests ---- */
+
+static int64_t block_at(const VdiImage *image, uint32_t entry)
+{
+    return image->data_offset + (int64_t)entry * image->block_size;
+}
+
+/* The part of the request inside the block of offset. */
+static int64_t chunk_size(const VdiImage *image, int64_t offset, int64_t bytes)
+{
+    return MIN(bytes, image->block_size - offset % image->block_size);
+}
+
+static int vdi_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                      size_t vec_offset, unsigned flags)
+{
+    VdiImage *image = node->opaque;
+    int ret = 0;
+
+    while (bytes > 0 && ret >= 0) {
+        int64_t chunk = chunk_size(image, offset, bytes);
+        uint32_t entry = image->map[offset / image->block_size];
+
+        if (entry >= VDI_DISCARDED) {
+            iov_memset(vec->iov, vec->n, vec_offset, 0, chunk);
+        } else {
+            ret = block_preadv(node->file, block_at(image, entry) + offset % image->block_size,
+                               chunk, vec, vec_offset, 0);
+        }
+        offset += chunk;
+        bytes -= chunk;
+        vec_offset += chunk;
+    }
+    return ret;
+}
+
+/* The sector of the map that holds this entry. */
+static int write_map_entry(BlockNode *node, uint32_t index)
+{
+    VdiImage *image = node->opaque;
+    uint32_t per_sector = BLOCK_SECTOR / 4;
+    uint32_t first = index - index % per_sector;
+    uint32_t sector[BLOCK_SECTOR / 4] = { 0 };
+
+    for (uint32_t i = first; i < first + per_sector && i < image->blocks; i++) {
+        sector[i - first] = htole32(image->map[i]);
+    }
+    return block_pwrite(node->file, image->map_offset + 4 * (int64_t)first, sizeof(sector), sector,
+                        0);
+}
+
+/* All of a new block: the data in its place, zeroes around it. */
+static int write_new_block(BlockNode *node, int64_t at, int64_t in_block, int64_t bytes,
+                           const BlockVec *vec, size_t vec_offset)
+{
+    VdiImage *image = node->opaque;
+    g_autofree struct iovec *iov = g_new(struct iovec, vec->n + 2);
+    g_autofree uint8_t *zeroes = g_try_malloc0(image->block_size);
+    BlockVec whole = { .iov = iov };
+    unsigned n = 0;
+
+    if (!zeroes) {
+        return -ENOMEM;
+    }
+    if (in_block) {
+        iov[n++] = (struct iovec){ zeroes, in_block };
+    }
+    n += iov_slice(iov + n, vec->n, vec->iov, vec->n, vec_offset, bytes);
+    if (in_block + bytes < image->block_size) {
+        iov[n++] = (struct iovec){ zeroes, image->block_size - in_block - bytes };
+    }
+    whole.n = n;
+    return block_pwritev(node->file, at, image->block_size, &whole, 0, 0);
+}
+
+/* With the lock held. */
+static int allocate(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                    size_t vec_offset)
+{
+    VdiImage *image = node->opaque;
+    uint32_t index = offset / image->block_size;
+    uint32_t old = image->map[index];
+    int ret;
+
+    if (image->allocated >= image->blocks) {
+        return -ENOSPC;
+    }
+    ret = write_new_block(node, block_at(image, image->allocated), offset % image->block_size,
+                          bytes, vec, vec_offset);
+    if (ret < 0) {
+        return ret;
+    }
+    image->map[index] = image->allocated;
+    ret = write_map_entry(node, index);
+    if (ret < 0) {
+        /* The entry may be in the file all the same: the place stays taken. */
+        image->map[index] = old;
+    }
+    image->allocated++;
+    image->count_is_stale = true;
+    return ret;
+}
+
+static int write_chunk(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                       size_t vec_offset)
+{
+    VdiImage *image = node->opaque;
+    uint32_t index = offset / image->block_size;
+    int ret;
+
+    if (image->map[index] >= VDI_DISCARDED) {
+        co_mutex_lock(&image->lock);
+        if (image->map[index] >= VDI_DISCARDED) {
+            ret = allocate(node, offset, bytes, vec, vec_offset);
+            co_mutex_unlock(&image->lock);
+            return ret;
+        }
+        co_mutex_unlock(&image->lock);
+    }
+    return block_pwritev(node->file,
+                         block_at(image, image->map[index]) + offset % image->block_size, bytes,
+                         vec, vec_offset, 0);
+}
+
+static int vdi_pwritev(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                       size_t vec_offset, unsigned flags)
+{
+    VdiImage *image = node->opaque;
+    int ret = 0;
+
+    while (bytes > 0 && ret >= 0) {
+        int64_t chunk = chunk_size(image, offset, bytes);
+
+        ret = write_chunk(node, offset, chunk, vec, vec_offset);
+        offset += chunk;
+        bytes -= chunk;
+        vec_offset += chunk;
+    }
+    return ret;
+}
+
+/* What was never allocated is zero already; the rest is zeroed where it stands. */
+static int vdi_pwrite_zeroes(BlockNode *node, int64_t offset, int64_t bytes, unsigned flags)
+{
+    VdiImage *image = node->opaque;
+    int ret = 0;
+
+    while (bytes > 0 && ret >= 0) {
+        int64_t chunk = chunk_size(image, offset, bytes);
+        uint32_t entry = image->map[offset / image->block_size];
+
+        if (entry < VDI_DISCARDED) {
+            ret = block_pwrite_zeroes(node->file,
+                                      block_at(image, entry) + offset % image->block_size, chunk,
+                                      flags);
+        }
+        offset += chunk;
+        bytes -= chunk;
+    }
+    return ret;
+}
+
+static int vdi_block_status(BlockNode *node, bool exact, int64_t offset, int64_t bytes,
+                            BlockStatus *status)
+{
+    VdiImage *image = node->opaque;
+    uint32_t entry = image->map[offset / image->block_size];
+
+    status->bytes = chunk_size(image, offset, bytes);
+    if (entry >= VDI_DISCARDED) {
+        status->flags = BLOCK_STATUS_ZERO;
+        return 0;
+    }
+    status->map = block_at(image, entry) + offset % image->block_size;
+    status->file = node->file->node;
+    status->flags = BLOCK_STATUS_DATA | BLOCK_STATUS_ALLOCATED | BLOCK_STATUS_OFFSET_VALID |
+                    (image->is_static ? BLOCK_STATUS_RECURSE : 0);
+    return 0;
+}
+
+static int vdi_flush_to_os(BlockNode *node)
+{
+    VdiImage *image = node->opaque;
+    uint32_t count = htole32(image->allocated);
+    int ret;
+
+    if (!image->count_is_stale) {
+        return 0;
+    }
+    image->count_is_stale = false;
+    ret = block_pwrite(node->file, VDI_TEXT_SIZE + offsetof(VdiHeader, allocated), sizeof(count),
+                       &count, 0);
+    image->count_is_stale |= ret < 0;
+    return ret;
+}
+
+/* ---- Facts ---- */
+
+static int vdi_get_info(BlockNode *node, BlockNodeInfo *info)
+{
+    VdiImage *image = node->opaque;
+
+    info->cluster_size = image->block_size;
+    info->unallocated_reads_zero = true;
+    return 0;
+}
+
+static bool vdi_has_zero_init(BlockNode *node)
+{
+    VdiImage *image = node->opaque;
+
+    return !image->is_static || block_has_zero_init(node->file->node);
+}
+
+static int vdi_check(BlockNode *node, BlockCheckResult *result, unsigned fix, GError **error)
+{
+    VdiImage *image = node->opaque;
+    int64_t file_size = block_getlength(node->file->node);
+    int64_t places;
+    g_autofree unsigned long *used = NULL;
+
+    if (file_size < 0) {
+        return file_size;
+    }
+    if (fix) {
+        error_setf(error, "VDI images cannot be repaired");
+        return -ENOTSUP;
+    }
+    places = MIN(MAX(file_size - image->data_offset, 0) / image->block_size + 1, image->blocks);
+    used = bitmap_new(MAX(places, 1));
+    result->total_clusters = image->blocks;
+    for (uint32_t i = 0; i < image->blocks; i++) {
+        uint32_t entry = image->map[i];
+
+        if (entry >= VDI_DISCARDED) {
+            continue;
+        }
+        result->allocated_clusters++;
+        if (entry >= places || bitmap_test(used, entry)) {
+            fprintf(stderr, "ERROR: block map entry %" PRIu32 " points to block %" PRIu32 ", %s\n",
+                    i, entry, entry >= places ? "beyond the end of the file" : "in use twice");
+            result->corruptions++;
+            continue;
+        }
+        bitmap_set(used, entry);
+    }
+    return 0;
+}
+
+/* ---- Creating ---- */
+
+static const BlockOption vdi_create_options[] = {
+    { "size", BLOCK_OPTION_SIZE, "virtual disk size" },
+    { "static", BLOCK_OPTION_BOOL, "all blocks are allocated from the start", "off",
+      "preallocation" },
+    { NULL },
+};
+
+static bool vdi_translate_create_options(json_object *options, GError **error)
+{
+    json_object *value;
+    bool is_static;
+
+    if (!json_object_object_get_ex(options, "preallocation", &value)) {
+        return true;
+    }
+    if (!parse_bool(json_object_get_string(value), &is_static, error)) {
+        return false;
+    }
+    json_object_object_add(options, "preallocation",
+                           json_object_new_string(is_static ? "metadata" : "off"));
+    return true;
+}
+
+static void fill_header(uint8_t raw[VDI_HEADER_SIZE], uint64_t size, uint32_t blocks,
+                        bool is_static)
+{
+    VdiHeader h = {
+        .signature = htole32(VDI_SIGNATURE), .version = htole32(VDI_VERSION_1_1),
+        .header_size = htole32(0x180), .image_type = htole32(is_static ? VDI_STATIC : VDI_DYNAMIC),
+        .map_offset = htole32(VDI_MAP_AT),
+        .data_offset = htole32(VDI_MAP_AT + ROUND_UP(4 * blocks, BLOCK_SECTOR)),
+        .sector_size = htole32(BLOCK_SECTOR), .disk_size = htole64(size),
+        .block_size = htole32(VDI_BLOCK_SIZE), .blocks = htole32(blocks),
+        .allocated = htole32(is_static ? blocks : 0),
+    };
+
+    (void)!getentropy(h.uuid_image, sizeof(h.uuid_image));
+    (void)!getentropy(h.uuid_snapshot, sizeof(h.uuid_snapshot));
+    memset(raw, 0, VDI_HEADER_SIZE);
+    memcpy(raw, VDI_TEXT, sizeof(VDI_TEXT));
+    memcpy(raw + VDI_TEXT_SIZE, &h, sizeof(h));
+}
+
+static int write_empty_map(BlockChild *file, uint32_t blocks, bool is_static)
+{
+    int64_t bytes = ROUND_UP(4 * (int64_t)blocks, BLOCK_SECTOR);
+    g_autofree uint32_t *map = g_try_malloc0(MAX(bytes, 1));
+
+    if (!map) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < blocks; i++) {
+        map[i] = htole32(is_static ? i : VDI_UNALLOCATED);
+    }
+    return bytes ? block_pwrite(file, VDI_MAP_AT, bytes, map, 0) : 0;
+}
+
+static bool write_image(BlockChild *file, uint64_t size, bool is_static, GError **error)
+{
+    uint32_t blocks = DIV_ROUND_UP(size, VDI_BLOCK_SIZE);
+    BlockTruncate data = {
+        .size = VDI_MAP_AT + ROUND_UP(4 * (int64_t)blocks, BLOCK_SECTOR) +
+                (int64_t)blocks * VDI_BLOCK_SIZE,
+    };
+    uint8_t raw[VDI_HEADER_SIZE];
+    int ret;
+
+    fill_header(raw, size, blocks, is_static);
+    ret = block_pwrite(file, 0, sizeof(raw), raw, 0);
+    if (ret >= 0) {
+        ret = write_empty_map(file, blocks, is_static);
+    }
+    if (ret < 0) {
+        error_set_errno(error, -ret, "Could not write the VDI header and block map");
+        return false;
+    }
+    return !is_static || block_truncate(file, &data, error) >= 0;
+}
+
+static bool vdi_create(const BlockdevCreateOptions *options, GError **error)
+{
+    const BlockdevCreateOptionsVdi *o = &options->u.vdi;
+    BlockTruncate empty = { 0 };
+    BlockChild *file;
+    bool ok;
+
+    if (o->size > (uint64_t)VDI_MAX_BLOCKS * VDI_BLOCK_SIZE) {
+        error_setf(error, "Unsupported VDI image size (size is 0x%" PRIx64 ", max supported is "
+                   "0x%" PRIx64 ")", o->size, (uint64_t)VDI_MAX_BLOCKS * VDI_BLOCK_SIZE);
+        return false;
+    }
+    if (o->has_preallocation && o->preallocation != PREALLOC_MODE_OFF &&
+        o->preallocation != PREALLOC_MODE_METADATA) {
+        error_setf(error, "Preallocation mode '%s' is not supported for VDI images",
+                   PreallocMode_str(o->preallocation));
+        return false;
+    }
+    file = block_create_open(o->file, error);
+    if (!file) {
+        return false;
+    }
+    ok = block_truncate(file, &empty, error) >= 0 &&
+         write_image(file, o->size, o->has_preallocation &&
+                     o->preallocation == PREALLOC_MODE_METADATA, error);
+    return block_create_close(file, ok ? error : NULL) && ok;
+}
+
+static const BlockChildSpec vdi_children[] = {
+    { "file", BLOCK_ROLE_IMAGE, .required = true },
+    { NULL },
+};
+
+static const BlockDriver vdi_driver = {
+    .name = "vdi",
+    .kind = BLOCKDEV_DRIVER_VDI,
+    .instance_size = sizeof(VdiImage),
+    .is_format = true,
+    .children = vdi_children,
+    .probe = vdi_probe,
+    .open = vdi_open,
+    .close = vdi_close,
+    .preadv = vdi_preadv,
+    .pwritev = vdi_pwritev,
+    .pwrite_zeroes = vdi_pwrite_zeroes,
+    .block_status = vdi_block_status,
+    .flush_to_os = vdi_flush_to_os,
+    .get_info = vdi_get_info,
+    .has_zero_init = vdi_has_zero_init,
+    .check = vdi_check,
+    .create_options = vdi_create_options,
+    .translate_create_options = vdi_translate_create_options,
+    .create = vdi_create,
+};
+BLOCK_DRIVER(vdi_driver);
