@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The structures of VHD files, and making new ones. See block/vpc.c for the layout. */
+#ifndef VIREO_BLOCK_VPC_FORMAT_H
+#define VIREO_BLOCK_VPC_FORMAT_H
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "block/driver.h"
+
+#define VPC_COOKIE "conectix"
+#define VPC_DYN_COOKIE "cxsparse"
+#define VPC_FOOTER_SIZE 512
+#define VPC_DYN_SIZE 1024
+#define VPC_UNALLOCATED 0xffffffffu
+#define VPC_BLOCK_SIZE (2u << 20)
+/* The format's limit: 2040 GiB. */
+#define VPC_MAX_SIZE (2040ull << 30)
+#define VPC_MAX_ENTRIES (16u << 20)
+
+/* Offsets in the footer. */
+enum {
+    VPC_FEATURES = 8, VPC_VERSION = 12, VPC_DATA_OFFSET = 16, VPC_TIMESTAMP = 24, VPC_CREATOR = 28,
+    VPC_CREATOR_VERSION = 32, VPC_CREATOR_OS = 36, VPC_ORIGINAL_SIZE = 40, VPC_CURRENT_SIZE = 48,
+    VPC_CYLINDERS = 56, VPC_HEADS = 58, VPC_SECTORS = 59, VPC_TYPE = 60, VPC_CHECKSUM = 64,
+    VPC_UUID = 68,
+};
+/* In the dynamic header. */
+enum {
+    VPC_DYN_DATA_OFFSET = 8, VPC_DYN_TABLE_OFFSET = 16, VPC_DYN_VERSION = 24, VPC_DYN_ENTRIES = 28,
+    VPC_DYN_BLOCK_SIZE = 32, VPC_DYN_CHECKSUM = 36,
+};
+enum { VPC_TYPE_FIXED = 2, VPC_TYPE_DYNAMIC = 3, VPC_TYPE_DIFFERENCING = 4 };
+
+/* One's complement of the sum of all bytes but those of the checksum itself. */
+uint32_t vpc_checksum(const uint8_t *buf, size_t len, size_t checksum_at);
+/* Bytes, by the field that the footer's maker means. */
+uint64_t vpc_disk_size(const uint8_t *footer);
+
+extern const BlockOption vpc_create_options[];
+bool vpc_create(const BlockdevCreateOptions *options, GError **error);
+
+#endif

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Virtual PC's VHD (Microsoft's Virtual Hard Disk Image Format Specification). Big-endian.
+ *
+ *   fixed:    the data, then the footer (512 bytes)
+ *   dynamic:  a copy of the footer; the dynamic header (1024); the block allocation table (BAT: one
+ *             32-bit sector number a block, 0xffffffff unallocated); blocks; the footer
+ *
+ * A block is a bitmap of its sectors, padded to sectors, and then its data. We write whole blocks
+ * with all bits set, and the bits do not matter for reading: what a dynamic disk does not have is
+ * zero either way.
+ *
+ * How long the disk is, the footer says twice: as bytes, and as a CHS geometry that is the nearest
+ * one above. Virtual PC believes the geometry, Hyper-V the bytes; who wrote the image decides.
+ *
+ * A new block goes where the footer was. The order of writes is block, footer, BAT entry: a crash
+ * in between leaves a leaked block, and perhaps no footer, for which the copy at the start stands
+ * in.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "block/create.h"
+#include "block/driver.h"
+#include "block/io.h"
+#include "block/node.h"
+#include "block/vpc-format.h"
+#include "util/bitmap.h"
+#include "util/bits.h"
+#include "util/co-lock.h"
+#include "util/error.h"
+#include "util/iov.h"
+
+typedef struct VpcImage {
+    uint8_t footer[VPC_FOOTER_SIZE];
+    bool is_fixed;
+    uint32_t *bat;          /* host order */
+    uint32_t entries, block_size, bitmap_size;
+    int64_t bat_offset;
+    int64_t next_block;     /* where the footer stands */
+    CoMutex lock;           /* of allocation: bat, next_block */
+} VpcImage;
+
+static int vpc_probe(const uint8_t *buf, size_t len, const char *filename)
+{
+    return len >= 8 && !memcmp(buf, VPC_COOKIE, 8) ? 100 : 0;
+}
+
+/* ---- Opening ---- */
+
+static bool read_exactly(BlockNode *node, int64_t offset, size_t bytes, void *buf, const char *what,
+                         GError **error)
+{
+    int ret = block_pread(node->file, offset, bytes, buf);
+
+    if (ret < 0) {
+        error_set_errno(error, -ret, "Could not read the VHD %s at %" PRId64, what, offset);
+    }
+    return ret >= 0;
+}
+
+/* A dynamic image starts with a copy; a fixed one has only the last 512 bytes. */
+static bool find_footer(BlockNode *node, GError **error)
+{
+    VpcImage *image = node->opaque;
+    int64_t size = block_getlength(node->file->node);
+
+    if (size < 0) {
+        error_set_errno(error, -size, "Could not get the file's size");
+        return false;
+    }
+    if (!read_exactly(node, 0, VPC_FOOTER_SIZE, image->footer, "footer", error)) {
+        return false;
+    }
+    if (!memcmp(image->footer, VPC_COOKIE, 8)) {
+        image->is_fixed = ldl_be(image->footer + VPC_TYPE) == VPC_TYPE_FIXED;
+        return true;
+    }
+    image->is_fixed = true;
+    image->next_block = size - VPC_FOOTER_SIZE;
+    if (size < VPC_FOOTER_SIZE) {
+        error_setf(error, "VHD: the file is too short for a footer");
+        return false;
+    }
+    if (!read_exactly(node, size - VPC_FOOTER_SIZE, VPC_FOOTER_SIZE, image->footer, "footer",
+                      error)) {
+        return false;
+    }
+    if (memcmp(image->footer, VPC_COOKIE, 8) != 0 ||
+        ldl_be(image->footer + VPC_TYPE) != VPC_TYPE_FIXED) {
+        error_setf(error, "VHD: invalid footer cookie");
+        return false;
+    }
+    return true;
+}
+
+static bool take_footer(BlockNode *node, GError **error)
+{
+    VpcImage *image = node->opaque;
+    const uint8_t *f = image->footer;
+    uint64_t size;
+
+    if (vpc_checksum(f, VPC_FOOTER_SIZE, VPC_CHECKSUM) != ldl_be(f + VPC_CHECKSUM)) {
+        warn_report("block-vpc: The header checksum of '%s' is incorrect.",
+                    node->file->node->filename);
+    }
+    size = vpc_disk_size(f);
+    if (size > VPC_MAX_SIZE) {
+        error_setf(error, "VHD footer: disk size %" PRIu64 " is beyond the format's 2040 GiB",
+                   size);
+        return false;
+    }
+    node->size = size;
+    return true;
+}
+
+static bool take_dynamic_header(BlockNode *node, const uint8_t *h, GError **error)
+{
+    VpcImage *image = node->opaque;
+
+    image->bat_offset = ldq_be(h + VPC_DYN_TABLE_OFFSET);
+    image->entries = ldl_be(h + VPC_DYN_ENTRIES);
+    image->block_size = ldl_be(h + VPC_DYN_BLOCK_SIZE);
+    if (memcmp(h, VPC_DYN_COOKIE, 8) != 0) {
+        error_setf(error, "VHD dynamic header: invalid cookie");
+    } else if (image->block_size < 4 * KiB || image->block_size > 64 * MiB ||
+               (image->block_size & (image->block_size - 1))) {
+        error_setf(error, "VHD dynamic header: invalid block size %" PRIu32, image->block_size);
+    } else if (node->size > (int64_t)image->entries * image->block_size) {
+        error_setf(error, "VHD dynamic header: %" PRIu32 " table entries are too few for the disk",
+                   image->entries);
+    } else if (image->entries > VPC_MAX_ENTRIES || image->bat_offset < VPC_FOOTER_SIZE) {
+        error_setf(error, "VHD dynamic header: a table of %" PRIu32 " entries at %" PRId64
+                   " is not possible", image->entries, image->bat_offset);
+    } else {
+        /* One bit a sector, in whole sectors. */
+        image->bitmap_size = ROUND_UP(image->block_size / BLOCK_SECTOR / 8, BLOCK_SECTOR);
+        return true;
+    }
+    return false;
+}
+
+static int64_t block_bytes(const VpcImage *image)
+{
+    return (int64_t)image->bitmap_size + image->block_size;
+}
+
+/* Where the blocks end is where the next one and the footer go. */
+static bool take_bat(VpcImage *image, int64_t file_size, GError **error)
+{
+    image->next_block = image->bat_offset + ROUND_UP(4 * (int64_t)image->entries, BLOCK_SECTOR);
+    for (uint32_t i = 0; i < image->entries; i++) {
+        uint32_t sector = image->bat[i] = be32toh(image->bat[i]);
+        int64_t at = (int64_t)sector * BLOCK_SECTOR;
+
+        if (sector == VPC_UNALLOCATED) {
+            continue;
+        }
+        if (!range_ok(at, block_bytes(image), file_size) || at < VPC_FOOTER_SIZE) {
+            error_setf(error, "VHD block table: entry %" PRIu32 " points to %" PRId64
+                       ", beyond the end of the file", i, at);
+            return false;
+        }
+        image->next_block = MAX(image->next_block, at + block_bytes(image));
+    }
+    return true;
+}
+
+static bool read_bat(BlockNode *node, GError **error)
+{
+    VpcImage *image = node->opaque;
+    int64_t file_size = block_getlength(node->file->node);
+    int64_t bytes = 4 * (int64_t)image->entries;
+
+    if (file_size < 0 || !range_ok(image->bat_offset, bytes, file_size)) {
+        error_setf(error, "VHD block table: %" PRId64 " bytes at %" PRId64
+                   " are beyond the end of the file", bytes, image->bat_offset);
+        return false;
+    }
+    image->bat = g_malloc(MAX(bytes, 1));
+    return !bytes || (read_exactly(node, image->bat_offset, bytes, image->bat, "block table",
+                                   error) && take_bat(image, file_size, error));
+}
+
+static bool open_dynamic(BlockNode *node, GError **error)
+{
+    VpcImage *image = node->opaque;
+    uint8_t header[VPC_DYN_SIZE];
+
+    if (ldl_be(image->footer + VPC_TYPE) != VPC_TYPE_DYNAMIC) {
+        error_setf(error, "VHD: disk type %" PRIu32 " is not supported",
+                   ldl_be(image->footer + VPC_TYPE));
+        return false;
+    }
+    return read_exactly(node, ldq_be(image->footer + VPC_DATA_OFFSET) & INT64_MAX, sizeof(header),
+                        header, "dynamic header", error) &&
+           take_dynamic_header(node, header, error) && read_bat(node, error);
+}
+
+static bool vpc_open(BlockNode *node, const BlockdevOptions *options, unsigned flags,
+                     GError **error)
+{
+    VpcImage *image = node->opaque;
+
+    if (!find_footer(node, error) || !take_footer(node, error)) {
+        return false;
+    }
+    if (image->is_fixed) {
+        int64_t data = block_getlength(node->file->node) - VPC_FOOTER_SIZE;
+
+        if (node->size > data) {
+            error_setf(error, "VHD: the file has %" PRId64 " bytes of data, not the %" PRId64
+                       " of its footer", data, node->size);
+            return false;
+        }
+        image->next_block = node->size;
+    } else if (!open_dynamic(node, error)) {
+        g_free(image->bat);
+        return false;
+    }
+    co_mutex_init(&image->lock);
+    node->zero_flags = BLOCK_REQ_MAY_UNMAP;
+    return true;
+}
+
+static void vpc_close(BlockNode *node)
+{
+    VpcImage *image = node->opaque;
+
+    co_mutex_cleanup(&image->lock);
+    g_free(image->bat);
+}
+
+/* ---- Requests ---- */
+
+typedef struct Chunk {
+    int64_t offset, bytes;
+    int64_t at; /* in the file; -1: not allocated */
+} Chunk;
+
+/* As much of the request as lies together. */
+static Chunk chunk_of(const VpcImage *image, int64_t offset, int64_t bytes)
+{
+    uint32_t in_block;
+    uint32_t sector;
+
+    if (image->is_fixed) {
+        return (Chunk){ offset, bytes, offset };
+    }
+    in_block = offset % image->block_size;
+    sector = image->bat[offset / image->block_size];
+    return (Chunk){
+        .offset = offset, .bytes = MIN(bytes, image->block_size - in_block),
+        .at = sector == VPC_UNALLOCATED ? -1 : (int64_t)sector * BLOCK_SECTOR +
+                                               image->bitmap_size + in_block,
+    };
+}
+
+static int vpc_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                      size_t vec_offset, unsigned flags)
+{
+    VpcImage *image = node->opaque;
+    int ret = 0;
+
+    while (bytes > 0 && ret >= 0) {
+        Chunk chunk = chunk_of(image, offset, bytes);
+
+        if (chunk.at < 0) {
+            iov_memset(vec->iov, vec->n, vec_offset, 0, chunk.bytes);
+        } else {
+            ret = block_preadv(node->file, chunk.at, chunk.bytes, vec, vec_offset, 0);
+        }
+        offset += chunk.bytes;
+        bytes -= chunk.bytes;
+        vec_offset += chunk.bytes;
+    }
+    return ret;
+}
+
+static int write_footer(BlockNode *node)
+{
+    VpcImage *image = node->opaque;
+
+    return block_pwrite(node->file, image->next_block, VPC_FOOTER_SIZE, image->footer, 0);
+}
+
+/* The bitmap with all bits set, the data in its place, and zeroes around it. */
+static int write_new_block(BlockNode *node, const Chunk *chunk, const BlockVec *vec,
+                           size_t vec_offset)
+{
+    VpcImage *image = node->opaque;
+    uint32_t in_block = chunk->offset % image->block_size;
+    g_autofree uint8_t *block = g_try_malloc0(block_bytes(image));
+
+    if (!block) {
+        return -ENOMEM;
+    }
+    memset(block, 0xff, image->bitmap_size);
+    iov_to_buf(vec->iov, vec->n, vec_offset, block + image->bitmap_size + in_block, chunk->bytes);
+    return block_pwrite(node->file, image->next_block, block_bytes(image), block, 0);
+}
+
+/* With the lock held. */
+static int allocate(BlockNode *node, const Chunk *chunk, const BlockVec *vec, size_t vec_offset)
+{
+    VpcImage *image = node->opaque;
+    uint32_t index = chunk->offset / image->block_size;
+    int64_t sector = image->next_block / BLOCK_SECTOR;
+    uint32_t entry = htobe32(sector);
+    int ret;
+
+    if (sector >= VPC_UNALLOCATED) {
+        return -EFBIG;
+    }
+    ret = write_new_block(node, chunk, vec, vec_offset);
+    if (ret < 0) {
+        return ret;
+    }
+    image->next_block += block_bytes(image);
+    ret = write_footer(node);
+    if (ret >= 0) {
+        ret = block_pwrite(node->file, image->bat_offset + 4 * (int64_t)index, sizeof(entry),
+                           &entry, 0);
+    }
+    if (ret >= 0) {
+        image->bat[index] = sector;
+    }
+    return ret;
+}
+
+static int write_chunk(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                       size_t vec_offset)
+{
+    VpcImage *image = node->opaque;
+    Chunk chunk = chunk_of(image, offset, bytes);
+    int ret;
+
+    if (chunk.at < 0) {
+        co_mutex_lock(&image->lock);
+        chunk = chunk_of(image, offset, bytes);
+        if (chunk.at < 0) {
+            ret = allocate(node, &chunk, vec, vec_offset);
+            co_mutex_unlock(&image->lock);
+            return ret;
+        }
+        co_mutex_unlock(&image->lock);
+    }
+    return block_pwritev(node->file, chunk.at, chunk.bytes, vec, vec_offset, 0);
+}
+
+static int vpc_pwritev(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                       size_t vec_offset, unsigned flags)
+{
+    VpcImage *image = node->opaque;
+    int ret = 0;
+
+    while (bytes > 0 && ret >= 0) {
+        int64_t chunk = chunk_of(image, offset, bytes).bytes;
+
+        ret = write_chunk(node, offset, chunk, vec, vec_offset);
+        offset += chunk;
+        bytes -= chunk;
+        vec_offset += chunk;
+    }
+    return ret;
+}
+
+static int vpc_pwrite_zeroes(BlockNode *node, int64_t offset, int64_t bytes, unsigned flags)
+{
+    VpcImage *image = node->opaque;
+    int ret = 0;
+
+    while (bytes > 0 && ret >= 0) {
+        Chunk chunk = chunk_of(image, offset, bytes);
+
+        if (chunk.at >= 0) {
+            ret = block_pwrite_zeroes(node->file, chunk.at, chunk.bytes, flags);
+        }
+        offset += chunk.bytes;
+        bytes -= chunk.bytes;
+    }
+    return ret;
+}
+
+static int vpc_block_status(BlockNode *node, bool exact, int64_t offset, int64_t bytes,
+                            BlockStatus *status)
+{
+    VpcImage *image = node->opaque;
+    Chunk chunk = chunk_of(image, offset, bytes);
+
+    status->bytes = chunk.bytes;
+    if (chunk.at < 0) {
+        status->flags = BLOCK_STATUS_ZERO;
+        return 0;
+    }
+    status->map = chunk.at;
+    status->file = node->file->node;
+    status->flags = BLOCK_STATUS_DATA | BLOCK_STATUS_ALLOCATED | BLOCK_STATUS_OFFSET_VALID |
+                    (image->is_fixed ? BLOCK_STATUS_RECURSE : 0);
+    return 0;
+}
+
+static int vpc_get_info(BlockNode *node, BlockNodeInfo *info)
+{
+    VpcImage *image = node->opaque;
+
+    info->cluster_size = image->is_fixed ? 0 : image->block_size;
+    info->unallocated_reads_zero = !image->is_fixed;
+    return 0;
+}
+
+static bool vpc_has_zero_init(BlockNode *node)
+{
+    VpcImage *image = node->opaque;
+
+    return !image->is_fixed || block_has_zero_init(node->file->node);
+}
+
+static const BlockChildSpec vpc_children[] = {
+    { "file", BLOCK_ROLE_IMAGE, .required = true },
+    { NULL },
+};
+
+static const BlockDriver vpc_driver = {
+    .name = "vpc",
+    .kind = BLOCKDEV_DRIVER_VPC,
+    .instance_size = sizeof(VpcImage),
+    .is_format = true,
+    .children = vpc_children,
+    .probe = vpc_probe,
+    .open = vpc_open,
+    .close = vpc_close,
+    .preadv = vpc_preadv,
+    .pwritev = vpc_pwritev,
+    .pwrite_zeroes = vpc_pwrite_zeroes,
+    .block_status = vpc_block_status,
+    .get_info = vpc_get_info,
+    .has_zero_init = vpc_has_zero_init,
+    .create_options = vpc_create_options,
+    .create = vpc_create,
+};
+BLOCK_DRIVER(vpc_driver);
