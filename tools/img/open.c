@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "block/open.h"
+#include "qapi/keyval.h"
+#include "tools/img/img.h"
+#include "util/error.h"
+
+static void set_switch(json_object *options, const char *key, bool on, bool as_text)
+{
+    if (!json_object_object_get_ex(options, key, NULL)) {
+        json_object_object_add(options, key, as_text ? json_object_new_string(on ? "on" : "off")
+                                                     : json_object_new_boolean(on));
+    }
+}
+
+static bool set_cache(json_object *options, ImgOpen *open, bool as_text, GError **error)
+{
+    json_object *cache;
+    BlockMode mode = { 0 };
+
+    if (!open->cache) {
+        return true;
+    }
+    if (!block_parse_cache_mode(open->cache, &mode, &open->writethrough)) {
+        error_setf(error, "Invalid cache option: %s", open->cache);
+        return false;
+    }
+    cache = json_object_new_object();
+    set_switch(cache, "direct", mode.cache_direct, as_text);
+    set_switch(cache, "no-flush", mode.cache_no_flush, as_text);
+    json_object_object_add(options, "cache", cache);
+    return true;
+}
+
+/* The options of the file name or of --image-opts, and what the command wants. */
+static json_object *open_options(const char *filename, ImgOpen *open, bool as_text, GError **error)
+{
+    json_object *options = open->image_opts ? keyval_parse(filename, "file", NULL, error)
+                                            : json_object_new_object();
+
+    if (!options) {
+        return NULL;
+    }
+    if (open->format) {
+        if (open->image_opts) {
+            error_setf(error, "--image-opts and --format are mutually exclusive");
+            json_object_put(options);
+            return NULL;
+        }
+        json_object_object_add(options, "driver", json_object_new_string(open->format));
+    }
+    set_switch(options, "read-only", !open->writable, as_text);
+    if (open->force_share) {
+        set_switch(options, "force-share", true, as_text);
+    }
+    if (open->writable && !json_object_object_get_ex(options, "discard", NULL)) {
+        json_object_object_add(options, "discard", json_object_new_string("unmap"));
+    }
+    if (!set_cache(options, open, as_text, error)) {
+        json_object_put(options);
+        return NULL;
+    }
+    return options;
+}
+
+ImgOpen img_open_from(const ImgOptions *options)
+{
+    return (ImgOpen){ .format = options->format, .image_opts = options->image_opts,
+                      .force_share = options->force_share, .cache = options->cache };
+}
+
+BlockBackend *img_open(const char *filename, ImgOpen *open, GError **error)
+{
+    QapiFlags flags = open->image_opts ? keyval_flags(filename) : QAPI_KEYVAL;
+    json_object *options = open_options(filename, open, flags & QAPI_KEYVAL, error);
+    unsigned perm = BLOCK_PERM_CONSISTENT_READ;
+    unsigned shared = BLOCK_PERM_ALL;
+    BlockBackend *blk;
+
+    if (!options) {
+        return NULL;
+    }
+    if (open->writable) {
+        perm |= BLOCK_PERM_WRITE;
+        shared = BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE_UNCHANGED;
+    }
+    if (open->resize) {
+        perm |= BLOCK_PERM_RESIZE;
+    }
+    if (open->open_flags & BLOCK_OPEN_NO_IO) {
+        perm = 0;
+    }
+    blk = block_backend_open(open->image_opts ? NULL : filename, NULL, options, flags,
+                             open->open_flags, perm, shared, error);
+    json_object_put(options);
+    return blk;
+}
