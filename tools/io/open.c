@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "block/open.h"
+#include "qapi/keyval.h"
+#include "tools/io/io.h"
+#include "util/error.h"
+
+static void set_text(json_object *options, const char *key, const char *value)
+{
+    if (value && !json_object_object_get_ex(options, key, NULL)) {
+        json_object_object_add(options, key, json_object_new_string(value));
+    }
+}
+
+static bool set_cache(IoSession *session, json_object *options, const char *cache, GError **error)
+{
+    BlockMode mode = { 0 };
+    json_object *object;
+
+    session->writethrough = false;
+    if (!cache) {
+        return true;
+    }
+    if (!block_parse_cache_mode(cache, &mode, &session->writethrough)) {
+        error_setf(error, "Invalid cache option: %s", cache);
+        return false;
+    }
+    object = json_object_new_object();
+    set_text(object, "direct", mode.cache_direct ? "on" : "off");
+    set_text(object, "no-flush", mode.cache_no_flush ? "on" : "off");
+    json_object_object_add(options, "cache", object);
+    return true;
+}
+
+static json_object *open_options(IoSession *session, const char *filename, const IoOpen *open,
+                                 GError **error)
+{
+    const char *given = open->image_opts ? filename : open->options;
+    json_object *options = given ? keyval_parse(given, NULL, NULL, error)
+                                 : json_object_new_object();
+
+    if (!options) {
+        return NULL;
+    }
+    set_text(options, "driver", open->format);
+    set_text(options, "read-only", open->read_only ? "on" : "off");
+    set_text(options, "force-share", open->force_share ? "on" : "off");
+    set_text(options, "discard", open->discard ? open->discard : "unmap");
+    if (!set_cache(session, options, open->cache, error)) {
+        json_object_put(options);
+        return NULL;
+    }
+    return options;
+}
+
+/* The AIO mode is the file's, below whatever format there is. */
+static void set_aio(json_object *options, const char *aio)
+{
+    json_object *file;
+
+    if (!aio) {
+        return;
+    }
+    if (!json_object_object_get_ex(options, "file", &file)) {
+        file = json_object_new_object();
+        json_object_object_add(options, "file", file);
+    }
+    set_text(file, "aio", aio);
+}
+
+bool io_open(IoSession *session, const char *filename, const IoOpen *open)
+{
+    unsigned perm = BLOCK_PERM_CONSISTENT_READ |
+                    (open->read_only ? 0 : BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE);
+    GError *error = NULL;
+    json_object *options = open_options(session, filename, open, &error);
+
+    if (options) {
+        set_aio(options, open->aio);
+        session->blk = block_backend_open(open->image_opts ? NULL : filename, NULL, options,
+                                          QAPI_KEYVAL, 0, perm, BLOCK_PERM_ALL, &error);
+        json_object_put(options);
+    }
+    if (!session->blk) {
+        g_prefix_error(&error, "can't open%s%s: ", filename ? " device " : "",
+                       filename ? filename : "");
+        error_report_err(error);
+        return false;
+    }
+    block_backend_set_write_cache(session->blk, !session->writethrough);
+    return true;
+}
+
+void io_close(IoSession *session)
+{
+    io_wait_for_requests(session);
+    g_clear_pointer(&session->blk, block_backend_unref);
+}
+
+static bool take_open_option(IoOpen *open, int c)
+{
+    static const struct {
+        char letter;
+        size_t offset;
+    } switches[] = {
+        { 'r', offsetof(IoOpen, read_only) }, { 's', offsetof(IoOpen, snapshot) },
+        { 'C', offsetof(IoOpen, copy_on_read) }, { 'U', offsetof(IoOpen, force_share) },
+    }, texts[] = {
+        { 't', offsetof(IoOpen, cache) }, { 'd', offsetof(IoOpen, discard) },
+        { 'i', offsetof(IoOpen, aio) }, { 'o', offsetof(IoOpen, options) },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(switches); i++) {
+        if (switches[i].letter == c) {
+            *(bool *)((char *)open + switches[i].offset) = true;
+            return true;
+        }
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        if (texts[i].letter == c) {
+            *(const char **)((char *)open + texts[i].offset) = optarg;
+            return true;
+        }
+    }
+    if (c == 'n') {
+        open->cache = "none";
+    } else if (c == 'k') {
+        open->aio = "native";
+    }
+    return c == 'n' || c == 'k';
+}
+
+int io_cmd_open(IoSession *session, int argc, char **argv)
+{
+    IoOpen open = session->defaults;
+    int c;
+
+    if (session->blk) {
+        printf("file open already, try 'help close'\n");
+        return 1;
+    }
+    optind = 0;
+    while ((c = getopt(argc, argv, "rsCnkUt:d:i:o:")) != -1) {
+        if (!take_open_option(&open, c)) {
+            printf("open: unknown option; see 'help open'\n");
+            return 1;
+        }
+    }
+    return io_open(session, optind < argc ? argv[optind] : NULL, &open) ? 0 : 1;
+}
+
+int io_cmd_close(IoSession *session, int argc, char **argv)
+{
+    io_close(session);
+    return 0;
+}
+
+/* ---- reopen ---- */
+
+static bool reopen_node(IoSession *session, const char *options_text, int read_only,
+                        const char *cache, GError **error)
+{
+    BlockNode *node = block_backend_node(session->blk);
+    json_object *options = NULL;
+    json_object *changes = options_text ? keyval_parse(options_text, NULL, NULL, error)
+                                        : json_object_new_object();
+    g_autoptr(GPtrArray) list = BlockdevOptions_list_new();
+    BlockdevOptions *typed = NULL;
+
+    if (!changes) {
+        return false;
+    }
+    if (read_only >= 0) {
+        set_text(changes, "read-only", read_only ? "on" : "off");
+    }
+    if (!set_cache(session, changes, cache, error)) {
+        json_object_put(changes);
+        return false;
+    }
+    options = block_options_with(node, changes);
+    json_object_put(changes);
+    if (BlockdevOptions_from_json(options, QAPI_KEYVAL, &typed, error)) {
+        g_ptr_array_add(list, typed);
+    }
+    json_object_put(options);
+    return typed && block_reopen(list, error);
+}
+
+int io_cmd_reopen(IoSession *session, int argc, char **argv)
+{
+    const char *options = NULL, *cache = NULL;
+    GError *error = NULL;
+    int read_only = -1;
+    int c;
+
+    optind = 0;
+    while ((c = getopt(argc, argv, "c:o:rw")) != -1) {
+        if (c == 'c') {
+            cache = optarg;
+        } else if (c == 'o') {
+            options = optarg;
+        } else if (c == 'r' || c == 'w') {
+            read_only = c == 'r';
+        } else {
+            printf("reopen: unknown option; see 'help reopen'\n");
+            return 1;
+        }
+    }
+    if (!block_backend_set_perm(session->blk, BLOCK_PERM_CONSISTENT_READ, BLOCK_PERM_ALL, &error) ||
+        !reopen_node(session, options, read_only, cache, &error) ||
+        (!block_backend_node(session->blk)->mode.read_only &&
+         !block_backend_set_perm(session->blk, BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE |
+                                 BLOCK_PERM_RESIZE, BLOCK_PERM_ALL, &error))) {
+        error_report_err(error);
+        return 1;
+    }
+    if (cache) {
+        block_backend_set_write_cache(session->blk, !session->writethrough);
+    }
+    return 0;
+}
