@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Internal snapshots and the saved VM state. In a coroutine, while nothing else is in flight. */
+#ifndef VIREO_BLOCK_QCOW2_SNAPSHOT_H
+#define VIREO_BLOCK_QCOW2_SNAPSHOT_H
+
+#include "block/qcow2/qcow2.h"
+
+/* From the header's table to q->snapshots. */
+bool qcow2_snapshots_read(Qcow2 *q, unsigned open_flags, GError **error);
+void qcow2_snapshots_free(Qcow2 *q);
+/* The table anew, at another place, and the header. With the lock held. */
+int qcow2_snapshots_write(Qcow2 *q);
+
+bool qcow2_snapshot_create(BlockNode *node, BlockSnapshot *snapshot, GError **error);
+bool qcow2_snapshot_goto(BlockNode *node, const char *id, GError **error);
+bool qcow2_snapshot_delete(BlockNode *node, const char *id, GError **error);
+GPtrArray *qcow2_snapshot_list(BlockNode *node, GError **error);
+bool qcow2_snapshot_load_tmp(BlockNode *node, const char *id, GError **error);
+int qcow2_save_vmstate(BlockNode *node, int64_t pos, const BlockVec *vec, size_t bytes);
+int qcow2_load_vmstate(BlockNode *node, int64_t pos, const BlockVec *vec, size_t bytes);
+
+#endif

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""qcow2 images that vireo and QEMU's tools write in turn, compared with a model; prints TAP.
+
+The model is one byte a sector: what the sector is filled with. After every round both tools read
+all of the disk and compare it with the model, and both check the image."""
+
+import argparse
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SECTOR = 512
+QEMU = ('qemu-io', 'qemu-img')
+
+# name, size in bytes, create options, more
+VARIANTS = [
+    ('default', 8 << 20, '', {}),
+    ('v2', 8 << 20, 'compat=0.10', {}),
+    ('small clusters', 1 << 20, 'cluster_size=512', {}),
+    ('large clusters', 24 << 20, 'cluster_size=2M', {}),
+    ('1-bit counts', 2 << 20, 'refcount_bits=1,cluster_size=4k', {}),
+    ('64-bit counts', 1 << 20, 'refcount_bits=64,cluster_size=512', {}),
+    ('4-bit counts', 4 << 20, 'refcount_bits=4,cluster_size=8k', {}),
+    ('lazy counts', 8 << 20, 'lazy_refcounts=on', {}),
+    ('backing', 8 << 20, '', {'backing': True}),
+    ('v2 backing', 4 << 20, 'compat=0.10,cluster_size=16k', {'backing': True}),
+    ('small clusters, backing', 1 << 20, 'cluster_size=1k', {'backing': True}),
+    ('subclusters', 8 << 20, 'extended_l2=on', {}),
+    ('subclusters, backing', 8 << 20, 'extended_l2=on,cluster_size=128k', {'backing': True}),
+    ('small subclusters', 2 << 20, 'extended_l2=on,cluster_size=16k', {'backing': True}),
+    ('zlib', 8 << 20, '', {'compressed': True}),
+    ('zlib, small', 1 << 20, 'cluster_size=4k,refcount_bits=8', {'compressed': True}),
+    ('zlib, 1-bit counts', 2 << 20, 'cluster_size=16k,refcount_bits=1', {'compressed': True}),
+    ('zstd', 8 << 20, 'compression_type=zstd', {'compressed': True, 'backing': True}),
+    ('zstd, subclusters', 8 << 20, 'compression_type=zstd,extended_l2=on', {'compressed': True}),
+    ('metadata', 4 << 20, 'preallocation=metadata', {}),
+    ('falloc', 4 << 20, 'preallocation=falloc', {}),
+    ('full', 4 << 20, 'preallocation=full,cluster_size=32k', {}),
+    ('data file', 4 << 20, 'data_file={dir}/data.raw', {'own_file': True}),
+    ('raw data file', 4 << 20, 'data_file={dir}/data.raw,data_file_raw=on', {'own_file': True}),
+    ('luks', 4 << 20, 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10',
+     {'encrypted': True}),
+    ('luks, backing', 2 << 20, 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10,'
+     'cluster_size=4k', {'encrypted': True, 'backing': True}),
+]
+
+
+class Failure(Exception):
+    pass
+
+
+def run(args, accept=(0,)):
+    result = subprocess.run(args, capture_output=True, text=True, check=False)
+    if result.returncode not in accept:
+        raise Failure(f'{" ".join(map(str, args))}: exit {result.returncode}\n{result.stdout}'
+                      f'{result.stderr}')
+    return result.stdout + result.stderr
+
+
+class Image:
+    """An image, its model, and the tools of either side."""
+
+    def __init__(self, folder, variant, tools, rng):
+        self.name, self.size, self.options, self.more = variant
+        self.folder, self.tools, self.rng = folder, tools, rng
+        self.path = folder / 'test.qcow2'
+        self.sectors = self.size // SECTOR
+        self.model = bytearray(self.sectors)
+        self.snapshots = {}
+
+    def opts(self):
+        if not self.more.get('encrypted'):
+            return ['-f', 'qcow2', str(self.path)]
+        return ['--object', 'secret,id=s,data=geheim', '--image-opts',
+                f'driver=qcow2,file.filename={self.path},encrypt.format=luks,'
+                'encrypt.key-secret=s']
+
+    def create(self, side):
+        options = self.options.format(dir=self.folder)
+        args = ['create', '-q', '-f', 'qcow2']
+        if self.more.get('encrypted'):
+            args += ['--object', 'secret,id=s,data=geheim']
+        if options:
+            args += ['-o', options]
+        if self.more.get('backing'):
+            self.make_backing()
+            args += ['-b', str(self.folder / 'base.raw'), '-F', 'raw']
+        run([self.tools[side][1], *args, str(self.path), str(self.size)])
+
+    def make_backing(self):
+        """Shorter than the image, so that its end is met too."""
+        sectors = self.sectors * 3 // 4
+        with open(self.folder / 'base.raw', 'wb') as out:
+            while sectors:
+                n = min(sectors, self.rng.randint(1, 200))
+                fill = self.rng.choice([0, self.rng.randint(1, 255)])
+                at = self.sectors * 3 // 4 - sectors
+                self.model[at:at + n] = bytes([fill]) * n
+                out.write(bytes([fill]) * (n * SECTOR))
+                sectors -= n
+
+    def io(self, side, commands):
+        args = [self.tools[side][0]]
+        for command in commands:
+            args += ['-c', command]
+        output = run([*args, *self.opts()], accept=(0, 1))
+        for line in output.splitlines():
+            if any(word in line for word in ('failed', 'rror', 'nvalid', "can't", 'Parameter')):
+                raise Failure(f'{self.tools[side][0]}: {line}\n{commands}')
+
+    def random_range(self, unit=1):
+        units = self.sectors // unit
+        n = min(units, self.rng.choice([1, 1, 2, self.rng.randint(1, 64),
+                                        self.rng.randint(1, max(units // 4, 1))]))
+        start = self.rng.randint(0, units - n)
+        return start * unit, n * unit
+
+    def one_command(self):
+        kind = self.rng.choice(['write'] * 5 + ['zero', 'unmap', 'discard', 'compressed', 'flush'])
+        if kind == 'flush':
+            return 'flush'
+        unit = 1
+        if kind == 'compressed':
+            if not self.more.get('compressed'):
+                return 'flush'
+            unit = self.cluster() // SECTOR
+        if kind == 'discard':
+            unit = self.cluster() // SECTOR
+        start, n = self.random_range(unit)
+        where = f'{start * SECTOR} {n * SECTOR}'
+        fill = self.rng.randint(1, 255) if kind in ('write', 'compressed') else 0
+        if kind == 'discard' and 'compat=0.10' in self.options and self.more.get('backing'):
+            return 'flush'
+        self.model[start:start + n] = bytes([fill]) * n
+        return {'write': f'write -P {fill} {where}', 'zero': f'write -z {where}',
+                'unmap': f'write -z -u {where}', 'discard': f'write -z -u {where}',
+                'compressed': f'write -c -P {fill} {where}'}[kind]
+
+    def cluster(self):
+        for option in self.options.split(','):
+            if option.startswith('cluster_size='):
+                text = option.split('=')[1]
+                return int(text.rstrip('kM')) << {'k': 10, 'M': 20}.get(text[-1], 0)
+        return 65536
+
+    def write(self, side, count):
+        commands = []
+        for _ in range(count):
+            command = self.one_command()
+            if command.startswith('write -c'):
+                # QEMU does not compress over what is there.
+                commands += ['write -z -u ' + ' '.join(command.split()[4:])] * (side == 'qemu')
+                commands += self.split(command)
+            else:
+                commands.append(command)
+        self.io(side, commands)
+
+    def split(self, command):
+        """Compressed requests go a cluster at a time."""
+        words = command.split()
+        start, n, cluster = int(words[4]), int(words[5]), self.cluster()
+        return [f'write -c -P {words[3]} {at} {min(cluster, start + n - at)}'
+                for at in range(start, start + n, cluster)]
+
+    def verify(self, side):
+        commands, at = [], 0
+        while at < self.sectors:
+            n = 1
+            while at + n < self.sectors and self.model[at + n] == self.model[at] and n < 65536:
+                n += 1
+            commands.append(f'read -P {self.model[at]} {at * SECTOR} {n * SECTOR}')
+            at += n
+        for i in range(0, len(commands), 400):
+            self.io(side, commands[i:i + 400])
+
+    def check(self, side):
+        secret = (['--object', 'secret,id=s,data=geheim'] if self.more.get('encrypted') else [])
+        opts = [o for o in self.opts() if o not in secret]
+        run([self.tools[side][1], 'check', '-q', *secret, *opts])
+
+    def snapshot(self, side):
+        """Take, go back to or drop an internal snapshot."""
+        if self.more.get('own_file') or self.more.get('encrypted') or 'refcount_bits=1,' in (
+                self.options + ','):
+            return
+        verb = self.rng.choice(['take', 'take', 'apply', 'drop', 'none'])
+        args = [self.tools[side][1], 'snapshot']
+        if verb == 'take' and len(self.snapshots) < 4:
+            name = f's{self.rng.randint(0, 10 ** 9)}'
+            run([*args, '-c', name, str(self.path)])
+            self.snapshots[name] = bytes(self.model)
+        elif verb == 'apply' and self.snapshots:
+            name = self.rng.choice(sorted(self.snapshots))
+            run([*args, '-a', name, str(self.path)])
+            self.model[:] = self.snapshots[name]
+        elif verb == 'drop' and self.snapshots:
+            name = self.rng.choice(sorted(self.snapshots))
+            run([*args, '-d', name, str(self.path)])
+            del self.snapshots[name]
+
+
+def one_variant(variant, tools, seed, rounds, snapshots):
+    rng = random.Random(f'{seed} {variant[0]}')
+    with tempfile.TemporaryDirectory(prefix='qcow2-cross.') as folder:
+        image = Image(Path(folder), variant, tools, rng)
+        image.create(rng.choice(sorted(tools)))
+        for _ in range(rounds):
+            side = rng.choice(sorted(tools))
+            image.write(side, rng.randint(1, 25))
+            if snapshots:
+                image.snapshot(rng.choice(sorted(tools)))
+            for other in sorted(tools):
+                image.verify(other)
+                image.check(other) if other == "qemu" else None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--build', type=Path, default=Path('build'))
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--rounds', type=int, default=6)
+    parser.add_argument('--no-snapshots', action='store_true')
+    parser.add_argument('variants', nargs='*', help='names; default: all')
+    options = parser.parse_args()
+    if not shutil.which('qemu-img'):
+        print('1..0 # SKIP no qemu-img')
+        return 0
+    tools = {'qemu': QEMU, 'vireo': (options.build / 'tools/vireo-io',
+                                     options.build / 'tools/vireo-img')}
+    chosen = [v for v in VARIANTS if not options.variants or v[0] in options.variants]
+    failed = 0
+    print(f'1..{len(chosen)}')
+    for number, variant in enumerate(chosen, start=1):
+        try:
+            one_variant(variant, tools, options.seed, options.rounds, not options.no_snapshots)
+            print(f'ok {number} - {variant[0]}', flush=True)
+        except Failure as failure:
+            failed += 1
+            print(f'not ok {number} - {variant[0]}')
+            for line in str(failure).splitlines()[:20]:
+                print(f'# {line}', flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
