@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Requests by callback. Each runs in a pooled coroutine, on whose stack everything stands: nothing
- * is allocated. The callback never comes before the function that started the request has returned.
+ * is allocated, unless it comes from another thread. The callback never comes before the function
+ * that started the request has returned.
  */
 #include "block/backend-internal.h"
 #include "util/coroutine.h"
@@ -27,7 +28,7 @@ static void aio_run(void *opaque)
     starter->returned = &returned;
     block_backend_enter(blk);
     result = block_backend_perform(&aio.request, started);
-    if (!__atomic_load_n(&returned, __ATOMIC_RELAXED)) {
+    if (!returned) {
         coroutine_wake(coroutine_current());
         coroutine_yield();
     }
@@ -35,13 +36,34 @@ static void aio_run(void *opaque)
     block_backend_leave(blk);
 }
 
-static void aio_start(const BackendRequest *request, BlockDoneFn *done, void *opaque)
+static void aio_run_here(const Aio *request)
 {
-    Aio aio = { *request, done, opaque };
+    Aio aio = *request;
 
     coroutine_start(aio_run, &aio);
     /* It has not ended: it waits for this at the latest. */
-    __atomic_store_n(aio.returned, true, __ATOMIC_RELAXED);
+    *aio.returned = true;
+}
+
+static void aio_run_posted(void *opaque)
+{
+    g_autofree Aio *aio = opaque;
+
+    aio_run_here(aio);
+}
+
+static void aio_start(const BackendRequest *request, BlockDoneFn *done, void *opaque)
+{
+    Aio aio = { *request, done, opaque };
+    Loop *loop = request->blk->loop;
+
+    if (loop != loop_main() || loop_in_main_thread()) {
+        g_assert(loop == loop_current());
+        aio_run_here(&aio);
+    } else {
+        /* A vCPU's thread, in a device model. The main loop's descriptors are not for it. */
+        loop_post(loop, aio_run_posted, g_memdup2(&aio, sizeof(aio)));
+    }
 }
 
 void block_backend_aio_preadv(BlockBackend *blk, int64_t offset, const BlockVec *vec,

@@ -58,7 +58,8 @@ int block_backend_truncate(BlockBackend *blk, const BlockTruncate *truncate, GEr
 int64_t block_backend_getlength(BlockBackend *blk);
 
 /*
- * ---- Requests by callback: for devices. On the backend's loop ----
+ * ---- Requests by callback: for devices ----
+ * On the backend's loop; or, if that is the main loop, on any thread that holds the VM lock.
  * done is called in a coroutine, never before the function has returned. A drained section waits
  * for it.
  */

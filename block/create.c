@@ -202,6 +202,17 @@ json_object *block_options_to_qapi(const BlockOption *table, json_object *option
     return out;
 }
 
+/* Where the image goes: a protocol's file name is what it stands for, as when it is opened. */
+static bool add_storage(const BlockDriver *driver, json_object *mapped, const char *storage,
+                        const char *name, GError **error)
+{
+    if (driver->protocol && driver->parse_filename) {
+        return driver->parse_filename(name, mapped, error);
+    }
+    json_object_object_add(mapped, storage, json_object_new_string(name));
+    return true;
+}
+
 /* storage: where the image goes, "file" (a node) for formats and "filename" for protocols. */
 static BlockdevCreateOptions *typed_options(const BlockDriver *driver, json_object *options,
                                             const char *storage, const char *name, GError **error)
@@ -209,9 +220,9 @@ static BlockdevCreateOptions *typed_options(const BlockDriver *driver, json_obje
     json_object *mapped = block_options_to_qapi(driver->create_options, options);
     BlockdevCreateOptions *typed = NULL;
 
-    json_object_object_add(mapped, storage, json_object_new_string(name));
     json_object_object_add(mapped, "driver", json_object_new_string(driver->name));
-    if (!driver->translate_create_options || driver->translate_create_options(mapped, error)) {
+    if (add_storage(driver, mapped, storage, name, error) &&
+        (!driver->translate_create_options || driver->translate_create_options(mapped, error))) {
         BlockdevCreateOptions_from_json(mapped, QAPI_KEYVAL, &typed, error);
     }
     json_object_put(mapped);
@@ -220,12 +231,24 @@ static BlockdevCreateOptions *typed_options(const BlockDriver *driver, json_obje
 
 /* ---- Making ---- */
 
+static bool create_protocol(const BlockDriver *protocol, const char *filename,
+                            json_object *options, GError **error)
+{
+    g_autoptr(BlockdevCreateOptions) typed = NULL;
+
+    if (protocol->create_by_name) {
+        return protocol->create_by_name(filename, options, error);
+    }
+    typed = typed_options(protocol, options, "filename", filename, error);
+    return typed && block_create(typed, error);
+}
+
 /* The protocol's own options; the format's size and preallocation are not the file's. */
 static bool create_file(const CreateState *state, GError **error)
 {
     json_object *options = json_object_new_object();
     json_object *value;
-    g_autoptr(BlockdevCreateOptions) typed = NULL;
+    bool ok;
 
     for (const BlockOption *o = state->protocol->create_options; o->name; o++) {
         if (!block_option_find(state->format->create_options, o->name) &&
@@ -234,9 +257,9 @@ static bool create_file(const CreateState *state, GError **error)
         }
     }
     json_object_object_add(options, "size", json_object_new_string("0"));
-    typed = typed_options(state->protocol, options, "filename", state->filename, error);
+    ok = create_protocol(state->protocol, state->filename, options, error);
     json_object_put(options);
-    return typed && block_create(typed, error);
+    return ok;
 }
 
 static BlockNode *open_file(const CreateState *state, GError **error)
@@ -324,13 +347,8 @@ bool block_create_image(const char *filename, const char *format, json_object *o
 bool block_create_protocol(const char *filename, json_object *options, GError **error)
 {
     const BlockDriver *protocol = block_driver_find_protocol(filename, error);
-    g_autoptr(BlockdevCreateOptions) typed = NULL;
 
-    if (!protocol) {
-        return false;
-    }
-    typed = typed_options(protocol, options, "filename", filename, error);
-    return typed && block_create(typed, error);
+    return protocol && create_protocol(protocol, filename, options, error);
 }
 
 bool block_create(const BlockdevCreateOptions *options, GError **error)

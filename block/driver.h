@@ -241,7 +241,10 @@ struct BlockDriver {
     bool (*translate_create_options)(json_object *options, GError **error);
     /* Protocols: make the file. Formats: write the image into the node that the options name. */
     bool (*create)(const BlockdevCreateOptions *options, GError **error);
-    /* Formats whose image is several files (vmdk), instead of the usual file-then-format. */
+    /*
+     * Formats whose image is several files (vmdk), instead of the usual file-then-format; and
+     * protocols that are not in BlockdevCreateOptions: devices, which are made by others.
+     */
     bool (*create_by_name)(const char *filename, json_object *options, GError **error);
     bool (*amend)(BlockNode *node, const BlockdevAmendOptions *options, bool force,
                   BlockProgressFn *progress, void *opaque, GError **error);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "util/bits.h"
 #include "util/error.h"
 #include "util/fd-store.h"
+#include "util/parse.h"
 #include "util/thread-pool.h"
 
 #define DEFAULT_EXTENT_SIZE_HINT MiB
@@ -279,6 +281,69 @@ bool file_create(const BlockdevCreateOptions *options, GError **error)
     if (!ok && !existed) {
         unlink(file->filename);
     }
+    return ok;
+}
+
+/* ---- Devices ---- */
+
+const BlockOption file_device_create_options[] = {
+    { "size", BLOCK_OPTION_SIZE, "size of the disk, which the device must have" },
+    { NULL },
+};
+
+typedef struct Wipe {
+    int fd;
+    int64_t length;
+} Wipe;
+
+/* What was on the device before must not be taken for the format of the new image. */
+static int wipe_start(void *opaque)
+{
+    const Wipe *wipe = opaque;
+    static const uint8_t zeroes[4096];
+    ssize_t put = pwrite(wipe->fd, zeroes, (size_t)MIN(wipe->length, (int64_t)sizeof(zeroes)), 0);
+
+    return put < 0 || fdatasync(wipe->fd) < 0 ? -errno : 0;
+}
+
+static bool wipe_device(FileState *state, uint64_t size, GError **error)
+{
+    Wipe wipe = { state->io.fd, file_length(state->io.fd) };
+    int result = (int)MIN(wipe.length, 0);
+
+    if (result == 0 && (uint64_t)wipe.length < size) {
+        error_setf(error, "Device '%s' has only %" PRId64 " bytes, and cannot grow", state->path,
+                   wipe.length);
+        return false;
+    }
+    result = result ? result : thread_pool_run(wipe_start, &wipe);
+    if (result < 0) {
+        error_set_errno(error, -result, "Could not clear the start of '%s'", state->path);
+    }
+    return result == 0;
+}
+
+bool file_create_on_device(const char *filename, json_object *options, GError **error)
+{
+    FileState state = { .path = (char *)filename, .locking = FILE_LOCKING_AUTO };
+    json_object *text;
+    uint64_t size = 0;
+    bool ok;
+
+    if (g_str_has_prefix(filename, "host_device:")) {
+        state.path += strlen("host_device:");
+    }
+    if (json_object_object_get_ex(options, "size", &text)
+        && !parse_size(json_object_get_string(text), 1, &size, error)) {
+        return false;
+    }
+    state.io.fd = file_open_path(state.path, true, false, error);
+    if (state.io.fd < 0) {
+        return false;
+    }
+    ok = lock_to_create(&state, error) && wipe_device(&state, size, error);
+    file_unlock_to(&state, 0, 0);
+    close(state.io.fd);
     return ok;
 }
 

@@ -146,6 +146,9 @@ void file_status_forget(FileState *state);
 /* ---- file-create.c ---- */
 extern const BlockOption file_create_options[];
 bool file_create(const BlockdevCreateOptions *options, GError **error);
+extern const BlockOption file_device_create_options[];
+/* Nothing is made: the device must be large enough, and its first bytes are cleared. */
+bool file_create_on_device(const char *filename, json_object *options, GError **error);
 bool file_delete(BlockNode *node, GError **error);
 int file_truncate(BlockNode *node, const BlockTruncate *truncate, GError **error);
 /* Bytes, or -errno. */

@@ -136,6 +136,8 @@ static const BlockDriver host_device_driver = {
     .parse_filename = device_parse_filename,
     .probe_name = device_probe_name,
     .open = file_open_device,
+    .create_options = file_device_create_options,
+    .create_by_name = file_create_on_device,
 };
 BLOCK_DRIVER(host_device_driver);
 

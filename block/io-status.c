@@ -81,16 +81,13 @@ static int look_for_zeroes_below(BlockStatus *status)
 /* No data here, and what may stand below has none either. */
 static bool unallocated_reads_zero(BlockNode *node, int64_t offset)
 {
-    int64_t backing_size;
-
     if (!node->driver->supports_backing) {
         return false;
     }
     if (!node->backing) {
         return true;
     }
-    backing_size = block_getlength(node->backing->node);
-    return backing_size >= 0 && offset >= backing_size;
+    return offset >= block_size_for(node->backing->node, offset + 1);
 }
 
 /* The node it points at answers instead. */
@@ -129,13 +126,10 @@ static int complete_status(BlockNode *node, bool exact, int64_t offset, BlockSta
 static int node_status(BlockNode *node, bool exact, int64_t offset, int64_t bytes,
                        BlockStatus *status)
 {
-    int64_t size = block_getlength(node);
+    int64_t size = block_size_for(node, offset + 1);
     int ret;
 
     *status = (BlockStatus) { 0 };
-    if (size < 0) {
-        return (int)size;
-    }
     if (offset >= size) {
         status->flags = BLOCK_STATUS_EOF;
         return 0;

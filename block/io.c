@@ -86,14 +86,23 @@ void block_dirty_bitmaps_resize(BlockNode *node, int64_t size)
     g_assert(!node->p->bitmaps);
 }
 
+/* Its size is another node's, or follows from it. */
+static bool size_comes_from_below(BlockNode *node)
+{
+    return node->driver->has_variable_size || block_filter_child(node);
+}
+
 void block_node_resized(BlockNode *node, int64_t size)
 {
     node->size = size;
     block_dirty_bitmaps_resize(node, size);
     for (guint i = 0; i < node->parents->len; i++) {
         BlockChild *edge = g_ptr_array_index(node->parents, i);
+        BlockNode *parent = edge->parent_node;
 
-        if (!edge->parent_node && edge->ops->resized) {
+        if (parent && edge == parent->file && size_comes_from_below(parent)) {
+            block_getlength(parent); /* which tells its own parents */
+        } else if (!parent && edge->ops->resized) {
             edge->ops->resized(edge->parent);
         }
     }
@@ -101,7 +110,7 @@ void block_node_resized(BlockNode *node, int64_t size)
 
 int64_t block_size_for(BlockNode *node, int64_t end)
 {
-    if (end > node->size && node->driver->has_variable_size) {
+    if (end > node->size && size_comes_from_below(node)) {
         block_getlength(node);
     }
     return node->size;
@@ -240,6 +249,22 @@ static int call_write_hooks(BlockNode *node, int64_t offset, int64_t bytes)
     return MIN(ret, 0);
 }
 
+/* What follows is counted, and nobody is in its way. */
+static int begin_tracked(BlockTracked *req, BlockNode *node, int64_t offset, int64_t bytes,
+                         unsigned flags, bool ragged)
+{
+    int ret;
+
+    block_track_begin(req, node, offset, bytes, ragged || (flags & BLOCK_REQ_SERIALISING),
+                      node->limits.request_alignment);
+    ret = block_track_wait(req, flags & BLOCK_REQ_NO_WAIT);
+    if (ret < 0) {
+        block_track_end(req);
+        block_dec_in_flight(node);
+    }
+    return ret;
+}
+
 int block_write_begin(BlockTracked *req, BlockNode *node, int64_t offset, int64_t bytes,
                       unsigned flags, bool ragged)
 {
@@ -253,14 +278,7 @@ int block_write_begin(BlockTracked *req, BlockNode *node, int64_t offset, int64_
         block_dec_in_flight(node);
         return ret;
     }
-    block_track_begin(req, node, offset, bytes, ragged || (flags & BLOCK_REQ_SERIALISING),
-                      node->limits.request_alignment);
-    ret = block_track_wait(req, flags & BLOCK_REQ_NO_WAIT);
-    if (ret < 0) {
-        block_track_end(req);
-        block_dec_in_flight(node);
-    }
-    return ret;
+    return begin_tracked(req, node, offset, bytes, flags, ragged);
 }
 
 int block_write_end(BlockTracked *req, int64_t offset, int64_t bytes, int result, bool flush)
@@ -499,11 +517,8 @@ int block_truncate(BlockChild *child, const BlockTruncate *truncate, GError **er
     }
     from = MIN(old_size, truncate->size);
     to = MAX(old_size, truncate->size);
-    ret = block_write_begin(&req, node, from, to - from, BLOCK_REQ_SERIALISING, true);
-    if (ret < 0) {
-        error_set_errno(error, -ret, "Failed to prepare '%s' for resizing", node->name);
-        return ret;
-    }
+    block_inc_in_flight(node);
+    begin_tracked(&req, node, from, to - from, BLOCK_REQ_SERIALISING, true);
     ret = do_truncate(node, truncate, error);
     if (ret == 0) {
         if (!node->driver->getlength) {

@@ -145,6 +145,31 @@ bool fixture_create(const char *path, uint64_t size, PreallocMode prealloc, GErr
     return create.ok;
 }
 
+typedef struct CreateImage {
+    const char *filename, *format;
+    json_object *options;
+    GError **error;
+    bool ok;
+} CreateImage;
+
+static void run_create_image(void *opaque)
+{
+    CreateImage *create = opaque;
+
+    create->ok = block_create_image(create->filename, create->format, create->options, false,
+                                    create->error);
+}
+
+bool fixture_create_image(const char *filename, const char *format, const char *options,
+                          GError **error)
+{
+    CreateImage create = { filename, format, fixture_options("%s", options), error };
+
+    coroutine_run(run_create_image, &create);
+    json_object_put(create.options);
+    return create.ok;
+}
+
 /* ---- Requests ---- */
 
 typedef struct Request {

@@ -22,6 +22,9 @@ void fixture_close(BlockChild *child);
 void fixture_expect_refusal(json_object *options, const char *text);
 /* A file made by the file driver's create. */
 bool fixture_create(const char *path, uint64_t size, PreallocMode prealloc, GError **error);
+/* An image by name, as a person makes it: options "size=1M,...". */
+bool fixture_create_image(const char *filename, const char *format, const char *options,
+                          GError **error);
 
 /* Run requests to the end, from outside of coroutines; results as in block/io.h. */
 int fixture_read(BlockChild *child, int64_t offset, int64_t bytes, void *buf);

@@ -11,6 +11,7 @@
 #include "qapi/event.h"
 #include "util/coroutine.h"
 #include "util/thread.h"
+#include "util/vm-lock.h"
 
 #define SIZE 100000
 #define RW (BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE)
@@ -258,6 +259,32 @@ static void test_thread(void)
     loop_quit(loop);
     pthread_join(thread, NULL);
     loop_free(loop);
+}
+
+/* What a vCPU's thread does in a device model. */
+static void *submit_with_vm_lock(void *opaque)
+{
+    Completion *c = opaque;
+
+    vm_lock();
+    for (int i = 0; i < 100; i++) {
+        block_backend_aio_pwrite_zeroes(c->blk, 0, 10, 0, completed, c);
+    }
+    vm_unlock();
+    return NULL;
+}
+
+static void test_vcpu_thread(void)
+{
+    g_autoptr(BlockBackend) blk = backend_new(loop_main());
+    Completion c = { blk, .result = 1 };
+    pthread_t thread;
+
+    disk_of(blk)->turns = 1;
+    g_assert_true(thread_create(&thread, "test-vcpu", submit_with_vm_lock, &c, NULL));
+    wait_until(&c, 100);
+    g_assert_cmpint(c.result, ==, 0);
+    pthread_join(thread, NULL);
 }
 
 /* ---- Owners, names ---- */
@@ -539,6 +566,7 @@ int main(int argc, char **argv)
     g_test_add_func("/backend/callbacks", test_callbacks);
     g_test_add_func("/backend/drain", test_drain);
     g_test_add_func("/backend/thread", test_thread);
+    g_test_add_func("/backend/vcpu-thread", test_vcpu_thread);
     g_test_add_func("/backend/owner", test_owner);
     g_test_add_func("/backend/error-actions", test_error_actions);
     g_test_add_func("/backend/threshold", test_threshold);

@@ -386,6 +386,21 @@ static void test_create(Fixture *f, const void *data)
     g_assert_cmpint(access(path, F_OK), <, 0);
 }
 
+static void test_create_by_name(Fixture *f, const void *data)
+{
+    g_autofree char *name = g_strdup_printf("file:%s/a:b", f->dir);
+    g_autoptr(GError) error = NULL;
+    struct stat info;
+
+    g_assert_true(fixture_create_image(name, "raw", "size=1M,preallocation=falloc", &error));
+    g_assert_no_error(error);
+    g_assert_cmpint(stat(name + strlen("file:"), &info), ==, 0);
+    g_assert_cmpint(info.st_size, ==, MiB);
+    g_assert_cmpint(info.st_blocks * 512, >=, (int64_t)MiB);
+    g_assert_false(fixture_create_image(name, "raw", "size=1M,colour=red", &error));
+    g_assert_nonnull(strstr(error->message, "colour"));
+}
+
 /* ---- Names and kinds ---- */
 
 static void test_refusals(Fixture *f, const void *data)
@@ -564,6 +579,7 @@ int main(int argc, char **argv)
     ADD("/file/copy-range", NULL, test_copy_range);
     ADD("/file/activate", NULL, test_activate);
     ADD("/file/create", NULL, test_create);
+    ADD("/file/create-by-name", NULL, test_create_by_name);
     ADD("/file/refusals", NULL, test_refusals);
     ADD("/file/names", NULL, test_names);
     ADD("/file/null-device", NULL, test_null_device);

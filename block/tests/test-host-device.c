@@ -119,6 +119,25 @@ static void test_sizes(Fixture *f, const void *data)
     fixture_close(child);
 }
 
+/* An image on a device: the device stays as long as it is, and forgets what it was. */
+static void test_create(Fixture *f, const void *data)
+{
+    uint8_t old[512] = { 'Q', 'F', 'I', 0xfb }, now[512];
+    g_autoptr(GError) error = NULL;
+
+    if (no_device(f)) {
+        return;
+    }
+    g_assert_cmpint(pwrite(f->fd, old, sizeof(old), 0), ==, sizeof(old));
+    g_assert_true(fixture_create_image(f->device, "raw", "size=4M", &error));
+    g_assert_no_error(error);
+    g_assert_cmpint(pread(f->fd, now, sizeof(now), 0), ==, sizeof(now));
+    memset(old, 0, sizeof(old));
+    g_assert_cmpmem(now, sizeof(now), old, sizeof(old));
+    g_assert_false(fixture_create_image(f->device, "raw", "size=400M", &error));
+    g_assert_nonnull(strstr(error->message, "cannot grow"));
+}
+
 static void test_refusals(Fixture *f, const void *data)
 {
     if (no_device(f)) {
@@ -206,6 +225,7 @@ int main(int argc, char **argv)
     ADD("/host-device/requests", "", test_requests);
     ADD("/host-device/requests-direct", ",file.cache.direct=on", test_requests);
     ADD("/host-device/sizes", NULL, test_sizes);
+    ADD("/host-device/create", NULL, test_create);
     ADD("/host-device/refusals", NULL, test_refusals);
     ADD("/host-device/locks", NULL, test_locks);
     ADD("/host-device/failed-flush", NULL, test_failed_flush);

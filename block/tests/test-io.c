@@ -569,13 +569,21 @@ static void test_hooks(void)
 static void test_truncate(void)
 {
     Disk disk = disk_new(&mem_cow_driver, MEM_UNIT, NULL, BLOCK_PERM_ALL);
+    CountingHook counter = { { count_write }, disk.root };
     BlockNode *backing = mem_node_new(&mem_driver, 3 * MEM_UNIT, NULL);
     MemDisk *mem = mem_disk(disk.node);
     GError *error = NULL;
 
+    block_node_add_write_hook(disk.node, &counter.hook);
+    disk.node->p->write_threshold = MEM_UNIT;
     g_assert_cmpint(block_truncate(disk.root, &(BlockTruncate){ .size = 2 * MEM_UNIT }, NULL), ==,
                     0);
     g_assert_cmpint(disk.node->size, ==, 2 * MEM_UNIT);
+    /* It is no write. */
+    g_assert_cmpuint(counter.calls, ==, 0);
+    g_assert_cmpuint(disk.node->p->write_threshold, ==, MEM_UNIT);
+    g_assert_cmpint(disk.node->p->highest_write, ==, 0);
+    block_node_remove_write_hook(disk.node, &counter.hook);
     g_assert_cmpuint(mem->last_flags[MEM_ZERO], ==, 0);
     g_assert_true(block_node_set_backing(disk.node, backing, NULL));
     /* The backing file's third unit must not come to light. */

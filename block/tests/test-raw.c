@@ -109,7 +109,10 @@ static void test_growing(void)
     g_assert_cmpint(block_getlength(raw), ==, 10);
     /* Changed behind its back. */
     block_node_resized(mem, 2000);
-    g_assert_cmpint(block_getlength(raw), ==, 1000);
+    g_assert_cmpint(raw->size, ==, 1000);
+    mem->size = 3000;
+    g_assert_cmpint(block_pwrite(root, 1500, 4, "abc", 0), ==, 0);
+    g_assert_cmpint(raw->size, ==, 2000);
     block_child_detach(root);
     block_node_unref(raw);
     block_node_unref(mem);
