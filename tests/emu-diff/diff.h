@@ -198,6 +198,8 @@ void native_free(Native *native);
 /* Begin; results are there after native_wait(). One slot at a time. */
 void native_start(Native *native, unsigned slot);
 void native_wait(Native *native);
+/* Has the process a page there? */
+bool native_has_page(const Native *native, uint64_t address);
 
 /* ---- accel/emu's side (guest.c) ---- */
 

@@ -20,6 +20,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -478,4 +479,20 @@ void native_wait(Native *native)
         spawn(native);
         send_slot(native);
     }
+}
+
+bool native_has_page(const Native *native, uint64_t address)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/maps", native->child);
+    FILE *maps = fopen(path, "r");
+    uint64_t start, end;
+    bool found = false;
+
+    while (maps && !found && fscanf(maps, "%" SCNx64 "-%" SCNx64 "%*[^\n]", &start, &end) == 2) {
+        found = address >= start && address < end;
+    }
+    if (maps) {
+        fclose(maps);
+    }
+    return found;
 }
