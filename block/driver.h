@@ -90,6 +90,7 @@ typedef struct BlockNodeInfo {
     int64_t cluster_size;       /* 0: none */
     int64_t vm_state_offset;
     bool is_dirty;              /* not closed cleanly: check before use */
+    bool is_encrypted;
     bool unallocated_reads_zero;
     bool needs_compressed_writes; /* cannot take another kind (streamOptimized) */
 } BlockNodeInfo;

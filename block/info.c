@@ -59,6 +59,7 @@ static bool add_sizes(ImageInfo *info, BlockNode *node, GError **error)
     if (block_get_info(node, &details) >= 0) {
         info->has_cluster_size = details.cluster_size > 0;
         info->cluster_size = details.cluster_size;
+        info->has_encrypted = info->encrypted = details.is_encrypted;
         info->has_dirty_flag = true;
         info->dirty_flag = details.is_dirty;
     }

@@ -350,6 +350,7 @@ static int qcow2_get_info(BlockNode *node, BlockNodeInfo *info)
 
     info->cluster_size = q->cluster_size;
     info->vm_state_offset = qcow2_vm_state_offset(q);
+    info->is_encrypted = q->crypt_method;
     info->is_dirty = q->incompatible & QCOW2_INCOMPAT_DIRTY;
     info->unallocated_reads_zero = true;
     return 0;

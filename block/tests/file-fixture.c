@@ -170,6 +170,34 @@ bool fixture_create_image(const char *filename, const char *format, const char *
     return create.ok;
 }
 
+bool fixture_peer(const char *fmt, ...)
+{
+    g_autofree char *line = NULL, *output = NULL, *errors = NULL, *program = NULL;
+    g_auto(GStrv) argv = NULL;
+    g_autoptr(GError) error = NULL;
+    int status;
+    va_list args;
+
+    va_start(args, fmt);
+    line = g_strdup_vprintf(fmt, args);
+    va_end(args);
+    g_shell_parse_argv(line, NULL, &argv, &error);
+    g_assert_no_error(error);
+    program = g_find_program_in_path(argv[0]);
+    if (!program) {
+        g_test_skip("the other program is not installed");
+        return false;
+    }
+    g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &output, &errors, &status,
+                 &error);
+    g_assert_no_error(error);
+    g_test_message("%s\n%s%s", line, output, errors);
+    /* qemu-io tells of a wrong pattern in its output only. */
+    g_assert_cmpint(status, ==, 0);
+    g_assert_null(strstr(output, "Pattern verification failed"));
+    return true;
+}
+
 /* ---- Requests ---- */
 
 typedef struct Request {

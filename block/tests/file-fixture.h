@@ -25,6 +25,11 @@ bool fixture_create(const char *path, uint64_t size, PreallocMode prealloc, GErr
 /* An image by name, as a person makes it: options "size=1M,...". */
 bool fixture_create_image(const char *filename, const char *format, const char *options,
                           GError **error);
+/*
+ * Another program that knows the format ("qemu-img create ..."); it has to succeed. Where it is not
+ * installed the test is skipped and this returns false.
+ */
+bool fixture_peer(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
 /* Run requests to the end, from outside of coroutines; results as in block/io.h. */
 int fixture_read(BlockChild *child, int64_t offset, int64_t bytes, void *buf);
