@@ -112,8 +112,6 @@ typedef struct BlockTruncate {
     unsigned flags;             /* BLOCK_REQ_ZERO_WRITE */
 } BlockTruncate;
 
-typedef struct BlockDirtyBitmap BlockDirtyBitmap;
-
 struct BlockDriver {
     const char *name;         /* "qcow2" */
     BlockdevDriver kind;      /* branch of BlockdevOptions */

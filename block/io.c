@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#include "block/dirty-bitmap.h"
 #include "block/io-internal.h"
 #include "qapi-events-block-core.h"
 #include "util/error.h"
@@ -24,6 +25,7 @@ void block_io_init(BlockNode *node)
     node->limits.request_alignment = 1;
     node->limits.max_transfer = BLOCK_MAX_REQUEST;
     node->limits.max_iov = UINT_MAX;
+    g_mutex_init(&node->p->bitmap_lock);
 }
 
 static void nothing(void *opaque)
@@ -40,6 +42,8 @@ void block_io_cleanup(BlockNode *node)
     }
     g_assert(p->tracked.length == 0 && p->flush_waiters.length == 0);
     g_clear_pointer(&p->write_hooks, g_ptr_array_unref);
+    block_dirty_bitmaps_free_all(node);
+    g_mutex_clear(&p->bitmap_lock);
 }
 
 void block_inc_in_flight(BlockNode *node)
@@ -74,16 +78,6 @@ void block_node_remove_write_hook(BlockNode *node, BlockWriteHook *hook)
     if (hooks->len == 0) {
         g_clear_pointer(&node->p->write_hooks, g_ptr_array_unref);
     }
-}
-
-void block_dirty_bitmaps_mark(BlockNode *node, int64_t offset, int64_t bytes)
-{
-    g_assert(!node->p->bitmaps);
-}
-
-void block_dirty_bitmaps_resize(BlockNode *node, int64_t size)
-{
-    g_assert(!node->p->bitmaps);
 }
 
 /* Its size is another node's, or follows from it. */

@@ -33,7 +33,8 @@ typedef struct BlockNodePrivate {
     GPtrArray *write_hooks; /* BlockWriteHook, borrowed; changed while drained; NULL: none */
     int64_t highest_write;  /* end of the farthest write, for statistics */
     uint64_t write_threshold; /* atomic: a write beyond it sends an event; 0: none */
-    struct BlockDirtyBitmap *bitmaps; /* linked list (block/dirty-bitmap.c) */
+    struct DirtyBitmap *bitmaps; /* linked list (block/dirty-bitmap.c) */
+    GMutex bitmap_lock;     /* of the list, and of the bits of all of them */
 } BlockNodePrivate;
 
 /* graph.c: a node without a driver's state yet, one reference; and away with it. */

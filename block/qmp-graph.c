@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * QMP: making, changing and deleting nodes. Main thread. What waits for disks does so by
+ * block_run(), which turns the loop: the monitor runs no second command meanwhile.
+ */
+#include <errno.h>
+
+#include "block/backend.h"
+#include "block/create.h"
+#include "block/node-internal.h"
+#include "block/open.h"
+#include "block/qmp-internal.h"
+#include "qapi-commands-block-core.h"
+#include "util/error.h"
+
+BlockNode *block_qmp_find_node(const char *device, const char *node_name, GError **error)
+{
+    BlockBackend *blk = device ? block_backend_find(device) : NULL;
+    BlockNode *node = NULL;
+
+    if (blk) {
+        node = block_backend_node(blk);
+        if (!node) {
+            error_setf(error, "Device '%s' has no medium", device);
+        }
+        return node;
+    }
+    node = node_name ? block_node_find(node_name) : NULL;
+    if (!node) {
+        error_setf(error, "Cannot find device='%s' nor node-name='%s'", device ? device : "",
+                   node_name ? node_name : "");
+    }
+    return node;
+}
+
+bool qmp_blockdev_add(const BlockdevOptions *arg, GError **error)
+{
+    return block_open_blockdev(arg, error) != NULL;
+}
+
+bool qmp_blockdev_del(const char *node_name, GError **error)
+{
+    return block_monitor_del(node_name, error);
+}
+
+bool qmp_blockdev_reopen(GPtrArray *options, GError **error)
+{
+    return block_reopen(options, error);
+}
+
+/* ---- block_resize ---- */
+
+typedef struct Resize {
+    BlockBackend *blk;
+    BlockTruncate truncate;
+    GError **error;
+    int result;
+} Resize;
+
+static void run_resize(void *opaque)
+{
+    Resize *resize = opaque;
+
+    resize->result = block_backend_truncate(resize->blk, &resize->truncate, resize->error);
+}
+
+bool qmp_block_resize(const char *device, const char *node_name, int64_t size, GError **error)
+{
+    BlockNode *node;
+    g_autoptr(BlockBackend) blk = NULL;
+    Resize resize = { .truncate = { .size = size }, .error = error };
+
+    if (!device == !node_name) {
+        error_setf(error, "Need exactly one of 'device' and 'node-name'");
+        return false;
+    }
+    node = block_qmp_find_node(device, node_name, error);
+    if (!node) {
+        return false;
+    }
+    if (size < 0 || size > BLOCK_MAX_LENGTH) {
+        error_setf(error, "Parameter 'size' expects a size from 0 to %" G_GINT64_FORMAT,
+                   BLOCK_MAX_LENGTH);
+        return false;
+    }
+    blk = resize.blk = block_backend_new(node->loop, BLOCK_PERM_RESIZE, BLOCK_PERM_ALL);
+    if (!block_backend_insert(blk, node, error)) {
+        return false;
+    }
+    block_run(node, run_resize, &resize);
+    return resize.result >= 0;
+}

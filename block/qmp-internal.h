@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the handlers of QMP commands share. Main thread. */
+#ifndef VIREO_BLOCK_QMP_INTERNAL_H
+#define VIREO_BLOCK_QMP_INTERNAL_H
+
+#include "block/dirty-bitmap.h"
+#include "block/node.h"
+#include "block/transaction.h"
+#include "qapi-types-block-snapshot.h"
+
+/*
+ * A node by the name of a backend or by its own; either may be NULL, and both may be the same.
+ * Borrowed; NULL with the error set.
+ */
+BlockNode *block_qmp_find_node(const char *device, const char *node_name, GError **error);
+/* "device or node" as most commands have it. */
+static inline BlockNode *block_qmp_find(const char *name, GError **error)
+{
+    return block_qmp_find_node(name, name, error);
+}
+
+/* ---- qmp-bitmap.c: actions ---- */
+
+DirtyBitmap *block_qmp_find_bitmap(const char *node, const char *name, GError **error);
+bool block_bitmap_action_add(BlockTransaction *tx, const BlockDirtyBitmapAdd *add, GError **error);
+bool block_bitmap_action_remove(BlockTransaction *tx, const char *node, const char *name,
+                                GError **error);
+bool block_bitmap_action_clear(BlockTransaction *tx, const char *node, const char *name,
+                               GError **error);
+bool block_bitmap_action_enable(BlockTransaction *tx, const char *node, const char *name,
+                                bool enable, GError **error);
+/* bitmaps: BlockDirtyBitmapOrStr. */
+bool block_bitmap_action_merge(BlockTransaction *tx, const char *node, const char *target,
+                               GPtrArray *bitmaps, GError **error);
+
+#endif

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vireo without a machine that is spoken to over QMP, and TAP for the tests that do."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import traceback
+
+
+class QmpError(Exception):
+    """The answer to a command was an error; its text is the exception's."""
+
+
+class Vm:
+    """One process; leave by close() or `with`. Files go into self.dir, which is deleted."""
+
+    def __init__(self, program, *args):
+        self.dir = tempfile.mkdtemp(prefix="vireo-qmp-")
+        path = os.path.join(self.dir, "qmp")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(1)
+        self.process = subprocess.Popen(
+            [program, "-accel", "qtest", "-machine", "none", "-nodefaults", "-display", "none",
+             "-chardev", f"socket,id=mon,path={path}", "-mon", "chardev=mon,mode=control", *args])
+        self.socket, _ = listener.accept()
+        listener.close()
+        self.stream = self.socket.makefile("rw")
+        self.events = []
+        json.loads(self.stream.readline())
+        self.cmd("qmp_capabilities")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def _read(self):
+        line = self.stream.readline()
+        if not line:
+            raise EOFError("the program has ended")
+        return json.loads(line)
+
+    def cmd(self, name, /, **arguments):
+        arguments = {key.rstrip("_").replace("_", "-"): value for key, value in arguments.items()}
+        return self.raw({"execute": name, "arguments": arguments})
+
+    def raw(self, request):
+        self.stream.write(json.dumps(request) + "\n")
+        self.stream.flush()
+        while True:
+            answer = self._read()
+            if "event" in answer:
+                self.events.append(answer)
+            elif "error" in answer:
+                raise QmpError(answer["error"]["desc"])
+            else:
+                return answer["return"]
+
+    def fails(self, words, name, /, **arguments):
+        try:
+            self.cmd(name, **arguments)
+        except QmpError as error:
+            assert words in str(error), f"'{words}' is not in '{error}'"
+            return
+        raise AssertionError(f"{name} should have failed")
+
+    def wait(self, name, /, **data):
+        """The next event of this name with these members, which is taken out of the list."""
+        while True:
+            for i, event in enumerate(self.events):
+                found = event.get("data", {})
+                if event["event"] == name and all(found.get(k) == v for k, v in data.items()):
+                    return self.events.pop(i)["data"]
+            self.events.append(self._read())
+
+    def close(self):
+        try:
+            self.cmd("quit")
+        except (EOFError, OSError):
+            pass
+        self.stream.close()
+        self.socket.close()
+        status = self.process.wait()
+        shutil.rmtree(self.dir)
+        assert status == 0, f"exit status {status}"
+
+
+def run(tests):
+    """Run functions as a TAP program; returns the exit status."""
+    print(f"1..{len(tests)}")
+    failed = 0
+    for number, test in enumerate(tests, 1):
+        try:
+            test()
+            print(f"ok {number} - {test.__name__}", flush=True)
+        except Exception:
+            failed += 1
+            print(f"not ok {number} - {test.__name__}", flush=True)
+            for line in traceback.format_exc().splitlines():
+                print(f"# {line}", flush=True)
+    return 1 if failed else 0
