@@ -173,14 +173,10 @@ static bool check_combination(const BlockdevCreateOptionsQcow2 *o, GError **erro
         return bad(error, "Backing file and preallocation can only be used at the same time if "
                    "extended_l2 is enabled");
     }
-    if (o->data_file && o->has_lazy_refcounts && o->lazy_refcounts) {
-        return true;
-    }
     return true;
 }
 
-/* From options to what the header says. */
-static bool take_options(Qcow2 *q, const BlockdevCreateOptionsQcow2 *o, GError **error)
+bool qcow2_take_options(Qcow2 *q, const BlockdevCreateOptionsQcow2 *o, GError **error)
 {
     uint64_t cluster_size = o->has_cluster_size ? o->cluster_size : 1u << DEFAULT_CLUSTER_BITS;
     uint64_t bits = o->has_refcount_bits ? (uint64_t)o->refcount_bits : 16;
@@ -296,7 +292,7 @@ static bool write_image(BlockChild *file, BlockChild *data_file,
     json_object *options;
     int ret;
 
-    if (!take_options(&q, o, error)) {
+    if (!qcow2_take_options(&q, o, error)) {
         return false;
     }
     co_mutex_init(&q.header_lock);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "block/open.h"
+#include "block/qcow2/bitmap.h"
 #include "block/qcow2/codec-pool.h"
 #include "block/qcow2/crypto.h"
 #include "block/qcow2/settings.h"
@@ -116,11 +117,7 @@ static bool make_usable(Qcow2 *q, unsigned flags, GError **error)
         error_setf(error, "qcow2: Image is corrupt; cannot be opened read/write");
         return false;
     }
-    if (q->incompatible & QCOW2_INCOMPAT_DIRTY) {
-        error_setf(error, "qcow2: the image was not closed properly and needs a repair first");
-        return false;
-    }
-    return true;
+    return !(q->incompatible & QCOW2_INCOMPAT_DIRTY) || qcow2_repair_dirty(q, error);
 }
 
 static bool load(Qcow2 *q, const BlockdevOptionsQcow2 *options, unsigned flags, GError **error)
@@ -411,6 +408,17 @@ static const BlockDriver qcow2_driver = {
     .create_options = qcow2_create_options,
     .translate_create_options = qcow2_translate_create_options,
     .create = qcow2_create,
+    .measure = qcow2_measure,
+    .check = qcow2_check,
     .make_empty = qcow2_make_empty,
+    .snapshot_create = qcow2_snapshot_create,
+    .snapshot_goto = qcow2_snapshot_goto,
+    .snapshot_delete = qcow2_snapshot_delete,
+    .snapshot_list = qcow2_snapshot_list,
+    .snapshot_load_tmp = qcow2_snapshot_load_tmp,
+    .save_vmstate = qcow2_save_vmstate,
+    .load_vmstate = qcow2_load_vmstate,
+    .bitmap_can_store = qcow2_bitmap_can_store,
+    .bitmap_remove = qcow2_bitmap_remove,
 };
 BLOCK_DRIVER(qcow2_driver);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What `info` says of a qcow2 image. */
-#include "block/qcow2/qcow2.h"
+#include "block/qcow2/bitmap.h"
 
 static ImageInfoSpecificQCow2Encryption *encryption_info(const Qcow2 *q)
 {
@@ -26,6 +26,7 @@ ImageInfoSpecific *qcow2_get_specific_info(BlockNode *node, GError **error)
     Qcow2 *q = node->opaque;
     ImageInfoSpecific *info = g_new0(ImageInfoSpecific, 1);
     ImageInfoSpecificQCow2 *data = g_new0(ImageInfoSpecificQCow2, 1);
+    GError *local = NULL;
 
     info->type = IMAGE_INFO_SPECIFIC_KIND_QCOW2;
     info->u.qcow2.data = data;
@@ -45,5 +46,10 @@ ImageInfoSpecific *qcow2_get_specific_info(BlockNode *node, GError **error)
         data->data_file_raw = qcow2_data_file_is_raw(q);
     }
     data->encrypt = encryption_info(q);
+    data->bitmaps = qcow2_bitmaps_info(q, &local);
+    if (local) {
+        g_propagate_error(error, local);
+        g_clear_pointer(&info, ImageInfoSpecific_free);
+    }
     return info;
 }

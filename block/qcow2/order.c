@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "block/qcow2/qcow2.h"
+#include "block/qcow2/bitmap.h"
 
 /* So much may wait to become free before we flush of our own accord. */
 #define MAX_FREED_BYTES (256 * (int64_t)MiB)
@@ -209,6 +209,7 @@ int qcow2_prepare_change(Qcow2 *q)
         ret = qcow2_set_incompatible(q, QCOW2_INCOMPAT_DIRTY, 0);
         q->dirty_marked = ret >= 0;
     }
+    ret = ret < 0 ? ret : qcow2_bitmaps_become_stale(q);
     if (ret >= 0 && too_much_freed(q)) {
         ret = qcow2_flush_all(q);
     }

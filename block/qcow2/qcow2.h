@@ -383,6 +383,8 @@ int qcow2_read_compressed(Qcow2 *q, int64_t offset, int64_t bytes, const BlockVe
 
 extern const BlockOption qcow2_create_options[];
 bool qcow2_translate_create_options(json_object *options, GError **error);
+/* From options to what the header of a new image says; q is zeroed before. */
+bool qcow2_take_options(Qcow2 *q, const BlockdevCreateOptionsQcow2 *o, GError **error);
 bool qcow2_create(const BlockdevCreateOptions *options, GError **error);
 BlockMeasureInfo *qcow2_measure(const json_object *options, BlockNode *in, int64_t size,
                                 GError **error);

@@ -6,7 +6,7 @@
 #include "block/qcow2/snapshot.h"
 #include "util/error.h"
 
-static void snapshot_free(void *opaque)
+void qcow2_snapshot_free(void *opaque)
 {
     Qcow2Snapshot *snapshot = opaque;
 
@@ -130,7 +130,7 @@ bool qcow2_snapshots_read(Qcow2 *q, unsigned open_flags, GError **error)
     uint32_t n;
     int ret = block_pread(q->node->file, QCOW2_H_NB_SNAPSHOTS, sizeof(field), field);
 
-    q->snapshots = g_ptr_array_new_with_free_func(snapshot_free);
+    q->snapshots = g_ptr_array_new_with_free_func(qcow2_snapshot_free);
     if (ret < 0 || file_size < 0) {
         error_setf(error, "Could not read the qcow2 header");
         return false;

@@ -8,6 +8,8 @@
 /* From the header's table to q->snapshots. */
 bool qcow2_snapshots_read(Qcow2 *q, unsigned open_flags, GError **error);
 void qcow2_snapshots_free(Qcow2 *q);
+/* Of one Qcow2Snapshot. */
+void qcow2_snapshot_free(void *snapshot);
 /* The table anew, at another place, and the header. With the lock held. */
 int qcow2_snapshots_write(Qcow2 *q);
 

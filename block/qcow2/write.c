@@ -439,11 +439,24 @@ static int write_allocating(Qcow2 *q, int64_t offset, int64_t bytes, const Block
     return ret;
 }
 
+/* Changes no metadata, except that bitmaps become stale. */
+static int prepare_in_place(Qcow2 *q)
+{
+    int ret;
+
+    co_mutex_lock(&q->lock);
+    ret = qcow2_prepare_change(q);
+    co_mutex_unlock(&q->lock);
+    return ret;
+}
+
 static int write_in_place(Qcow2 *q, int64_t offset, const Qcow2Run *run, const BlockVec *vec,
                           size_t vec_offset)
 {
     unsigned epoch = qcow2_io_begin(q);
-    int ret = write_host(q, offset, run->host, run->bytes, vec, vec_offset);
+    int ret = q->nb_bitmaps && !q->bitmaps_marked ? prepare_in_place(q) : 0;
+
+    ret = ret < 0 ? ret : write_host(q, offset, run->host, run->bytes, vec, vec_offset);
 
     qcow2_io_end(q, epoch);
     return ret;
