@@ -143,6 +143,7 @@ static int raw_preadv(BlockNode *node, int64_t offset, int64_t bytes, const Bloc
 {
     RawState *s = node->opaque;
 
+    block_debug_event(node->file, BLKDBG_READ_AIO);
     return block_preadv(node->file, s->offset + offset, bytes, vec, vec_offset, flags);
 }
 
@@ -155,6 +156,7 @@ static int raw_pwritev(BlockNode *node, int64_t offset, int64_t bytes, const Blo
     if (!has_room(s, offset, bytes)) {
         return -ENOSPC;
     }
+    block_debug_event(node->file, BLKDBG_WRITE_AIO);
     if (!is_guarded(node, offset)) {
         return block_pwritev(node->file, s->offset + offset, bytes, vec, vec_offset, flags);
     }

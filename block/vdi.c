@@ -452,14 +452,12 @@ static int vdi_check(BlockNode *node, BlockCheckResult *result, unsigned fix, GE
     }
     places = MIN(MAX(file_size - image->data_offset, 0) / image->block_size + 1, image->blocks);
     used = bitmap_new(MAX(places, 1));
-    result->total_clusters = image->blocks;
     for (uint32_t i = 0; i < image->blocks; i++) {
         uint32_t entry = image->map[i];
 
         if (entry >= VDI_DISCARDED) {
             continue;
         }
-        result->allocated_clusters++;
         if (entry >= places || bitmap_test(used, entry)) {
             fprintf(stderr, "ERROR: block map entry %" PRIu32 " points to block %" PRIu32 ", %s\n",
                     i, entry, entry >= places ? "beyond the end of the file" : "in use twice");

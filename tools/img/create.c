@@ -29,7 +29,7 @@ static void print_option_table(const BlockOption *table, const BlockOption *hidd
     }
 }
 
-static int print_create_help(const char *filename, const char *format)
+int img_create_help(const char *filename, const char *format)
 {
     GError *error = NULL;
     const BlockDriver *driver = block_driver_find(format, &error);
@@ -140,7 +140,7 @@ int img_create(int argc, char **argv)
     if (parsed != IMG_PARSED) {
         status = parsed == IMG_EXIT_BAD;
     } else if (args.common.create_help) {
-        status = print_create_help(filename, args.common.format ? args.common.format : "raw");
+        status = img_create_help(filename, args.common.format ? args.common.format : "raw");
     } else if (!filename) {
         status = img_usage_error("Expecting image file name");
     } else if (optind + 2 < argc) {

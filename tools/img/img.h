@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "block/backend.h"
+#include "tools/progress.h"
 
 typedef struct ImgCommand {
     const char *name;
@@ -78,6 +79,9 @@ void img_options_cleanup(ImgOptions *options);
 int img_usage_error(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 /* Reports and frees the error, with the file's name before it if not NULL; returns 1. */
 int img_fail(const char *filename, GError *error);
+/* What -o help prints for an image of this format; filename may be NULL. Returns the status. */
+int img_create_help(const char *filename, const char *format);
+ProgressStyle img_progress_style(const ImgOptions *options);
 /* A size as people write it; false after an error was printed. */
 bool img_parse_size(const char *what, const char *text, int64_t *bytes);
 
@@ -99,6 +103,13 @@ ImgOpen img_open_from(const ImgOptions *options);
 /* NULL with the error set. */
 BlockBackend *img_open(const char *filename, ImgOpen *open, GError **error);
 
+/* ---- Several coroutines (team.c) ---- */
+
+/* Runs as a coroutine; index counts from 0. */
+typedef void ImgTeamFn(void *opaque, unsigned index);
+/* n (> 0) of them at the same time, until all have returned. In a coroutine. */
+void img_team_run(unsigned n, ImgTeamFn *fn, void *opaque);
+
 /* ---- Text (dump.c) ---- */
 
 /* "1.5 GiB". The caller's. */
@@ -111,6 +122,8 @@ void img_print_snapshots(GPtrArray *snapshots);
 
 /* ---- Commands ---- */
 int img_create(int argc, char **argv);
+int img_convert(int argc, char **argv);
+int img_compare(int argc, char **argv);
 int img_info(int argc, char **argv);
 int img_check(int argc, char **argv);
 int img_map(int argc, char **argv);

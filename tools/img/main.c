@@ -14,6 +14,15 @@
 const ImgCommand img_commands[] = {
     { "create", "[--object objectdef] [-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] "
       "[-o options] filename [size]", "Make a new image.", img_create },
+    { "convert", "[--object objectdef] [--image-opts] [--target-image-opts] [--target-is-zero] "
+      "[--bitmaps [--skip-broken-bitmaps]] [-U] [-C] [-c] [-p] [--progress=json] [-q] [-n] "
+      "[-f fmt] [-t cache] [-T src_cache] [-O output_fmt] [-B backing_file [-F backing_fmt]] "
+      "[-o options] [-l snapshot_param] [-S sparse_size] [-r rate_limit] [-m num_coroutines] [-W] "
+      "[--salvage] [--resume] filename [filename2 [...]] output_filename",
+      "Copy an image into another, of any format.", img_convert },
+    { "compare", "[--object objectdef] [--image-opts] [-f fmt] [-F fmt] [-T src_cache] [-p] [-q] "
+      "[-s] [-U] filename1 filename2", "Say whether two images have the same content.",
+      img_compare },
     { "info", "[--object objectdef] [--image-opts] [-f fmt] [--output=human|json] "
       "[--backing-chain] [-U] filename", "Say what an image is.", img_info },
     { "check", "[--object objectdef] [--image-opts] [-q] [-f fmt] [--output=human|json] "

@@ -73,7 +73,7 @@ BlockBackend *img_open(const char *filename, ImgOpen *open, GError **error)
     QapiFlags flags = open->image_opts ? keyval_flags(filename) : QAPI_KEYVAL;
     json_object *options = open_options(filename, open, flags & QAPI_KEYVAL, error);
     unsigned perm = BLOCK_PERM_CONSISTENT_READ;
-    unsigned shared = BLOCK_PERM_ALL;
+    unsigned shared = BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE_UNCHANGED;
     BlockBackend *blk;
 
     if (!options) {
@@ -81,7 +81,8 @@ BlockBackend *img_open(const char *filename, ImgOpen *open, GError **error)
     }
     if (open->writable) {
         perm |= BLOCK_PERM_WRITE;
-        shared = BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE_UNCHANGED;
+    } else if (open->force_share) {
+        shared = BLOCK_PERM_ALL;
     }
     if (open->resize) {
         perm |= BLOCK_PERM_RESIZE;

@@ -65,11 +65,37 @@ static void flatten(json_object *from, const char *prefix, json_object *to)
     }
 }
 
+/* "force_size,compat=1.1" -> "force_size=on,compat=1.1": a bare word switches something on. */
+static char *spell_out(const char *text)
+{
+    GString *out = g_string_new(NULL);
+
+    while (*text) {
+        g_autofree char *word = NULL;
+        const char *end = text;
+        bool bare;
+
+        /* A doubled comma is part of the value. */
+        while (*end && !(*end == ',' && end[1] != ',')) {
+            end += *end == ',' ? 2 : 1;
+        }
+        word = g_strndup(text, end - text);
+        bare = *word && !strchr(word, '=') && strcmp(word, "help") != 0 && strcmp(word, "?") != 0;
+        g_string_append_printf(out, "%s%s", word, bare ? "=on" : "");
+        if (*end) {
+            g_string_append_c(out, *end++);
+        }
+        text = end;
+    }
+    return g_string_free(out, FALSE);
+}
+
 static ImgParse add_create_options(ImgOptions *options, const char *text)
 {
+    g_autofree char *spelt = spell_out(text);
     GError *error = NULL;
     bool help = false;
-    json_object *nested = keyval_parse(text, NULL, &help, &error);
+    json_object *nested = keyval_parse(spelt, NULL, &help, &error);
 
     if (!nested) {
         g_prefix_error(&error, "Invalid option list: ");
@@ -122,6 +148,15 @@ static ImgParse set_progress(ImgOptions *options, const char *text)
     options->progress = true;
     options->progress_json = text && !strcmp(text, "json");
     return IMG_PARSED;
+}
+
+ProgressStyle img_progress_style(const ImgOptions *options)
+{
+    if (options->quiet) {
+        return PROGRESS_SILENT;
+    }
+    return options->progress_json ? PROGRESS_JSON
+                                  : options->progress ? PROGRESS_PERCENT : PROGRESS_AUTO;
 }
 
 static ImgParse print_help(const char *command)
