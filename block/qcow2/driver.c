@@ -11,6 +11,7 @@
 #include "block/qcow2/crypto.h"
 #include "block/qcow2/settings.h"
 #include "block/qcow2/snapshot.h"
+#include "util/bits.h"
 #include "util/error.h"
 
 #define REFCOUNT_SLICE (4 * KiB)
@@ -188,6 +189,21 @@ static bool qcow2_open(BlockNode *node, const BlockdevOptions *options, unsigned
     return true;
 }
 
+/*
+ * A file that ends inside its last cluster is fine for QEMU and us; libqcow reads rubbish there.
+ * Should it fail, the image is no worse.
+ */
+static void pad_last_cluster(Qcow2 *q)
+{
+    BlockNode *file = q->node->file->node;
+    int64_t size = block_getlength(file);
+    BlockTruncate pad = { .size = ROUND_UP(size, (int64_t)1 << q->cluster_bits) };
+
+    if (file->driver->grows_on_write && size > 0 && pad.size != size) {
+        block_truncate(q->node->file, &pad, NULL);
+    }
+}
+
 /* All that is in memory to the file, which needs no repair afterwards. */
 static int settle(Qcow2 *q)
 {
@@ -203,6 +219,7 @@ static int settle(Qcow2 *q)
         ret = ret < 0 ? ret : qcow2_set_incompatible(q, 0, QCOW2_INCOMPAT_DIRTY);
         q->dirty_marked = ret < 0;
     }
+    pad_last_cluster(q);
     co_mutex_unlock(&q->lock);
     return ret;
 }
