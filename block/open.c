@@ -791,6 +791,29 @@ bool block_monitor_del(const char *node_name, GError **error)
     return true;
 }
 
+static BlockNode *find_unused(void)
+{
+    g_autoptr(GPtrArray) nodes = block_node_list();
+
+    for (guint i = 0; i < nodes->len; i++) {
+        BlockNode *node = g_ptr_array_index(nodes, i);
+
+        if (node->p->monitor_owned && !node->parents->len && node->refs == 1) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+void block_monitor_close_all(void)
+{
+    BlockNode *node;
+
+    while ((node = find_unused())) {
+        block_node_unref(node);
+    }
+}
+
 /* ---- Cache modes ---- */
 
 static const struct {

@@ -29,6 +29,8 @@ BlockNode *block_open_blockdev(const BlockdevOptions *options, GError **error);
 /* Nodes that blockdev-add made and blockdev-del may drop. */
 bool block_monitor_owns(BlockNode *node);
 bool block_monitor_del(const char *node_name, GError **error);
+/* The program ends: all of them that nothing else uses are flushed and closed. */
+void block_monitor_close_all(void);
 
 /*
  * Drivers, in open: a child that the options do not have but the header names. filename is as the

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "accel/accel.h"
+#include "block/job.h"
+#include "block/open.h"
 #include "chardev/chardev.h"
 #include "memory/memory.h"
 #include "memory/ram-backend.h"
@@ -138,6 +140,8 @@ static bool run(VmOptions *options, GError **error)
 static void clean_up(void)
 {
     vcpus_pause_all();
+    job_cancel_all();
+    block_monitor_close_all();
     ram_backends_discard();
     qtest_server_cleanup();
     gdb_server_cleanup();
