@@ -91,7 +91,7 @@ static void test_huge(void)
     fixture_dir_free(dir);
 }
 
-/* ---- Crashes ---- */
+/* ---- Resizing ---- */
 
 static void expect_bytes(BlockChild *root, int64_t offset, int byte)
 {
@@ -109,6 +109,74 @@ static void write_bytes(BlockChild *root, int64_t offset, int byte)
     memset(buf, byte, sizeof(buf));
     g_assert_cmpint(fixture_write(root, offset, sizeof(buf), buf, 0), ==, 0);
 }
+
+static void grow(const char *dir, const char *options)
+{
+    g_autofree char *path = format_create(dir, "image", "vhdx", options);
+    BlockTruncate longer = { .size = 40 * MiB, .exact = true };
+    BlockChild *root = format_open("vhdx", path);
+    uint64_t junk[8];
+
+    write_bytes(root, 20 * MiB + 8192 - 4096, 1);
+    fixture_close(root);
+    /* What stands behind the end of the table, and of the disk in its last block, is anybody's. */
+    memset(junk, 0xee, sizeof(junk));
+    format_poke(path, BAT_AT + 8 * 21, sizeof(junk), junk);
+    root = format_open("vhdx", path);
+    g_assert_cmpint(fixture_truncate(root, &longer, NULL), ==, 0);
+    g_assert_cmpint(root->node->size, ==, 40 * MiB);
+    for (int64_t at = 20 * (int64_t)MiB + 8192; at < 40 * (int64_t)MiB; at += 512 * KiB) {
+        expect_bytes(root, at, 0);
+    }
+    write_bytes(root, 39 * MiB, 2);
+    fixture_close(root);
+    root = format_open("vhdx", path);
+    g_assert_cmpint(root->node->size, ==, 40 * MiB);
+    expect_bytes(root, 20 * MiB + 4096, 1);
+    expect_bytes(root, 39 * MiB, 2);
+    fixture_close(root);
+    if (fixture_peer("qemu-img check -f vhdx %s", path)) {
+        fixture_peer("qemu-io -f vhdx -c 'read -P 1 20484k 4k' -c 'read -P 2 39M 4k' %s", path);
+    }
+}
+
+static void test_grow(void)
+{
+    char *dir = fixture_dir_new();
+
+    grow(dir, "size=20979712,block_size=1M");
+    grow(dir, "size=20979712,block_size=1M,subformat=fixed");
+    fixture_dir_free(dir);
+}
+
+static void test_resize_limits(void)
+{
+    static const struct {
+        BlockTruncate truncate;
+        const char *text;
+    } rows[] = {
+        { { .size = 10 * MiB }, "cannot be made shorter" },
+        { { .size = 65 * TiB }, "max of 64TB" },
+        { { .size = TiB }, "no room for 1048576 blocks" },
+        { { .size = 20 * MiB + 1, .exact = true }, "multiple of 512" },
+        { { .size = 40 * MiB, .prealloc = PREALLOC_MODE_FULL }, "Preallocation mode 'full'" },
+    };
+    char *dir = fixture_dir_new();
+    g_autofree char *path = format_create(dir, "image", "vhdx", IMAGE);
+    BlockChild *root = format_open("vhdx", path);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_cmpint(fixture_truncate(root, &rows[i].truncate, &error), ==, -ENOTSUP);
+        g_assert_nonnull(strstr(error->message, rows[i].text));
+    }
+    g_assert_cmpint(root->node->size, ==, 20 * MiB);
+    fixture_close(root);
+    fixture_dir_free(dir);
+}
+
+/* ---- Crashes ---- */
 
 /* An image with two flushed blocks, as it is while it is open; its path, the caller's. */
 static char *crashed_image(const char *dir)
@@ -484,6 +552,8 @@ int main(int argc, char **argv)
     g_test_add_func("/vhdx/model", test_model);
     g_test_add_func("/vhdx/create-limits", test_create_limits);
     g_test_add_func("/vhdx/huge", test_huge);
+    g_test_add_func("/vhdx/grow", test_grow);
+    g_test_add_func("/vhdx/resize-limits", test_resize_limits);
     g_test_add_func("/vhdx/crash", test_crash);
     g_test_add_func("/vhdx/peer-replays", test_peer_replays);
     g_test_add_func("/vhdx/torn-log", test_torn_log);

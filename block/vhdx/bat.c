@@ -31,16 +31,24 @@ static uint64_t bat_index(const VhdxImage *image, uint64_t block)
     return block + block / image->chunk_ratio;
 }
 
-static uint64_t bat_entries(const VhdxImage *image)
+static uint64_t entries_for(const VhdxImage *image, uint64_t blocks)
 {
-    uint64_t chunks;
+    uint64_t chunks = DIV_ROUND_UP(blocks, image->chunk_ratio);
 
-    if (!image->blocks) {
+    if (!blocks) {
         return 0;
     }
-    chunks = DIV_ROUND_UP(image->blocks, image->chunk_ratio);
-    return image->has_parent ? chunks * (image->chunk_ratio + 1)
-                             : bat_index(image, image->blocks - 1) + 1;
+    return image->has_parent ? chunks * (image->chunk_ratio + 1) : bat_index(image, blocks - 1) + 1;
+}
+
+static uint64_t bat_entries(const VhdxImage *image)
+{
+    return entries_for(image, image->blocks);
+}
+
+uint64_t vhdx_bat_bytes(const VhdxImage *image, uint64_t blocks)
+{
+    return entries_for(image, blocks) * 8;
 }
 
 /* ---- Pages ---- */

@@ -34,6 +34,7 @@ typedef struct VhdxImage {
 
     /* metadata.c */
     uint32_t block_size, sector_size;
+    int64_t size_at;          /* of the disk's size in the file */
     bool has_parent, is_fixed;
     uint8_t parent_linkage[16];
     bool parent_is_wrong;     /* the backing image is not the one that this was made on */
@@ -91,6 +92,8 @@ int vhdx_log_write(BlockNode *node, const int64_t *targets, const uint8_t *data,
 int vhdx_close_log(BlockNode *node);
 
 /* ---- bat.c ---- */
+/* As long as the table must be for this many blocks. */
+uint64_t vhdx_bat_bytes(const VhdxImage *image, uint64_t blocks);
 bool vhdx_bat_open(BlockNode *node, bool check, GError **error);
 void vhdx_bat_close(VhdxImage *image);
 /* A payload block's entry, in bounds. */
@@ -106,6 +109,13 @@ int vhdx_bat_commit(BlockNode *node);
 typedef void VhdxFault(void *opaque, uint64_t index, uint64_t entry, const char *fault);
 /* Every payload entry, straight from the file; counts those with a place. */
 int vhdx_bat_scan(BlockNode *node, VhdxFault *fault, void *opaque, uint64_t *allocated);
+
+/* ---- vhdx.c ---- */
+/* A place for a block, if it has none. With the lock held. */
+int vhdx_allocate_locked(BlockNode *node, uint64_t block);
+
+/* ---- resize.c ---- */
+int vhdx_truncate(BlockNode *node, const BlockTruncate *truncate, GError **error);
 
 /* ---- create.c ---- */
 extern const BlockOption vhdx_create_options[];

@@ -214,6 +214,7 @@ static bool take_geometry(BlockNode *node, const uint8_t values[][16], const Ite
 
     image->block_size = ldl_le(values[ITEM_PARAMETERS]);
     image->sector_size = ldl_le(values[ITEM_LOGICAL_SECTOR]);
+    image->size_at = places[ITEM_DISK_SIZE].at;
     image->is_fixed = flags & VHDX_PARAM_LEAVE_ALLOCATED;
     image->has_parent = flags & VHDX_PARAM_HAS_PARENT;
     if (image->block_size < VHDX_MIN_BLOCK || image->block_size > VHDX_MAX_BLOCK ||

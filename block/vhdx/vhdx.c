@@ -54,6 +54,7 @@ static bool vhdx_open(BlockNode *node, const BlockdevOptions *options, unsigned 
         return false;
     }
     node->zero_flags = BLOCK_REQ_MAY_UNMAP;
+    node->truncate_flags = BLOCK_REQ_ZERO_WRITE;
     return true;
 }
 
@@ -245,25 +246,33 @@ static int make_room(BlockNode *node, int64_t at)
     return 0;
 }
 
+int vhdx_allocate_locked(BlockNode *node, uint64_t block)
+{
+    VhdxImage *image = node->opaque;
+    int64_t at = image->next_block;
+    uint64_t entry;
+    int ret = vhdx_bat_get_locked(node, block, &entry);
+
+    if (ret < 0 || (entry & VHDX_STATE_MASK) == VHDX_FULLY_PRESENT) {
+        return ret;
+    }
+    ret = make_room(node, at);
+    if (ret >= 0) {
+        ret = vhdx_bat_set(node, block, at | VHDX_FULLY_PRESENT);
+    }
+    if (ret >= 0) {
+        image->next_block += image->block_size;
+    }
+    return ret;
+}
+
 static int allocate(BlockNode *node, uint64_t block)
 {
     VhdxImage *image = node->opaque;
-    uint64_t entry;
-    int64_t at;
     int ret;
 
     co_mutex_lock(&image->lock);
-    ret = vhdx_bat_get_locked(node, block, &entry);
-    if (ret >= 0 && (entry & VHDX_STATE_MASK) != VHDX_FULLY_PRESENT) {
-        at = image->next_block;
-        ret = make_room(node, at);
-        if (ret >= 0) {
-            ret = vhdx_bat_set(node, block, at | VHDX_FULLY_PRESENT);
-        }
-        if (ret >= 0) {
-            image->next_block += image->block_size;
-        }
-    }
+    ret = vhdx_allocate_locked(node, block);
     co_mutex_unlock(&image->lock);
     return ret;
 }
@@ -462,6 +471,7 @@ static const BlockDriver vhdx_driver = {
     .pdiscard = vhdx_pdiscard,
     .block_status = vhdx_block_status,
     .flush_to_os = vhdx_flush_to_os,
+    .truncate = vhdx_truncate,
     .get_info = vhdx_get_info,
     .has_zero_init = vhdx_has_zero_init,
     .check = vhdx_check,
