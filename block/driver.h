@@ -247,6 +247,12 @@ struct BlockDriver {
     bool (*create_by_name)(const char *filename, json_object *options, GError **error);
     bool (*amend)(BlockNode *node, const BlockdevAmendOptions *options, bool force,
                   BlockProgressFn *progress, void *opaque, GError **error);
+    /*
+     * The same for `vireo-img amend -o`, which can change more than the schema's branch has:
+     * options are text, by people's names as in create_options. NULL: `amend` does it all.
+     */
+    bool (*amend_image)(BlockNode *node, json_object *options, bool force,
+                        BlockProgressFn *progress, void *opaque, GError **error);
     /* Before creating: bytes needed. in is NULL or what would be converted. */
     BlockMeasureInfo *(*measure)(const json_object *options, BlockNode *in, int64_t size,
                                  GError **error);

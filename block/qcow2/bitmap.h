@@ -59,6 +59,10 @@ bool qcow2_bitmap_can_store(BlockNode *node, const char *name, uint32_t granular
 /* Of Qcow2BitmapInfo, for info; NULL without error: there are none. */
 GPtrArray *qcow2_bitmaps_info(Qcow2 *q, GError **error);
 
+/* Those in memory: made from the image's when it is opened, stored before it is closed. */
+bool qcow2_bitmaps_open(Qcow2 *q, GError **error);
+bool qcow2_bitmaps_save(Qcow2 *q, GError **error);
+
 /* Count the clusters of all of them. */
 int qcow2_bitmaps_check(Check *check);
 

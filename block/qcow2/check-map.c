@@ -268,9 +268,12 @@ int check_references(Check *check)
 
 /* ---- Flags ---- */
 
-static bool flag_is_right(const Qcow2 *q, uint64_t entry, uint64_t count)
+/* A leaked reference makes no cluster shared: the count must not be believed then. */
+static bool flag_is_right(Check *check, uint64_t entry, int64_t host, uint64_t count)
 {
-    return !(entry & QCOW2_COPIED) == (count != 1);
+    uint32_t references = refmap_get(&check->refs, host >> check->q->cluster_bits);
+
+    return entry & QCOW2_COPIED ? count == 1 || references == 1 : count != 1 || references != 1;
 }
 
 static int check_l2_flags(Check *check, int64_t l2, TableSlice *whole)
@@ -288,7 +291,7 @@ static int check_l2_flags(Check *check, int64_t l2, TableSlice *whole)
             continue;
         }
         ret = qcow2_refcount(q, host >> q->cluster_bits, &count);
-        if (ret < 0 || flag_is_right(q, entry.desc, count)) {
+        if (ret < 0 || flag_is_right(check, entry.desc, host, count)) {
             continue;
         }
         if (check_defect(check, BLOCK_FIX_ERRORS, "%s OFLAG_COPIED data cluster: l2_entry=%" PRIx64
@@ -323,7 +326,7 @@ int check_flags(Check *check)
             continue;
         }
         ret = qcow2_refcount(q, l2 >> q->cluster_bits, &count);
-        if (ret >= 0 && !flag_is_right(q, q->l1.entries[i], count) &&
+        if (ret >= 0 && !flag_is_right(check, q->l1.entries[i], l2, count) &&
             check_defect(check, BLOCK_FIX_ERRORS, "%s OFLAG_COPIED L2 cluster: l1_index=%" PRIu32
                          " l1_entry=%" PRIx64 " refcount=%" PRIu64,
                          check->fix & BLOCK_FIX_ERRORS ? "Repairing" : "ERROR", i,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "block/dirty-bitmap.h"
 #include "block/open.h"
 #include "block/qcow2/bitmap.h"
 #include "block/qcow2/codec-pool.h"
@@ -137,7 +138,11 @@ static bool load(Qcow2 *q, const BlockdevOptionsQcow2 *options, unsigned flags, 
     file_size = block_getlength(q->node->file->node);
     q->file_end = file_size < 0 ? INT64_MAX : file_size;
     q->node->size = q->disk_size;
-    return make_usable(q, flags, error) && clear_unknown_autoclear(q, flags, error);
+    if (!make_usable(q, flags, error) || !clear_unknown_autoclear(q, flags, error)) {
+        return false;
+    }
+    return (flags & (BLOCK_OPEN_CHECK | BLOCK_OPEN_NO_IO | BLOCK_OPEN_INACTIVE)) ||
+           qcow2_bitmaps_open(q, error);
 }
 
 static void unload(Qcow2 *q)
@@ -189,46 +194,16 @@ static bool qcow2_open(BlockNode *node, const BlockdevOptions *options, unsigned
     return true;
 }
 
-/*
- * A file that ends inside its last cluster is fine for QEMU and us; libqcow reads rubbish there.
- * Should it fail, the image is no worse.
- */
-static void pad_last_cluster(Qcow2 *q)
-{
-    BlockNode *file = q->node->file->node;
-    int64_t size = block_getlength(file);
-    BlockTruncate pad = { .size = ROUND_UP(size, (int64_t)1 << q->cluster_bits) };
-
-    if (file->driver->grows_on_write && size > 0 && pad.size != size) {
-        block_truncate(q->node->file, &pad, NULL);
-    }
-}
-
-/* All that is in memory to the file, which needs no repair afterwards. */
-static int settle(Qcow2 *q)
-{
-    int ret;
-
-    co_mutex_lock(&q->lock);
-    ret = qcow2_flush_all(q);
-    if (ret >= 0) {
-        ret = qcow2_write_refcounts(q);
-    }
-    if (ret >= 0 && q->dirty_marked) {
-        ret = qcow2_barrier(q);
-        ret = ret < 0 ? ret : qcow2_set_incompatible(q, 0, QCOW2_INCOMPAT_DIRTY);
-        q->dirty_marked = ret < 0;
-    }
-    pad_last_cluster(q);
-    co_mutex_unlock(&q->lock);
-    return ret;
-}
-
 static void settle_for_close(void *opaque)
 {
     Qcow2 *q = opaque;
-    int ret = settle(q);
+    g_autoptr(GError) error = NULL;
+    int ret;
 
+    if (!qcow2_bitmaps_save(q, &error)) {
+        error_report("%s; they are inconsistent now", error->message);
+    }
+    ret = qcow2_settle(q);
     if (ret < 0) {
         error_report("qcow2: could not write the metadata of '%s' on closing: %s",
                      q->node->filename, g_strerror(-ret));
@@ -259,9 +234,15 @@ static int qcow2_flush_to_os(BlockNode *node)
 static int qcow2_inactivate(BlockNode *node)
 {
     Qcow2 *q = node->opaque;
-    int ret = block_node_is_read_only(node) ? 0 : settle(q);
+    int ret = 0;
 
-    q->inactive = ret >= 0;
+    if (!block_node_is_read_only(node)) {
+        ret = qcow2_bitmaps_save(q, NULL) ? qcow2_settle(q) : -EIO;
+    }
+    if (ret >= 0) {
+        q->inactive = true;
+        block_dirty_bitmaps_free_all(node);
+    }
     return ret;
 }
 
@@ -297,8 +278,12 @@ static bool qcow2_reopen_prepare(BlockReopen *reopen, GError **error)
         return false;
     }
     if (!block_node_is_read_only(reopen->node)) {
-        int ret = settle(q);
+        int ret;
 
+        if (reopen->read_only && !qcow2_bitmaps_save(q, error)) {
+            return false;
+        }
+        ret = qcow2_settle(q);
         if (ret < 0) {
             error_set_errno(error, -ret, "Could not flush the qcow2 metadata");
             return false;
@@ -316,6 +301,12 @@ static void qcow2_reopen_commit(BlockReopen *reopen)
 
     stop_sweeping(q);
     q->settings = *settings;
+    q->bitmaps_marked = false;
+    for (DirtyBitmap *b = block_dirty_bitmap_next(q->node, NULL); b;
+         b = block_dirty_bitmap_next(q->node, b)) {
+        block_dirty_bitmap_change_flags(b, reopen->read_only ? BLOCK_BITMAP_READ_ONLY : 0,
+                                        reopen->read_only ? 0 : BLOCK_BITMAP_READ_ONLY);
+    }
     if (!same_slices) {
         table_cache_cleanup(&q->l2_cache);
         table_cache_cleanup(&q->refcount_cache);
@@ -428,6 +419,9 @@ static const BlockDriver qcow2_driver = {
     .measure = qcow2_measure,
     .check = qcow2_check,
     .make_empty = qcow2_make_empty,
+    .amend = qcow2_amend,
+    .amend_image = qcow2_amend_image,
+    .change_backing_file = qcow2_change_backing_file,
     .snapshot_create = qcow2_snapshot_create,
     .snapshot_goto = qcow2_snapshot_goto,
     .snapshot_delete = qcow2_snapshot_delete,

@@ -37,7 +37,7 @@ int qcow2_write_back(void *opaque)
     Qcow2 *q = opaque;
     int ret = 0;
 
-    if (!(q->incompatible & QCOW2_INCOMPAT_DIRTY)) {
+    if (!(q->incompatible & QCOW2_INCOMPAT_DIRTY) && !q->hold_counts) {
         ret = qcow2_write_refcounts(q);
     }
     if (ret >= 0 && (q->l2_cache.dirty || q->l1.is_dirty)) {
@@ -213,5 +213,39 @@ int qcow2_prepare_change(Qcow2 *q)
     if (ret >= 0 && too_much_freed(q)) {
         ret = qcow2_flush_all(q);
     }
+    return ret;
+}
+
+/*
+ * A file that ends inside its last cluster is fine for QEMU and us; libqcow reads rubbish there.
+ * Should it fail, the image is no worse.
+ */
+static void pad_last_cluster(Qcow2 *q)
+{
+    BlockNode *file = q->node->file->node;
+    int64_t size = block_getlength(file);
+    BlockTruncate pad = { .size = ROUND_UP(size, (int64_t)1 << q->cluster_bits) };
+
+    if (file->driver->grows_on_write && size > 0 && pad.size != size) {
+        block_truncate(q->node->file, &pad, NULL);
+    }
+}
+
+int qcow2_settle(Qcow2 *q)
+{
+    int ret;
+
+    co_mutex_lock(&q->lock);
+    ret = qcow2_flush_all(q);
+    if (ret >= 0) {
+        ret = qcow2_write_refcounts(q);
+    }
+    if (ret >= 0 && q->dirty_marked) {
+        ret = qcow2_barrier(q);
+        ret = ret < 0 ? ret : qcow2_set_incompatible(q, 0, QCOW2_INCOMPAT_DIRTY);
+        q->dirty_marked = ret < 0;
+    }
+    pad_last_cluster(q);
+    co_mutex_unlock(&q->lock);
     return ret;
 }

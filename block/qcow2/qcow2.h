@@ -145,6 +145,7 @@ typedef struct Qcow2 {
     Qcow2Settings settings;
     CoMutex lock;
     CoMutex header_lock;      /* one header is written at a time */
+    bool hold_counts;         /* write_back leaves out counts, which are only lower now */
     bool growing_reftable;    /* in memory it is longer than in the file */
     Qcow2Table l1, reftable;
     TableCache l2_cache, refcount_cache;
@@ -165,7 +166,9 @@ typedef struct Qcow2 {
     bool dirty_marked;        /* the file's header says dirty because of us */
     bool corrupt_reported;
     bool tmp_snapshot;        /* shows a snapshot: nothing may be written */
-    bool bitmaps_marked;      /* bitmaps that we do not keep are marked in use */
+    bool bitmaps_loaded;      /* the image's bitmaps are in memory */
+    bool bitmaps_inconsistent; /* but some cannot be used */
+    bool bitmaps_marked;      /* they are marked in use */
     bool inactive;
     Timer *clean_timer;
 } Qcow2;
@@ -270,6 +273,8 @@ int qcow2_write_refcounts(void *q);
 int qcow2_write_back(void *q);
 /* With the lock held: also stable, and what was freed can be used as far as nobody reads it. */
 int qcow2_flush_all(Qcow2 *q);
+/* Takes the lock: all that is in memory to the file, which needs no repair afterwards. */
+int qcow2_settle(Qcow2 *q);
 /* With the lock held: drop one reference of each, when no table in the file has it any more. */
 void qcow2_free_clusters(Qcow2 *q, int64_t offset, int64_t n, Qcow2FreeKind kind);
 /* The reference that an L2 entry has to host clusters, if it has any. */
@@ -389,6 +394,11 @@ bool qcow2_create(const BlockdevCreateOptions *options, GError **error);
 BlockMeasureInfo *qcow2_measure(const json_object *options, BlockNode *in, int64_t size,
                                 GError **error);
 int qcow2_truncate(BlockNode *node, const BlockTruncate *truncate, GError **error);
+int qcow2_change_backing_file(BlockNode *node, const char *file, const char *format);
+bool qcow2_amend_image(BlockNode *node, json_object *options, bool force,
+                       BlockProgressFn *progress, void *opaque, GError **error);
+bool qcow2_amend(BlockNode *node, const BlockdevAmendOptions *options, bool force,
+                 BlockProgressFn *progress, void *opaque, GError **error);
 ImageInfoSpecific *qcow2_get_specific_info(BlockNode *node, GError **error);
 
 #endif

@@ -165,8 +165,8 @@ int qcow2_truncate(BlockNode *node, const BlockTruncate *truncate, GError **erro
         error_setf(error, "Can't resize a v2 image which has snapshots");
         return -ENOTSUP;
     }
-    if (q->nb_bitmaps) {
-        error_setf(error, "Can't resize an image that has persistent dirty bitmaps");
+    if (q->nb_bitmaps && (!q->bitmaps_loaded || q->bitmaps_inconsistent)) {
+        error_setf(error, "Can't resize an image with inconsistent persistent dirty bitmaps");
         return -ENOTSUP;
     }
     if (!qcow2_check_size(q, truncate->size, error)) {

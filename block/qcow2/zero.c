@@ -64,7 +64,7 @@ static int change_cluster(Qcow2 *q, TableSlice *slice, int64_t at, int64_t from,
     Qcow2Entry old = qcow2_get_entry(q, slice, index), entry;
     bool lost = false;
 
-    if (to - from == q->cluster_size || at + to >= q->disk_size) {
+    if (from == 0 && (to == q->cluster_size || at + to >= q->disk_size)) {
         entry = whole_entry(q, old, wanted, &lost);
     } else {
         int ret = partial_entry(q, old, from, to, &entry);
