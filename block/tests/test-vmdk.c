@@ -199,6 +199,52 @@ static void test_failed_create(const char *dir)
     g_clear_error(&error);
 }
 
+/* More tables than the cache holds: changed ones go to the file in the middle of things. */
+static void test_many_tables(const char *dir)
+{
+    g_autofree char *path = create(dir, "m.vmdk", "size=20G");
+    const int64_t table = 32 * MiB, n = 20 * GiB / table;
+    BlockChild *child = open_image(path);
+
+    for (int64_t i = 0; i < n; i++) {
+        g_assert_cmpint(fill(child, i * table + i * 512, 512, i % 255 + 1, 0), ==, 0);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        assert_filled(child, i * table + i * 512, 512, i % 255 + 1);
+    }
+    fixture_close(child);
+    child = open_image(path);
+    for (int64_t i = 0; i < n; i++) {
+        assert_filled(child, i * table + i * 512, 512, i % 255 + 1);
+        assert_filled(child, i * table + (i + 1) * 512, 512, 0);
+    }
+    fixture_close(child);
+}
+
+/* A grain that could not be written is not in the tables, and its room is not given away twice. */
+static void test_failed_write(const char *dir)
+{
+    g_autofree char *path = create(dir, "w.vmdk", "size=1M");
+    g_autofree char *rules = image_path(dir, "rules");
+    BlockChild *child;
+
+    /* The first grain's place. */
+    g_assert_true(g_file_set_contents(rules, "[inject-error]\nevent = \"none\"\n"
+                                      "iotype = \"write\"\nerrno = \"5\"\n"
+                                      "sector = \"128\"\nonce = \"on\"\n", -1, NULL));
+    child = fixture_open("driver=vmdk,file.driver=blkdebug,file.config=%s,"
+                         "file.image.driver=file,file.image.filename=%s", rules, path);
+    g_assert_cmpint(fill(child, 0, GRAIN, 5, 0), ==, -EIO);
+    assert_filled(child, 0, GRAIN, 0);
+    g_assert_cmpint(fill(child, 0, GRAIN, 6, 0), ==, 0);
+    g_assert_cmpint(fill(child, GRAIN, GRAIN, 7, 0), ==, 0);
+    fixture_close(child);
+    child = open_image(path);
+    assert_filled(child, 0, GRAIN, 6);
+    assert_filled(child, GRAIN, GRAIN, 7);
+    fixture_close(child);
+}
+
 /* ---- Malformed images ---- */
 
 typedef struct Damage {
@@ -367,6 +413,8 @@ int main(int argc, char **argv)
         { "/vmdk/stream", test_stream },
         { "/vmdk/backing", test_backing },
         { "/vmdk/failed-create", test_failed_create },
+        { "/vmdk/many-tables", test_many_tables },
+        { "/vmdk/failed-write", test_failed_write },
         { "/vmdk/bad-headers", test_bad_headers },
         { "/vmdk/bad-descriptors", test_bad_descriptors },
         { "/vmdk/long-descriptors", test_long_descriptors },
