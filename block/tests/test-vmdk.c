@@ -162,6 +162,8 @@ static void test_backing(const char *dir)
     fixture_close(child);
     path = create(dir, "top.vmdk", "backing_file=base.vmdk,backing_fmt=vmdk,zeroed_grain=on");
     child = open_image(path);
+    g_assert_cmpstr(child->node->header_backing_file, ==, "base.vmdk");
+    g_assert_cmpstr(child->node->header_backing_format, ==, "vmdk");
     g_assert_cmpint(fill(child, 1024, 512, 4, 0), ==, 0);
     g_assert_cmpint(fixture_zero(child, GRAIN, 2 * GRAIN, 0), ==, 0);
     fixture_close(child);

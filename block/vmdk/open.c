@@ -500,6 +500,7 @@ bool vmdk_open(BlockNode *node, const BlockdevOptions *options, unsigned flags, 
     image->codec = vmdk_codec_new();
     if (image->descriptor.parent_hint && image->descriptor.parent_cid != VMDK_NO_PARENT) {
         node->header_backing_file = g_strdup(image->descriptor.parent_hint);
+        node->header_backing_format = g_strdup(node->driver->name);
     }
     node->zero_flags = BLOCK_REQ_MAY_UNMAP;
     return true;
