@@ -288,6 +288,86 @@ static void test_hostile_log(void)
     fixture_dir_free(dir);
 }
 
+/* Everything that was written at these places must be there. */
+static void expect_all(const char *path, bool read_only, const int64_t *places, unsigned n)
+{
+    BlockChild *root = read_only ? format_open_read_only("vhdx", path) : format_open("vhdx", path);
+
+    for (unsigned i = 0; i < n; i++) {
+        expect_bytes(root, places[i], i + 1);
+    }
+    fixture_close(root);
+}
+
+/*
+ * The machine stops between the log and the table: the table's sectors, four of them here, are as
+ * they were one flush ago, and all that was flushed is there nevertheless.
+ */
+static void test_lost_table_writes(void)
+{
+    char *dir = fixture_dir_new();
+    g_autofree char *path = format_create(dir, "image", "vhdx", "size=2G,block_size=1M");
+    g_autofree uint8_t *before = g_malloc(4 * VHDX_SECTOR);
+    BlockChild *root = format_open("vhdx", path);
+    int64_t places[24];
+    unsigned n = 0;
+
+    while (n < G_N_ELEMENTS(places)) {
+        g_autofree char *copy = NULL;
+
+        format_peek(path, BAT_AT, 4 * VHDX_SECTOR, before);
+        for (unsigned i = 0; i < 3; i++, n++) {
+            /* Blocks of their own: 679 and 2048 have no common divisor. */
+            places[n] = (int64_t)(n * 679 % 2048) * MiB + g_test_rand_int_range(0, 255) * 4096;
+            write_bytes(root, places[n], n + 1);
+        }
+        g_assert_cmpint(fixture_flush(root), ==, 0);
+        copy = format_copy(path);
+        format_poke(copy, BAT_AT, 4 * VHDX_SECTOR, before);
+        expect_all(copy, true, places, n);
+        expect_all(copy, false, places, n);
+        unlink(copy);
+    }
+    fixture_close(root);
+    expect_all(path, true, places, n);
+    fixture_dir_free(dir);
+}
+
+/* Damage anywhere may be refused or not, but harms nobody. */
+static void test_random_damage(void)
+{
+    static const int64_t areas[] = {
+        VHDX_HEADER_AT(1), VHDX_REGIONS_AT(0), LOG_AT + 0x80000, META_AT, VALUE_AT(0), BAT_AT,
+    };
+    char *dir = fixture_dir_new();
+    g_autofree char *path = crashed_image(dir);
+    unsigned opened = 0;
+
+    for (unsigned i = 0; i < 600; i++) {
+        int64_t at = areas[i % G_N_ELEMENTS(areas)] + g_test_rand_int_range(0, 170);
+        uint8_t old, junk = g_test_rand_int_range(0, 256), buf[4096];
+        json_object *options = fixture_options("driver=vhdx,file.driver=file,file.filename=%s,"
+                                               "read-only=on", path);
+        BlockChild *root;
+
+        format_peek(path, at, 1, &old);
+        format_poke(path, at, 1, &junk);
+        mend(path);
+        mend_one(path, LOG_AT + 0x80000, 2 * VHDX_SECTOR);
+        root = fixture_try_open(options, BLOCK_PERM_CONSISTENT_READ, BLOCK_PERM_ALL, NULL);
+        if (root) {
+            opened++;
+            (void)fixture_read(root, 7 * MiB, sizeof(buf), buf);
+            fixture_close(root);
+        }
+        format_poke(path, at, 1, &old);
+    }
+    g_test_message("%u of 600 were opened", opened);
+    g_assert_cmpuint(opened, >, 0);
+    g_assert_cmpuint(opened, <, 600);
+    fixture_dir_free(dir);
+}
+
 /* Each opening for writing that writes leaves other GUIDs; one that reads leaves the file alone. */
 static void test_guids(void)
 {
@@ -558,6 +638,8 @@ int main(int argc, char **argv)
     g_test_add_func("/vhdx/peer-replays", test_peer_replays);
     g_test_add_func("/vhdx/torn-log", test_torn_log);
     g_test_add_func("/vhdx/hostile-log", test_hostile_log);
+    g_test_add_func("/vhdx/lost-table-writes", test_lost_table_writes);
+    g_test_add_func("/vhdx/random-damage", test_random_damage);
     g_test_add_func("/vhdx/guids", test_guids);
     g_test_add_func("/vhdx/differencing", test_differencing);
     g_test_add_func("/vhdx/changed-parent", test_changed_parent);

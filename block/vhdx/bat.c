@@ -22,8 +22,8 @@
 /* A table up to this long is looked through when the image is opened. */
 #define SCAN_AT_OPEN (4u << 20)
 #define SCAN_STEP 0x40000u
-/* Files up to this long are searched for places in use twice: 64 MiB of bits. */
-#define MAX_TWICE (512ull << 40)
+/* Files up to this long are searched for places in use twice: 16 MiB of bits. */
+#define MAX_TWICE (128ull << 40)
 
 /* After each chunk's entries stands that of its sector bitmap. */
 static uint64_t bat_index(const VhdxImage *image, uint64_t block)
