@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "block/extent.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "block/io.h"
+#include "util/bits.h"
+#include "util/error.h"
+#include "util/iov.h"
+#include "util/thread-pool.h"
+
+#define MAX_BACKING_NAME 1023
+#define CRYPT_PIECE ((int64_t)MiB)
+
+const BlockChildSpec extent_children[] = {
+    { "file", BLOCK_ROLE_IMAGE, .required = true },
+    { NULL },
+};
+
+const BlockChildSpec extent_cow_children[] = {
+    { "file", BLOCK_ROLE_IMAGE, .required = true },
+    { "backing", BLOCK_ROLE_COW },
+    { NULL },
+};
+
+/* ---- Life ---- */
+
+bool extent_open(BlockNode *node, int (*map)(BlockNode *node, int64_t offset, Extent *extent),
+                 GError **error)
+{
+    ExtentImage *image = node->opaque;
+    int64_t size = block_getlength(node->file->node);
+
+    if (size < 0) {
+        error_set_errno(error, (int)-size, "Could not get the file's size");
+        return false;
+    }
+    image->map = map;
+    image->file_size = size;
+    image->unit_at = -1;
+    for (unsigned i = 0; i < EXTENT_WINDOWS; i++) {
+        image->window_at[i] = -1;
+    }
+    co_mutex_init(&image->lock);
+    return true;
+}
+
+void extent_close(BlockNode *node)
+{
+    ExtentImage *image = node->opaque;
+
+    for (unsigned i = 0; i < EXTENT_WINDOWS; i++) {
+        g_free(image->window[i]);
+    }
+    g_free(image->unit);
+    crypto_block_free(image->crypto);
+    co_mutex_cleanup(&image->lock);
+}
+
+bool extent_read_header(BlockNode *node, int64_t offset, size_t bytes, void *buf, const char *what,
+                        GError **error)
+{
+    ExtentImage *image = node->opaque;
+    int ret;
+
+    if (offset < 0 || !range_ok((uint64_t)offset, bytes, (uint64_t)image->file_size)) {
+        error_setf(error, "%s: %zu bytes at %" PRId64 " are beyond the end of the file", what,
+                   bytes, offset);
+        return false;
+    }
+    ret = block_pread(node->file, offset, (int64_t)bytes, buf);
+    if (ret < 0) {
+        error_set_errno(error, -ret, "Could not read the %s at %" PRId64, what, offset);
+    }
+    return ret >= 0;
+}
+
+bool extent_read_backing(BlockNode *node, uint64_t offset, uint64_t len, const char *format_name,
+                         GError **error)
+{
+    g_autofree char *name = NULL;
+    g_autofree char *what = g_strdup_printf("%s backing file name", format_name);
+
+    if (len == 0) {
+        return true;
+    }
+    if (len > MAX_BACKING_NAME || offset > INT64_MAX) {
+        error_setf(error, "%s: %" PRIu64 " bytes at %" PRIu64 " are not possible (at most %d "
+                   "bytes)", what, len, offset, MAX_BACKING_NAME);
+        return false;
+    }
+    name = g_malloc0(len + 1);
+    if (!extent_read_header(node, (int64_t)offset, len, name, what, error)) {
+        return false;
+    }
+    node->header_backing_file = g_steal_pointer(&name);
+    return true;
+}
+
+/* ---- Tables ---- */
+
+static uint8_t *find_window(ExtentImage *image, int64_t at)
+{
+    for (unsigned i = 0; i < EXTENT_WINDOWS; i++) {
+        if (image->window_at[i] == at) {
+            return image->window[i];
+        }
+    }
+    return NULL;
+}
+
+/* With the lock held. The oldest window goes. */
+static int fill_window(BlockNode *node, int64_t at)
+{
+    ExtentImage *image = node->opaque;
+    unsigned i = image->next_window;
+    int ret;
+
+    image->next_window = (i + 1) % EXTENT_WINDOWS;
+    image->window_at[i] = -1;
+    if (!image->window[i]) {
+        image->window[i] = g_try_malloc(EXTENT_WINDOW);
+    }
+    if (!image->window[i]) {
+        return -ENOMEM;
+    }
+    ret = block_pread(node->file, at, EXTENT_WINDOW, image->window[i]);
+    image->window_at[i] = ret < 0 ? -1 : at;
+    return ret;
+}
+
+int extent_entry(BlockNode *node, int64_t offset, void *entry, size_t bytes)
+{
+    ExtentImage *image = node->opaque;
+    int64_t at = offset & ~(int64_t)(EXTENT_WINDOW - 1);
+    uint8_t *window;
+    int ret = 0;
+
+    if (offset < 0 || !range_ok((uint64_t)offset, bytes, (uint64_t)image->file_size)) {
+        return -EIO;
+    }
+    if (offset - at + (int64_t)bytes > EXTENT_WINDOW) {
+        return block_pread(node->file, offset, (int64_t)bytes, entry);
+    }
+    window = find_window(image, at);
+    if (!window) {
+        co_mutex_lock(&image->lock);
+        ret = find_window(image, at) ? 0 : fill_window(node, at);
+        window = find_window(image, at);
+        co_mutex_unlock(&image->lock);
+    }
+    if (ret >= 0) {
+        memcpy(entry, window + (offset - at), bytes);
+    }
+    return ret;
+}
+
+/* ---- Packed units ---- */
+
+typedef struct Unpack {
+    const Extent *extent;
+    void *dst;
+    const void *src;
+} Unpack;
+
+static int unpack_work(void *opaque)
+{
+    const Unpack *unpack = opaque;
+
+    return unpack->extent->unpack(unpack->dst, (size_t)unpack->extent->unit_bytes, unpack->src,
+                                  (size_t)unpack->extent->packed_bytes);
+}
+
+static int unpack_unit(BlockNode *node, const Extent *extent)
+{
+    ExtentImage *image = node->opaque;
+    g_autofree uint8_t *packed = g_try_malloc((size_t)extent->packed_bytes);
+    Unpack unpack = { .extent = extent, .src = packed };
+    int ret;
+
+    image->unit_at = -1;
+    if (image->unit_capacity < extent->unit_bytes) {
+        g_free(image->unit);
+        image->unit = g_try_malloc((size_t)extent->unit_bytes);
+        image->unit_capacity = image->unit ? extent->unit_bytes : 0;
+    }
+    if (!packed || !image->unit) {
+        return -ENOMEM;
+    }
+    ret = block_pread(node->file, extent->at, extent->packed_bytes, packed);
+    if (ret < 0) {
+        return ret;
+    }
+    unpack.dst = image->unit;
+    ret = thread_pool_run(unpack_work, &unpack);
+    if (ret >= 0) {
+        image->unit_at = extent->at;
+        image->unit_len = extent->unit_bytes;
+    }
+    return ret;
+}
+
+static int read_packed(BlockNode *node, const Extent *extent, int64_t offset, int64_t bytes,
+                       const BlockVec *vec, size_t vec_offset)
+{
+    ExtentImage *image = node->opaque;
+    int ret = 0;
+
+    if (extent->unit_bytes <= 0 || extent->unit_bytes > EXTENT_MAX_UNIT ||
+        extent->packed_bytes <= 0 || extent->packed_bytes > EXTENT_MAX_UNIT ||
+        offset < extent->unit_start || offset + bytes > extent->unit_start + extent->unit_bytes ||
+        extent->at < 0 || extent->at > image->file_size) {
+        return -EIO;
+    }
+    co_mutex_lock(&image->lock);
+    if (image->unit_at != extent->at || image->unit_len != extent->unit_bytes) {
+        ret = unpack_unit(node, extent);
+    }
+    if (ret >= 0) {
+        iov_from_buf(vec->iov, vec->n, vec_offset, image->unit + (offset - extent->unit_start),
+                     (size_t)bytes);
+    }
+    co_mutex_unlock(&image->lock);
+    return ret;
+}
+
+static int inflate_all(void *dst, size_t dst_len, const void *src, size_t src_len, int window_bits)
+{
+    z_stream stream = {
+        .next_in = (Bytef *)(uintptr_t)src, .avail_in = (uInt)src_len,
+        .next_out = dst, .avail_out = (uInt)dst_len,
+    };
+    int ret;
+
+    if (inflateInit2(&stream, window_bits) != Z_OK) {
+        return -ENOMEM;
+    }
+    ret = inflate(&stream, Z_FINISH);
+    inflateEnd(&stream);
+    return (ret == Z_STREAM_END || ret == Z_BUF_ERROR) && stream.avail_out == 0 ? 0 : -EIO;
+}
+
+int extent_unpack_zlib(void *dst, size_t dst_len, const void *src, size_t src_len)
+{
+    return inflate_all(dst, dst_len, src, src_len, 15);
+}
+
+int extent_unpack_deflate(void *dst, size_t dst_len, const void *src, size_t src_len)
+{
+    return inflate_all(dst, dst_len, src, src_len, -15);
+}
+
+/* ---- Requests ---- */
+
+static int read_encrypted(BlockNode *node, int64_t at, int64_t offset, int64_t bytes,
+                          const BlockVec *vec, size_t vec_offset)
+{
+    ExtentImage *image = node->opaque;
+    uint8_t *bounce = block_alloc(node->file->node, (size_t)MIN(bytes, CRYPT_PIECE));
+    int ret = bounce ? 0 : -ENOMEM;
+
+    for (int64_t done = 0, n; done < bytes && ret >= 0; done += n) {
+        n = MIN(bytes - done, CRYPT_PIECE);
+        ret = block_pread(node->file, at + done, n, bounce);
+        if (ret >= 0) {
+            crypto_block_decrypt(image->crypto, (uint64_t)(offset + done), bounce, bounce,
+                                 (size_t)n);
+            iov_from_buf(vec->iov, vec->n, vec_offset + (size_t)done, bounce, (size_t)n);
+        }
+    }
+    free(bounce);
+    return ret;
+}
+
+static int read_extent(BlockNode *node, const Extent *extent, int64_t offset, int64_t bytes,
+                       const BlockVec *vec, size_t vec_offset)
+{
+    ExtentImage *image = node->opaque;
+
+    if (extent->kind == EXTENT_ABSENT && node->backing) {
+        return block_preadv(node->backing, offset, bytes, vec, vec_offset, 0);
+    }
+    if (extent->kind == EXTENT_PACKED) {
+        return read_packed(node, extent, offset, bytes, vec, vec_offset);
+    }
+    if (extent->kind != EXTENT_DATA) {
+        iov_memset(vec->iov, vec->n, vec_offset, 0, (size_t)bytes);
+        return 0;
+    }
+    if (extent->at < 0 || extent->at > BLOCK_MAX_LENGTH - bytes) {
+        return -EIO;
+    }
+    return image->crypto
+        ? read_encrypted(node, extent->at, offset, bytes, vec, vec_offset)
+        : block_preadv(node->file, extent->at, bytes, vec, vec_offset, 0);
+}
+
+int extent_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                  size_t vec_offset, unsigned flags)
+{
+    ExtentImage *image = node->opaque;
+    int ret = 0;
+
+    while (bytes > 0 && ret >= 0) {
+        Extent extent = { 0 };
+        int64_t n;
+
+        ret = image->map(node, offset, &extent);
+        n = MIN(bytes, extent.bytes);
+        if (ret >= 0) {
+            ret = n > 0 ? read_extent(node, &extent, offset, n, vec, vec_offset) : -EIO;
+        }
+        offset += n;
+        bytes -= n;
+        vec_offset += (size_t)n;
+    }
+    return MIN(ret, 0);
+}
+
+int extent_block_status(BlockNode *node, bool exact, int64_t offset, int64_t bytes,
+                        BlockStatus *status)
+{
+    ExtentImage *image = node->opaque;
+    Extent extent = { 0 };
+    int ret = image->map(node, offset, &extent);
+
+    if (ret < 0 || extent.bytes <= 0) {
+        return ret < 0 ? ret : -EIO;
+    }
+    status->bytes = MIN(bytes, extent.bytes);
+    switch (extent.kind) {
+    case EXTENT_ABSENT:
+        status->flags = node->driver->supports_backing ? 0 : BLOCK_STATUS_ZERO;
+        break;
+    case EXTENT_ZERO:
+        status->flags = BLOCK_STATUS_ZERO | BLOCK_STATUS_ALLOCATED;
+        break;
+    case EXTENT_PACKED:
+        status->flags = BLOCK_STATUS_DATA | BLOCK_STATUS_ALLOCATED | BLOCK_STATUS_COMPRESSED;
+        break;
+    case EXTENT_DATA:
+        status->flags = BLOCK_STATUS_DATA | BLOCK_STATUS_ALLOCATED;
+        if (!image->crypto && extent.at >= 0 && extent.at <= image->file_size) {
+            status->flags |= BLOCK_STATUS_OFFSET_VALID;
+            status->map = extent.at;
+            status->file = node->file->node;
+        }
+        break;
+    }
+    return 0;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the read-only formats share. A format says where a piece of the disk stands (`map`); here is
+ * how that is read, decompressed, decrypted and told of.
+ *
+ * Memory does not depend on the image: its tables are read through windows of 1 MiB in all, and one
+ * decompressed unit is kept. All on the node's loop.
+ */
+#ifndef VIREO_BLOCK_EXTENT_H
+#define VIREO_BLOCK_EXTENT_H
+
+#include "block/node.h"
+#include "crypto/block.h"
+
+#define EXTENT_WINDOW (64 * 1024)
+#define EXTENT_WINDOWS 16
+/* The largest unit that is packed, and the largest packed form of one. */
+#define EXTENT_MAX_UNIT (16 * 1024 * 1024)
+
+typedef enum ExtentKind {
+    EXTENT_ABSENT, /* the backing file decides; zeroes if there is none */
+    EXTENT_ZERO,
+    EXTENT_DATA,   /* at `at` in the file */
+    EXTENT_PACKED,
+} ExtentKind;
+
+/* 0, or -errno: exactly dst_len bytes come out, or the data is broken. Any thread. */
+typedef int ExtentUnpack(void *dst, size_t dst_len, const void *src, size_t src_len);
+
+typedef struct Extent {
+    ExtentKind kind;
+    int64_t bytes;       /* how far it holds, at least 1; more than was asked for is fine */
+    int64_t at;
+    /* PACKED: the unit that the offset is in, packed_bytes at `at`. */
+    int64_t unit_start, unit_bytes, packed_bytes;
+    ExtentUnpack *unpack;
+} Extent;
+
+typedef struct ExtentImage {
+    /* For an offset inside the disk: 0 or -errno. In a coroutine. */
+    int (*map)(BlockNode *node, int64_t offset, Extent *extent);
+    CryptoBlock *crypto; /* DATA is encrypted by guest offset; NULL: not; owned */
+    int64_t file_size;
+    CoMutex lock;        /* of filling windows, and of the unit */
+    uint8_t *window[EXTENT_WINDOWS];
+    int64_t window_at[EXTENT_WINDOWS]; /* -1: nothing yet */
+    unsigned next_window;
+    uint8_t *unit;       /* the decompressed unit that stands at unit_at in the file */
+    int64_t unit_at, unit_len, unit_capacity;
+} ExtentImage;
+
+/* The state of a driver that uses this begins with an ExtentImage. */
+bool extent_open(BlockNode *node, int (*map)(BlockNode *node, int64_t offset, Extent *extent),
+                 GError **error);
+void extent_close(BlockNode *node);
+
+/* The children "file", and "file" and "backing". */
+extern const BlockChildSpec extent_children[], extent_cow_children[];
+
+/* In open: these bytes of the file, which has to have them. `what`: "QED header". */
+bool extent_read_header(BlockNode *node, int64_t offset, size_t bytes, void *buf, const char *what,
+                        GError **error);
+/* In open: take the backing file's name from the file; len 0: there is none. */
+bool extent_read_backing(BlockNode *node, uint64_t offset, uint64_t len, const char *format_name,
+                         GError **error);
+/* An entry of 4 or 8 bytes of a table. 0; -EIO also if it is beyond the end of the file. */
+int extent_entry(BlockNode *node, int64_t offset, void *entry, size_t bytes);
+
+/* Members of BlockDriver. */
+int extent_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                  size_t vec_offset, unsigned flags);
+int extent_block_status(BlockNode *node, bool exact, int64_t offset, int64_t bytes,
+                        BlockStatus *status);
+
+/* Deflate streams with and without zlib's header. */
+ExtentUnpack extent_unpack_zlib, extent_unpack_deflate;
+
+#endif
