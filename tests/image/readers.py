@@ -19,7 +19,7 @@ class Libyal:
         self.module = module
 
     def read(self, path, size):
-        image = self.module.file()
+        image = (self.module.handle if self.name == 'pyvmdk' else self.module.file)()
         image.open(str(path))
         try:
             if self.name == 'pyvmdk':
@@ -51,8 +51,10 @@ MODULES = {'qcow2': 'pyqcow', 'vpc': 'pyvhdi', 'vhdx': 'pyvhdi', 'vmdk': 'pyvmdk
 def of_format(fmt, options, backing):
     found = []
     name = MODULES.get(fmt)
-    # libqcow does not look at the bit by which version 3 marks a cluster that reads as zeroes.
-    if name and not backing and (fmt != 'qcow2' or 'compat=0.10' in options):
+    # libqcow does not look at the bit by which version 3 marks a cluster that reads as zeroes, nor
+    # libvmdk at the mark of zeroed grains.
+    marks_zeroes = (fmt == 'qcow2' and 'compat=0.10' not in options) or 'zeroed_grain' in options
+    if name and not backing and not marks_zeroes:
         try:
             found.append(Libyal(importlib.import_module(name)))
         except ImportError:
