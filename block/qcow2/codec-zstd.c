@@ -6,7 +6,7 @@
 
 #include "block/qcow2/codec.h"
 
-#define LEVEL 1
+#define LEVEL 2
 
 typedef struct State {
     ZSTD_CCtx *compressor; /* NULL: not needed yet */
