@@ -117,37 +117,16 @@ static bool is_nothing(Qcow2 *q, int64_t offset, int64_t *bytes, Wanted wanted)
     return true;
 }
 
-static int change_range(Qcow2 *q, int64_t offset, int64_t bytes, Wanted wanted, Qcow2FreeKind kind)
-{
-    int64_t slice_bytes = (int64_t)q->cluster_size << q->slice_bits, end = offset + bytes;
-    int ret = 0;
-
-    co_mutex_lock(&q->lock);
-    while (offset < end && ret >= 0) {
-        int64_t n = end - offset;
-
-        if (!is_nothing(q, offset, &n, wanted)) {
-            n = MIN(end, (offset & -slice_bytes) + slice_bytes) - offset;
-            qcow2_wait_allocs(q, offset, n);
-            ret = change_slice(q, offset, offset + n, wanted, kind);
-        }
-        offset += n;
-    }
-    co_mutex_unlock(&q->lock);
-    return ret;
-}
-
-/* ---- Requests ---- */
-
-/* The rest of the unit that a request covers in part: does all of it read as zeroes already? */
+/* Of a unit that a request covers in part: does the rest read as zeroes already? Lock held. */
 static bool rest_is_zero(Qcow2 *q, int64_t start, int64_t end)
 {
     bool zero = true;
 
+    end = MIN(end, q->disk_size);
     while (start < end && zero) {
         Qcow2Run run;
 
-        if (qcow2_lookup(q, start, end - start, false, &run) < 0) {
+        if (qcow2_lookup(q, start, end - start, true, &run) < 0) {
             return false;
         }
         zero = run.type == QCOW2_ZERO_PLAIN || run.type == QCOW2_ZERO_HOST ||
@@ -157,22 +136,35 @@ static bool rest_is_zero(Qcow2 *q, int64_t start, int64_t end)
     return zero;
 }
 
-/* Round up to whole units, or -ENOTSUP. */
-static int whole_units(Qcow2 *q, int64_t *offset, int64_t *bytes, int64_t unit)
+/*
+ * In units; of the first and the last the request may cover a part, if the rest reads as zeroes:
+ * -ENOTSUP if not, which is known only here, where nobody writes there.
+ */
+static int change_range(Qcow2 *q, int64_t from, int64_t bytes, int64_t unit, Wanted wanted,
+                        Qcow2FreeKind kind)
 {
-    int64_t start = *offset & -unit, end = (*offset + *bytes + unit - 1) & -unit;
-    int64_t to = *offset + *bytes;
+    int64_t slice_bytes = (int64_t)q->cluster_size << q->slice_bits, to = from + bytes;
+    int64_t offset = from & -unit, end = (to + unit - 1) & -unit;
+    int ret = 0;
 
-    if (start < *offset && !rest_is_zero(q, start, *offset)) {
-        return -ENOTSUP;
+    co_mutex_lock(&q->lock);
+    while (offset < end && ret >= 0) {
+        int64_t n = end - offset;
+
+        if (!is_nothing(q, offset, &n, wanted)) {
+            n = MIN(end, (offset & -slice_bytes) + slice_bytes) - offset;
+            qcow2_wait_allocs(q, offset, n);
+            ret = (offset < from && !rest_is_zero(q, offset, from)) ||
+                  (offset + n > to && !rest_is_zero(q, to, offset + n))
+                ? -ENOTSUP : change_slice(q, offset, offset + n, wanted, kind);
+        }
+        offset += n;
     }
-    if (to < end && to < q->disk_size && !rest_is_zero(q, to, MIN(end, q->disk_size))) {
-        return -ENOTSUP;
-    }
-    *offset = start;
-    *bytes = end - start;
-    return 0;
+    co_mutex_unlock(&q->lock);
+    return ret;
 }
+
+/* ---- Requests ---- */
 
 static int zero_data_file(Qcow2 *q, int64_t offset, int64_t bytes, unsigned flags)
 {
@@ -192,15 +184,12 @@ int qcow2_pwrite_zeroes(BlockNode *node, int64_t offset, int64_t bytes, unsigned
     if (qcow2_data_file_is_raw(q)) {
         ret = zero_data_file(q, offset, bytes, flags);
     }
-    if (ret >= 0) {
-        ret = whole_units(q, &offset, &bytes, unit);
-    }
     if (ret < 0) {
         return ret;
     }
     /* Version 2 has no mark for zeroes. */
     wanted = q->version < 3 ? BACKING_SHOWS : wanted;
-    return change_range(q, offset, bytes, wanted, QCOW2_FREE_REQUEST);
+    return change_range(q, offset, bytes, unit, wanted, QCOW2_FREE_REQUEST);
 }
 
 int qcow2_pdiscard(BlockNode *node, int64_t offset, int64_t bytes)
@@ -221,15 +210,14 @@ int qcow2_pdiscard(BlockNode *node, int64_t offset, int64_t bytes)
             : q->settings.discard[QCOW2_FREE_REQUEST]
             ? block_pdiscard(q->data_file, offset, bytes) : 0;
     }
-    return ret < 0 ? ret : change_range(q, offset, (bytes + q->cluster_size - 1) &
-                                        -(int64_t)q->cluster_size,
+    return ret < 0 ? ret : change_range(q, offset, bytes, q->cluster_size,
                                         q->version < 3 ? BACKING_SHOWS : READS_ZERO_UNMAP,
                                         QCOW2_FREE_REQUEST);
 }
 
 int qcow2_deallocate(Qcow2 *q, int64_t offset, int64_t bytes, Qcow2FreeKind kind)
 {
-    return change_range(q, offset, bytes, BACKING_SHOWS, kind);
+    return change_range(q, offset, bytes, q->cluster_size, BACKING_SHOWS, kind);
 }
 
 int qcow2_make_empty(BlockNode *node)

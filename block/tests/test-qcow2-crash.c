@@ -4,199 +4,15 @@
  * is then cut at many moments of that log: of what was written since the last flush, any part is
  * lost. Whatever is left must open, check without corruption, and have all that the guest flushed.
  */
-#include <errno.h>
 #include <string.h>
 
-#include "block/create.h"
-#include "block/node-internal.h"
-#include "block/open.h"
+#include "block/tests/log-disk.h"
 #include "util/bits.h"
 #include "util/coroutine.h"
-#include "util/iov.h"
 
 #define DISK_SIZE (1024 * 1024)
 #define SECTORS (DISK_SIZE / BLOCK_SECTOR)
-#define CAPACITY (32 * 1024 * 1024)
 #define CUTS 25
-
-/* ---- The disk ---- */
-
-typedef struct LogEntry {
-    int64_t offset, bytes;
-    uint8_t *data; /* NULL: a flush */
-} LogEntry;
-
-typedef struct LogDisk {
-    uint8_t *data;
-    GArray *log; /* NULL: nothing is logged */
-} LogDisk;
-
-static void log_free(void *opaque)
-{
-    g_free(((LogEntry *)opaque)->data);
-}
-
-static void log_write(BlockNode *node, int64_t offset, int64_t bytes)
-{
-    LogDisk *disk = node->opaque;
-
-    node->size = MAX(node->size, offset + bytes);
-    if (disk->log) {
-        LogEntry entry = { offset, bytes, g_memdup2(disk->data + offset, (gsize)bytes) };
-
-        g_array_append_val(disk->log, entry);
-    }
-}
-
-static int disk_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
-                       size_t vec_offset, unsigned flags)
-{
-    LogDisk *disk = node->opaque;
-
-    iov_from_buf(vec->iov, vec->n, vec_offset, disk->data + offset, (size_t)bytes);
-    return 0;
-}
-
-static int disk_pwritev(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
-                        size_t vec_offset, unsigned flags)
-{
-    LogDisk *disk = node->opaque;
-
-    if (offset + bytes > CAPACITY) {
-        return -ENOSPC;
-    }
-    iov_to_buf(vec->iov, vec->n, vec_offset, disk->data + offset, (size_t)bytes);
-    log_write(node, offset, bytes);
-    return 0;
-}
-
-static int disk_pwrite_zeroes(BlockNode *node, int64_t offset, int64_t bytes, unsigned flags)
-{
-    LogDisk *disk = node->opaque;
-
-    if (offset + bytes > CAPACITY) {
-        return -ENOSPC;
-    }
-    memset(disk->data + offset, 0, (size_t)bytes);
-    log_write(node, offset, bytes);
-    return 0;
-}
-
-/* What is discarded may be anything: then it is rubbish. */
-static int disk_pdiscard(BlockNode *node, int64_t offset, int64_t bytes)
-{
-    LogDisk *disk = node->opaque;
-
-    bytes = MIN(bytes, node->size - offset);
-    if (bytes > 0) {
-        memset(disk->data + offset, 0xdd, (size_t)bytes);
-        log_write(node, offset, bytes);
-    }
-    return 0;
-}
-
-static int disk_flush(BlockNode *node)
-{
-    LogDisk *disk = node->opaque;
-
-    if (disk->log) {
-        LogEntry entry = { 0 };
-
-        g_array_append_val(disk->log, entry);
-    }
-    return 0;
-}
-
-static int disk_truncate(BlockNode *node, const BlockTruncate *truncate, GError **error)
-{
-    LogDisk *disk = node->opaque;
-
-    if (truncate->size < node->size) {
-        memset(disk->data + truncate->size, 0, (size_t)(node->size - truncate->size));
-    }
-    node->size = truncate->size;
-    return 0;
-}
-
-static void disk_close(BlockNode *node)
-{
-    LogDisk *disk = node->opaque;
-
-    g_free(disk->data);
-    if (disk->log) {
-        g_array_unref(disk->log);
-    }
-}
-
-static const BlockDriver log_driver = {
-    .name = "log", .protocol = "log", .instance_size = sizeof(LogDisk), .grows_on_write = true,
-    .close = disk_close, .preadv = disk_preadv, .pwritev = disk_pwritev,
-    .pwrite_zeroes = disk_pwrite_zeroes, .pdiscard = disk_pdiscard, .flush_to_disk = disk_flush,
-    .truncate = disk_truncate,
-};
-
-static BlockNode *disk_new(void)
-{
-    BlockNode *node = block_node_new(&log_driver, NULL, NULL);
-    LogDisk *disk = node->opaque;
-
-    disk->data = g_malloc0(CAPACITY);
-    node->zero_flags = BLOCK_REQ_MAY_UNMAP | BLOCK_REQ_NO_FALLBACK;
-    node->mode.discard_unmap = true;
-    node->options = json_object_new_object();
-    node->p->opened = true;
-    block_refresh_limits(node);
-    return node;
-}
-
-/* ---- Images on it ---- */
-
-static char *describe(void *parent)
-{
-    return g_strdup("the test");
-}
-
-static const BlockParentOps parent_ops = { .describe = describe };
-
-static BlockNode *open_image(BlockNode *file, BlockNode *backing)
-{
-    g_autofree char *text = g_strdup_printf(
-        "{\"driver\":\"qcow2\",\"file\":\"%s\",\"discard\":\"unmap\",\"backing\":%s%s%s,"
-        "\"l2-cache-entry-size\":512,\"l2-cache-size\":2048}",
-        file->name, backing ? "\"" : "", backing ? backing->name : "null", backing ? "\"" : "");
-    json_object *options = json_tokener_parse(text);
-    GError *error = NULL;
-    BlockNode *node = block_open(NULL, NULL, options, QAPI_JSON, 0, &error);
-
-    json_object_put(options);
-    g_assert_no_error(error);
-    return node;
-}
-
-static BlockChild *attach(BlockNode *node)
-{
-    GError *error = NULL;
-    BlockChild *child = block_parent_attach(&parent_ops, NULL, node, "root", BLOCK_ROLE_DATA,
-                                            BLOCK_PERM_ALL, BLOCK_PERM_ALL, &error);
-
-    g_assert_no_error(error);
-    return child;
-}
-
-static void create_image(BlockNode *file, const char *more)
-{
-    g_autofree char *text = g_strdup_printf("{\"driver\":\"qcow2\",\"file\":\"%s\",\"size\":%d%s}",
-                                            file->name, DISK_SIZE, more);
-    json_object *json = json_tokener_parse(text);
-    g_autoptr(BlockdevCreateOptions) options = NULL;
-    GError *error = NULL;
-
-    BlockdevCreateOptions_from_json(json, QAPI_JSON, &options, &error);
-    json_object_put(json);
-    g_assert_no_error(error);
-    block_create(options, &error);
-    g_assert_no_error(error);
-}
 
 /* ---- Work, and what the guest may see of it ---- */
 
@@ -339,7 +155,7 @@ static void apply_events(const Run *run, guint cut, const uint8_t *initial, Allo
 static BlockNode *cut_disk(const Run *run, guint cut)
 {
     const GArray *log = ((LogDisk *)run->file->opaque)->log;
-    BlockNode *node = disk_new();
+    BlockNode *node = log_disk_new();
     uint8_t *data = ((LogDisk *)node->opaque)->data;
     guint stable = 0;
 
@@ -366,8 +182,8 @@ static BlockNode *cut_disk(const Run *run, guint cut)
 static void look_after(const Run *run, guint cut, const uint8_t *initial)
 {
     BlockNode *file = cut_disk(run, cut);
-    BlockNode *node = open_image(file, run->base);
-    BlockChild *root = attach(node);
+    BlockNode *node = log_disk_open_qcow2(file, run->base);
+    BlockChild *root = log_disk_attach(node);
     BlockCheckResult result = { 0 };
     g_autofree uint8_t *data = g_malloc(DISK_SIZE);
     g_autofree Allowed *allowed = g_new(Allowed, 1);
@@ -393,7 +209,7 @@ static void make_base(Run *run, uint8_t *initial)
 {
     uint8_t *data;
 
-    run->base = disk_new();
+    run->base = log_disk_new();
     run->base->size = DISK_SIZE;
     data = ((LogDisk *)run->base->opaque)->data;
     for (unsigned s = 0; s < SECTORS; s++) {
@@ -411,24 +227,18 @@ static void run_one(void *opaque)
     BlockChild *root;
     guint end;
 
-    run->file = disk_new();
+    run->file = log_disk_new();
     disk = run->file->opaque;
     run->events = g_array_new(FALSE, FALSE, sizeof(Event));
     if (run->backing) {
         make_base(run, initial);
     }
-    create_image(run->file, run->options);
-    disk->log = g_array_new(FALSE, FALSE, sizeof(LogEntry));
-    g_array_set_clear_func(disk->log, log_free);
-    /* What is there at the beginning is stable. */
-    for (int64_t at = 0; at < run->file->size; at += 65536) {
-        log_write(run->file, at, MIN(65536, run->file->size - at));
-    }
-    disk_flush(run->file);
+    log_disk_create_qcow2(run->file, DISK_SIZE, run->options);
+    log_disk_start(run->file);
     end = disk->log->len;
 
-    node = open_image(run->file, run->base);
-    root = attach(node);
+    node = log_disk_open_qcow2(run->file, run->base);
+    root = log_disk_attach(node);
     work(run, node, root);
     block_child_detach(root);
     block_node_unref(node);
