@@ -80,6 +80,11 @@ static json_object *full_options(BlockNode *node)
 {
     json_object *all = json_object_new_object();
 
+    if (!node->options) {
+        /* A filter that a job made: nobody opens it again by name. */
+        json_object_object_add(all, "driver", json_object_new_string(node->driver->name));
+        return all;
+    }
     json_object_object_foreach(node->options, key, value) {
         if (strcmp(key, "node-name") != 0) {
             json_object_object_add(all, key, json_object_get(value));

@@ -10,6 +10,7 @@
 #include "system/runstate.h"
 
 #include "accel/accel.h"
+#include "block/backend.h"
 #include "hw/core/machine.h"
 #include "qapi/qapi-events-run-state.h"
 #include "util/error.h"
@@ -399,6 +400,19 @@ void runstate_request_powerdown(void)
     request(REQUEST_POWERDOWN);
 }
 
+static void stop_by_io_error(void *opaque)
+{
+    if (runstate_is_running()) {
+        runstate_stop(RUN_STATE_IO_ERROR);
+    }
+}
+
+/* From a disk's thread. */
+static void ask_to_stop_by_io_error(void)
+{
+    loop_post(loop_main(), stop_by_io_error, NULL);
+}
+
 void runstate_init(void)
 {
     rs.state = RUN_STATE_PRELAUNCH;
@@ -410,4 +424,5 @@ void runstate_init(void)
     };
     rs.bh = loop_bh_new(loop_main(), serve_requests, NULL);
     vm_events_register(&vm_events_ops);
+    block_backend_set_stop_vm(ask_to_stop_by_io_error);
 }
