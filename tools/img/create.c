@@ -18,12 +18,12 @@ static const char *kind_text(BlockOptionKind kind)
     return texts[kind];
 }
 
-static void print_option_table(const BlockOption *table, const BlockOption *hidden)
+void img_print_options(const BlockOption *table, const BlockOption *hidden, bool amendable)
 {
     for (const BlockOption *o = table; o && o->name; o++) {
         g_autofree char *left = g_strdup_printf("%s=<%s>", o->name, kind_text(o->kind));
 
-        if (!block_option_find(hidden, o->name)) {
+        if (!block_option_find(hidden, o->name) && (!amendable || o->amendable)) {
             printf("  %-22s - %s\n", left, o->help);
         }
     }
@@ -40,9 +40,9 @@ int img_create_help(const char *filename, const char *format)
         return img_fail(NULL, error);
     }
     printf("Supported %s options:\n", driver->name);
-    print_option_table(driver->create_options, NULL);
+    img_print_options(driver->create_options, NULL, false);
     if (protocol) {
-        print_option_table(protocol->create_options, driver->create_options);
+        img_print_options(protocol->create_options, driver->create_options, false);
     }
     return 0;
 }

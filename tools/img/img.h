@@ -49,6 +49,7 @@ typedef struct ImgOptions {
     const char *source_cache; /* -T */
     json_object *create_options; /* -o, all of them: names as written -> text; or NULL */
     bool create_help;        /* -o help */
+    bool own_o;              /* -o is the command's own option */
 } ImgOptions;
 
 /* What getopt_long takes of the common ones. A command adds its own and its short letters. */
@@ -81,6 +82,8 @@ int img_usage_error(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 int img_fail(const char *filename, GError *error);
 /* What -o help prints for an image of this format; filename may be NULL. Returns the status. */
 int img_create_help(const char *filename, const char *format);
+/* A table of options, but those that stand in `hidden` too; amendable: only such. */
+void img_print_options(const BlockOption *table, const BlockOption *hidden, bool amendable);
 ProgressStyle img_progress_style(const ImgOptions *options);
 /* A size as people write it; false after an error was printed. */
 bool img_parse_size(const char *what, const char *text, int64_t *bytes);
@@ -94,6 +97,7 @@ typedef struct ImgOpen {
     bool writable;
     bool resize;
     const char *cache;      /* NULL: writeback */
+    const char *aio;        /* of a file; NULL: the best */
     unsigned open_flags;
     bool writethrough;      /* out: what the cache mode said */
 } ImgOpen;
@@ -124,6 +128,11 @@ void img_print_snapshots(GPtrArray *snapshots);
 int img_create(int argc, char **argv);
 int img_convert(int argc, char **argv);
 int img_compare(int argc, char **argv);
+int img_commit(int argc, char **argv);
+int img_rebase(int argc, char **argv);
+int img_amend(int argc, char **argv);
+int img_dd(int argc, char **argv);
+int img_bench(int argc, char **argv);
 int img_info(int argc, char **argv);
 int img_check(int argc, char **argv);
 int img_map(int argc, char **argv);

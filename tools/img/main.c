@@ -23,6 +23,19 @@ const ImgCommand img_commands[] = {
     { "compare", "[--object objectdef] [--image-opts] [-f fmt] [-F fmt] [-T src_cache] [-p] [-q] "
       "[-s] [-U] filename1 filename2", "Say whether two images have the same content.",
       img_compare },
+    { "commit", "[--object objectdef] [--image-opts] [-q] [-f fmt] [-t cache] [-b base] "
+      "[-r rate_limit] [-d] [-p] filename", "Move an image's content into its backing file.",
+      img_commit },
+    { "rebase", "[--object objectdef] [--image-opts] [-U] [-q] [-f fmt] [-t cache] [-T src_cache] "
+      "[-p] [-u] -b backing_file [-F backing_fmt] filename", "Change an image's backing file.",
+      img_rebase },
+    { "amend", "[--object objectdef] [--image-opts] [-p] [-q] [-f fmt] [-t cache] [--force] "
+      "-o options filename", "Change the options that an image was made with.", img_amend },
+    { "dd", "[--object objectdef] [--image-opts] [-U] [-f fmt] [-O output_fmt] [bs=block_size] "
+      "[count=blocks] [skip=blocks] if=input of=output", "Copy a part of an image.", img_dd },
+    { "bench", "[-c count] [-d depth] [-f fmt] [--flush-interval=flush_interval] [-i aio] [-n] "
+      "[--no-drain] [-o offset] [--pattern=pattern] [-q] [-s buffer_size] [-S step_size] "
+      "[-t cache] [-w] [-U] filename", "Measure how fast requests are.", img_bench },
     { "info", "[--object objectdef] [--image-opts] [-f fmt] [--output=human|json] "
       "[--backing-chain] [-U] filename", "Say what an image is.", img_info },
     { "check", "[--object objectdef] [--image-opts] [-q] [-f fmt] [--output=human|json] "

@@ -55,6 +55,12 @@ static json_object *open_options(const char *filename, ImgOpen *open, bool as_te
     if (open->writable && !json_object_object_get_ex(options, "discard", NULL)) {
         json_object_object_add(options, "discard", json_object_new_string("unmap"));
     }
+    if (open->aio) {
+        json_object *file = json_object_new_object();
+
+        json_object_object_add(file, "aio", json_object_new_string(open->aio));
+        json_object_object_add(options, "file", file);
+    }
     if (!set_cache(options, open, as_text, error)) {
         json_object_put(options);
         return NULL;

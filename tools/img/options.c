@@ -172,7 +172,10 @@ static ImgParse print_help(const char *command)
 /* One result of getopt_long; *own: it is none of the common ones. */
 static ImgParse common_option(ImgOptions *options, int c, bool *own)
 {
-    *own = false;
+    *own = c == 'o' && options->own_o;
+    if (*own) {
+        return IMG_PARSED;
+    }
     switch (c) {
     case 'h':
         return print_help(options->command);
