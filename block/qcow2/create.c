@@ -12,7 +12,7 @@
 #define DEFAULT_CLUSTER_BITS 16
 
 const BlockOption qcow2_create_options[] = {
-    { "size", BLOCK_OPTION_SIZE, "virtual disk size" },
+    { "size", BLOCK_OPTION_SIZE, "virtual disk size", .amendable = true },
     { "compat", BLOCK_OPTION_STRING, "compatibility level (v2 [0.10] or v3 [1.1])", NULL,
       "version", .amendable = true },
     { "backing_file", BLOCK_OPTION_STRING, "file name of a base image", .amendable = true },
