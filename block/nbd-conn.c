@@ -19,6 +19,10 @@
 
 /* A server that accepts a connection must finish the handshake in this time. */
 #define HANDSHAKE_NS (30 * NS_PER_SEC)
+/* What requests rely on. */
+#define NEEDED_FLAGS                                                                               \
+    (NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES |   \
+     NBD_FLAG_SEND_FAST_ZERO)
 #define RETRY_MIN_NS (50 * NS_PER_MS)
 #define RETRY_MAX_NS NS_PER_SEC
 
@@ -83,7 +87,7 @@ static bool is_same_export(const NbdConn *conn, const NbdClientResult *result, G
 
     if (is->size != was->size) {
         error_setf(error, "the export's size has changed");
-    } else if (was->flags & ~is->flags & ~NBD_FLAG_READ_ONLY & ~NBD_FLAG_ROTATIONAL) {
+    } else if (was->flags & ~is->flags & NEEDED_FLAGS) {
         error_setf(error, "the export can do less than before");
     } else if ((is->flags & ~was->flags) & NBD_FLAG_READ_ONLY) {
         error_setf(error, "the export has become read-only");

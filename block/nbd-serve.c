@@ -29,7 +29,7 @@
 /* A structured read is sent in pieces of this size. */
 #define PIECE ((size_t)512 << 10)
 /* From this length on it is worth asking for holes before reading. */
-#define ASK_STATUS_FROM ((size_t)64 << 10)
+#define ASK_STATUS_FROM ((size_t)1 << 20)
 #define MAX_EXTENTS 4096
 #define MEMORY_ALIGNMENT 4096
 /* Free buffers are kept in sizes of powers of two from 4 KiB on. */
