@@ -108,7 +108,7 @@ static char *search_processes(DIR *proc, int fd, const struct stat *file, int64_
     return NULL;
 }
 
-char *file_lock_describe_holder(int fd, int64_t byte)
+char *file_lock_find_holder(int fd, int64_t byte)
 {
     DIR *proc = opendir("/proc");
     char *text = NULL;
@@ -120,5 +120,5 @@ char *file_lock_describe_holder(int fd, int64_t byte)
     if (proc) {
         closedir(proc);
     }
-    return text ? text : g_strdup("is in use by another process");
+    return text;
 }

@@ -122,9 +122,9 @@ void file_lock_move(FileState *state, int new_fd);
 /* ---- file-holder.c ---- */
 /*
  * Who has this byte of the file locked: "is in use by process 12 (cmd args)" or the like. Caller
- * frees.
+ * frees. NULL: no process that we can see.
  */
-char *file_lock_describe_holder(int fd, int64_t byte);
+char *file_lock_find_holder(int fd, int64_t byte);
 
 /* ---- file-aio.c ---- */
 int file_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,

@@ -9,6 +9,10 @@
 #define PERM_BASE 100
 #define UNSHARED_BASE 200
 #define PERM_BITS 4
+#define DEAD_TRIES 50
+#define DEAD_PAUSE_US 20000
+
+static const char unseen_holder[] = "is in use by another process";
 
 static const char *const perm_names[PERM_BITS] = {
     "consistent read", "write", "write unchanged", "resize",
@@ -35,6 +39,26 @@ static int byte_is_locked(int fd, int64_t byte)
         return -errno;
     }
     return lock.l_type != F_UNLCK;
+}
+
+/*
+ * A process that was killed in the middle of requests keeps its files for a moment longer: the
+ * kernel takes its ring down in the background. So a lock without a process that has it is asked
+ * for again, for a while. As byte_is_locked(); *holder as of file_lock_find_holder().
+ */
+static int wait_for_the_dead(int fd, int64_t byte, char **holder)
+{
+    int result = byte_is_locked(fd, byte);
+
+    for (int tries = 0; result > 0 && tries < DEAD_TRIES; tries++) {
+        *holder = file_lock_find_holder(fd, byte);
+        if (*holder) {
+            break;
+        }
+        g_usleep(DEAD_PAUSE_US);
+        result = byte_is_locked(fd, byte);
+    }
+    return result;
 }
 
 /* Lock the bytes of `bits`; on failure those that were locked before it are unlocked again. */
@@ -97,9 +121,10 @@ bool file_lock(FileState *state, unsigned perm, unsigned unshared, GError **erro
         return true;
     }
     if (result == -EAGAIN || result == -EACCES) {
-        g_autofree char *holder = file_lock_describe_holder(state->io.fd, failed);
+        g_autofree char *holder = file_lock_find_holder(state->io.fd, failed);
 
-        error_setf(error, "Failed to lock byte %d: '%s' %s", (int)failed, state->path, holder);
+        error_setf(error, "Failed to lock byte %d: '%s' %s", (int)failed, state->path,
+                   holder ? holder : unseen_holder);
     } else {
         error_set_errno(error, -result, "Failed to lock byte %d of '%s'", (int)failed,
                         state->path);
@@ -118,15 +143,14 @@ void file_unlock_to(FileState *state, unsigned perm, unsigned unshared)
 static bool check_byte(FileState *state, int64_t byte, const char *shared, unsigned bit,
                        GError **error)
 {
-    int result = byte_is_locked(state->io.fd, byte);
+    g_autofree char *holder = NULL;
+    int result = wait_for_the_dead(state->io.fd, byte, &holder);
 
     if (result < 0) {
         error_set_errno(error, -result, "Failed to ask for locks of '%s'", state->path);
     } else if (result > 0) {
-        g_autofree char *holder = file_lock_describe_holder(state->io.fd, byte);
-
         error_setf(error, "Failed to get %s\"%s\" lock: '%s' %s", shared, perm_names[bit],
-                   state->path, holder);
+                   state->path, holder ? holder : unseen_holder);
     }
     return result == 0;
 }
