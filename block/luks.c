@@ -13,18 +13,15 @@
 #include <stdlib.h>
 
 #include "block/create.h"
+#include "block/crypt.h"
 #include "block/driver.h"
 #include "block/io.h"
 #include "block/node.h"
-#include "crypto/block.h"
 #include "util/bits.h"
 #include "util/error.h"
 #include "util/iov.h"
-#include "util/thread-pool.h"
 
 #define PIECE ((int64_t)MiB)
-/* What is shorter is done sooner than another thread could begin. */
-#define INLINE_BYTES ((int64_t)(32 * KiB))
 
 typedef struct LuksImage {
     CryptoBlock *crypto;
@@ -153,35 +150,6 @@ static void luks_refresh_limits(BlockNode *node)
 
 /* ---- Requests ---- */
 
-typedef void CryptFn(const CryptoBlock *block, uint64_t offset, const void *in, void *out,
-                     size_t len);
-
-typedef struct Piece {
-    CryptFn *crypt;
-    const CryptoBlock *block;
-    uint64_t offset;
-    const void *in;
-    void *out;
-    size_t bytes;
-} Piece;
-
-static int crypt_piece(void *opaque)
-{
-    const Piece *piece = opaque;
-
-    piece->crypt(piece->block, piece->offset, piece->in, piece->out, piece->bytes);
-    return 0;
-}
-
-static void crypt_somewhere(Piece *piece)
-{
-    if (piece->bytes > INLINE_BYTES) {
-        thread_pool_run(crypt_piece, piece);
-    } else {
-        crypt_piece(piece);
-    }
-}
-
 /* Where these bytes of the vector lie together, or NULL. */
 static void *contiguous(const BlockVec *vec, size_t vec_offset, size_t bytes)
 {
@@ -198,16 +166,13 @@ static int read_piece(BlockNode *node, uint8_t *bounce, int64_t offset, size_t b
 {
     LuksImage *image = node->opaque;
     void *direct = contiguous(vec, vec_offset, bytes);
-    Piece piece = {
-        crypto_block_decrypt, image->crypto, (uint64_t)offset, bounce, direct ? direct : bounce,
-        bytes,
-    };
     int ret = block_pread(node->file, image->payload + offset, (int64_t)bytes, bounce);
 
     if (ret < 0) {
         return ret;
     }
-    crypt_somewhere(&piece);
+    block_crypt(crypto_block_decrypt, image->crypto, (uint64_t)offset, bounce,
+                direct ? direct : bounce, bytes);
     if (!direct) {
         iov_from_buf(vec->iov, vec->n, vec_offset, bounce, bytes);
     }
@@ -219,15 +184,12 @@ static int write_piece(BlockNode *node, uint8_t *bounce, int64_t offset, size_t 
 {
     LuksImage *image = node->opaque;
     void *direct = contiguous(vec, vec_offset, bytes);
-    Piece piece = {
-        crypto_block_encrypt, image->crypto, (uint64_t)offset, direct ? direct : bounce, bounce,
-        bytes,
-    };
 
     if (!direct) {
         iov_to_buf(vec->iov, vec->n, vec_offset, bounce, bytes);
     }
-    crypt_somewhere(&piece);
+    block_crypt(crypto_block_encrypt, image->crypto, (uint64_t)offset, direct ? direct : bounce,
+                bounce, bytes);
     return block_pwrite(node->file, image->payload + offset, (int64_t)bytes, bounce, flags);
 }
 

@@ -68,6 +68,9 @@ typedef enum Qcow2Structure {
 } Qcow2Structure;
 #define QCOW2_STRUCTURES 9
 
+/* Encrypted requests go through a buffer of this size. */
+#define QCOW2_CRYPT_PIECE (512 * (int64_t)KiB)
+
 /* A header extension that we do not know, kept as it is. */
 typedef struct Qcow2Extension {
     uint32_t type, len;

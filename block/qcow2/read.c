@@ -2,44 +2,24 @@
 /* Reading, and the map of what is where. */
 #include <errno.h>
 
+#include "block/crypt.h"
 #include "block/qcow2/qcow2.h"
 #include "util/iov.h"
-#include "util/thread-pool.h"
 
-/* Encrypted data is read in pieces of this size, and larger ones are decrypted by the pool. */
-#define CRYPT_PIECE (512 * (int64_t)KiB)
-#define CRYPT_INLINE (16 * (int64_t)KiB)
-
-typedef struct Decrypt {
-    const CryptoBlock *crypto;
-    uint64_t offset;
-    uint8_t *data;
-    size_t bytes;
-} Decrypt;
-
-static int decrypt(void *opaque)
-{
-    Decrypt *d = opaque;
-
-    crypto_block_decrypt(d->crypto, d->offset, d->data, d->data, d->bytes);
-    return 0;
-}
 
 static int read_encrypted(Qcow2 *q, int64_t offset, int64_t host, int64_t bytes,
                           const BlockVec *vec, size_t vec_offset)
 {
-    uint8_t *piece = block_alloc(q->data_file->node, (size_t)MIN(bytes, CRYPT_PIECE));
+    uint8_t *piece = block_alloc(q->data_file->node, (size_t)MIN(bytes, QCOW2_CRYPT_PIECE));
     int ret = piece ? 0 : -ENOMEM;
 
     for (int64_t done = 0, n; done < bytes && ret >= 0; done += n) {
         int64_t at = q->crypt_method == QCOW2_CRYPT_LUKS ? host + done : offset + done;
-        Decrypt d = { q->crypto, (uint64_t)at, piece, 0 };
 
-        n = MIN(bytes - done, CRYPT_PIECE);
-        d.bytes = (size_t)n;
+        n = MIN(bytes - done, QCOW2_CRYPT_PIECE);
         ret = block_pread(q->data_file, host + done, n, piece);
         if (ret >= 0) {
-            ret = n > CRYPT_INLINE ? thread_pool_run(decrypt, &d) : decrypt(&d);
+            block_crypt(crypto_block_decrypt, q->crypto, (uint64_t)at, piece, piece, (size_t)n);
             iov_from_buf(vec->iov, vec->n, vec_offset + (size_t)done, piece, (size_t)n);
         }
     }

@@ -7,47 +7,28 @@
  */
 #include <errno.h>
 
+#include "block/crypt.h"
 #include "block/qcow2/qcow2.h"
 #include "util/iov.h"
-#include "util/thread-pool.h"
 #include "util/zero.h"
 
-#define CRYPT_PIECE (512 * (int64_t)KiB)
-#define CRYPT_INLINE (16 * (int64_t)KiB)
 /* Longer copies of zeroes are left to the file. */
 #define MAX_ZERO_BUFFER (256 * (int64_t)KiB)
 
 /* ---- Data to host clusters ---- */
 
-typedef struct Encrypt {
-    const CryptoBlock *crypto;
-    uint64_t offset;
-    uint8_t *data;
-    size_t bytes;
-} Encrypt;
-
-static int encrypt(void *opaque)
-{
-    Encrypt *e = opaque;
-
-    crypto_block_encrypt(e->crypto, e->offset, e->data, e->data, e->bytes);
-    return 0;
-}
-
 static int write_encrypted(Qcow2 *q, int64_t guest, int64_t host, int64_t bytes,
                            const BlockVec *vec, size_t vec_offset)
 {
-    uint8_t *piece = block_alloc(q->data_file->node, (size_t)MIN(bytes, CRYPT_PIECE));
+    uint8_t *piece = block_alloc(q->data_file->node, (size_t)MIN(bytes, QCOW2_CRYPT_PIECE));
     int ret = piece ? 0 : -ENOMEM;
 
     for (int64_t done = 0, n; done < bytes && ret >= 0; done += n) {
         int64_t at = q->crypt_method == QCOW2_CRYPT_LUKS ? host + done : guest + done;
-        Encrypt e = { q->crypto, (uint64_t)at, piece, 0 };
 
-        n = MIN(bytes - done, CRYPT_PIECE);
-        e.bytes = (size_t)n;
+        n = MIN(bytes - done, QCOW2_CRYPT_PIECE);
         iov_to_buf(vec->iov, vec->n, vec_offset + (size_t)done, piece, (size_t)n);
-        ret = n > CRYPT_INLINE ? thread_pool_run(encrypt, &e) : encrypt(&e);
+        block_crypt(crypto_block_encrypt, q->crypto, (uint64_t)at, piece, piece, (size_t)n);
         ret = block_pwrite(q->data_file, host + done, n, piece, 0);
     }
     free(piece);
