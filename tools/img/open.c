@@ -1,35 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "block/open.h"
 #include "qapi/keyval.h"
+#include "tools/image-options.h"
 #include "tools/img/img.h"
 #include "util/error.h"
-
-static void set_switch(json_object *options, const char *key, bool on, bool as_text)
-{
-    if (!json_object_object_get_ex(options, key, NULL)) {
-        json_object_object_add(options, key, as_text ? json_object_new_string(on ? "on" : "off")
-                                                     : json_object_new_boolean(on));
-    }
-}
-
-static bool set_cache(json_object *options, ImgOpen *open, bool as_text, GError **error)
-{
-    json_object *cache;
-    BlockMode mode = { 0 };
-
-    if (!open->cache) {
-        return true;
-    }
-    if (!block_parse_cache_mode(open->cache, &mode, &open->writethrough)) {
-        error_setf(error, "Invalid cache option: %s", open->cache);
-        return false;
-    }
-    cache = json_object_new_object();
-    set_switch(cache, "direct", mode.cache_direct, as_text);
-    set_switch(cache, "no-flush", mode.cache_no_flush, as_text);
-    json_object_object_add(options, "cache", cache);
-    return true;
-}
 
 /* The options of the file name or of --image-opts, and what the command wants. */
 static json_object *open_options(const char *filename, ImgOpen *open, bool as_text, GError **error)
@@ -48,20 +21,14 @@ static json_object *open_options(const char *filename, ImgOpen *open, bool as_te
         }
         json_object_object_add(options, "driver", json_object_new_string(open->format));
     }
-    set_switch(options, "read-only", !open->writable, as_text);
+    tool_set_switch(options, "read-only", !open->writable, as_text);
     if (open->force_share) {
-        set_switch(options, "force-share", true, as_text);
+        tool_set_switch(options, "force-share", true, as_text);
     }
-    if (open->writable && !json_object_object_get_ex(options, "discard", NULL)) {
-        json_object_object_add(options, "discard", json_object_new_string("unmap"));
-    }
-    if (open->aio) {
-        json_object *file = json_object_new_object();
-
-        json_object_object_add(file, "aio", json_object_new_string(open->aio));
-        json_object_object_add(options, "file", file);
-    }
-    if (!set_cache(options, open, as_text, error)) {
+    tool_set_text(options, "discard", open->writable ? "unmap" : NULL);
+    tool_set_aio(options, open->aio);
+    if (!tool_set_cache(options, open->cache, as_text, &open->writethrough)) {
+        error_setf(error, "Invalid cache option: %s", open->cache);
         json_object_put(options);
         return NULL;
     }

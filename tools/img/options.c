@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "qapi/keyval.h"
-#include "qom/object.h"
+#include "tools/image-options.h"
 #include "tools/img/img.h"
 #include "util/error.h"
 #include "util/parse.h"
@@ -114,15 +114,8 @@ static ImgParse add_create_options(ImgOptions *options, const char *text)
 static ImgParse add_object(const char *text)
 {
     GError *error = NULL;
-    bool help = false;
-    json_object *options = keyval_parse(text, "qom-type", &help, &error);
-    Object *object = NULL;
 
-    if (options) {
-        object = user_object_create(options, !keyval_is_json(text), &error);
-        json_object_put(options);
-    }
-    if (!object) {
+    if (!tool_add_object(text, &error)) {
         error_report_err(error);
         return IMG_EXIT_BAD;
     }

@@ -4,8 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "qapi/keyval.h"
-#include "qom/object.h"
+#include "tools/image-options.h"
 #include "tools/io/io.h"
 #include "util/error.h"
 #include "util/trace.h"
@@ -156,15 +155,6 @@ static void print_help(void)
            "See 'vireo-io -c help' for the commands.\n");
 }
 
-static bool add_object(const char *text, GError **error)
-{
-    json_object *options = keyval_parse(text, "qom-type", NULL, error);
-    Object *object = options ? user_object_create(options, !keyval_is_json(text), error) : NULL;
-
-    json_object_put(options);
-    return object != NULL;
-}
-
 /* False: stop; *status says how. */
 static bool take_option(Program *program, int c, GError **error)
 {
@@ -209,7 +199,7 @@ static bool take_option(Program *program, int c, GError **error)
     case 'T':
         return trace_option(optarg, error);
     case OPT_OBJECT:
-        return add_object(optarg, error);
+        return tool_add_object(optarg, error);
     case OPT_IMAGE_OPTS:
         open->image_opts = true;
         return true;

@@ -5,33 +5,17 @@
 
 #include "block/open.h"
 #include "qapi/keyval.h"
+#include "tools/image-options.h"
 #include "tools/io/io.h"
 #include "util/error.h"
 
-static void set_text(json_object *options, const char *key, const char *value)
-{
-    if (value && !json_object_object_get_ex(options, key, NULL)) {
-        json_object_object_add(options, key, json_object_new_string(value));
-    }
-}
-
 static bool set_cache(IoSession *session, json_object *options, const char *cache, GError **error)
 {
-    BlockMode mode = { 0 };
-    json_object *object;
-
     session->writethrough = false;
-    if (!cache) {
-        return true;
-    }
-    if (!block_parse_cache_mode(cache, &mode, &session->writethrough)) {
+    if (!tool_set_cache(options, cache, true, &session->writethrough)) {
         error_setf(error, "Invalid cache option: %s", cache);
         return false;
     }
-    object = json_object_new_object();
-    set_text(object, "direct", mode.cache_direct ? "on" : "off");
-    set_text(object, "no-flush", mode.cache_no_flush ? "on" : "off");
-    json_object_object_add(options, "cache", object);
     return true;
 }
 
@@ -45,30 +29,15 @@ static json_object *open_options(IoSession *session, const char *filename, const
     if (!options) {
         return NULL;
     }
-    set_text(options, "driver", open->format);
-    set_text(options, "read-only", open->read_only ? "on" : "off");
-    set_text(options, "force-share", open->force_share ? "on" : "off");
-    set_text(options, "discard", open->discard ? open->discard : "unmap");
+    tool_set_text(options, "driver", open->format);
+    tool_set_text(options, "read-only", open->read_only ? "on" : "off");
+    tool_set_text(options, "force-share", open->force_share ? "on" : "off");
+    tool_set_text(options, "discard", open->discard ? open->discard : "unmap");
     if (!set_cache(session, options, open->cache, error)) {
         json_object_put(options);
         return NULL;
     }
     return options;
-}
-
-/* The AIO mode is the file's, below whatever format there is. */
-static void set_aio(json_object *options, const char *aio)
-{
-    json_object *file;
-
-    if (!aio) {
-        return;
-    }
-    if (!json_object_object_get_ex(options, "file", &file)) {
-        file = json_object_new_object();
-        json_object_object_add(options, "file", file);
-    }
-    set_text(file, "aio", aio);
 }
 
 bool io_open(IoSession *session, const char *filename, const IoOpen *open)
@@ -79,7 +48,7 @@ bool io_open(IoSession *session, const char *filename, const IoOpen *open)
     json_object *options = open_options(session, filename, open, &error);
 
     if (options) {
-        set_aio(options, open->aio);
+        tool_set_aio(options, open->aio);
         session->blk = block_backend_open(open->image_opts ? NULL : filename, NULL, options,
                                           QAPI_KEYVAL, 0, perm, BLOCK_PERM_ALL, &error);
         json_object_put(options);
@@ -174,7 +143,7 @@ static bool reopen_node(IoSession *session, const char *options_text, int read_o
         return false;
     }
     if (read_only >= 0) {
-        set_text(changes, "read-only", read_only ? "on" : "off");
+        tool_set_text(changes, "read-only", read_only ? "on" : "off");
     }
     if (!set_cache(session, changes, cache, error)) {
         json_object_put(changes);

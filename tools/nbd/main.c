@@ -7,8 +7,7 @@
 #include <unistd.h>
 
 #include "nbd/proto.h"
-#include "qapi/keyval.h"
-#include "qom/object.h"
+#include "tools/image-options.h"
 #include "tools/nbd/nbd.h"
 #include "util/error.h"
 #include "util/parse.h"
@@ -260,13 +259,9 @@ SocketAddress *nbd_tool_address(const NbdToolOptions *o)
 static bool make_objects(const NbdToolOptions *o)
 {
     for (guint i = 0; i < o->objects->len; i++) {
-        const char *text = g_ptr_array_index(o->objects, i);
         GError *error = NULL;
-        json_object *options = keyval_parse(text, "qom-type", NULL, &error);
-        bool ok = options && user_object_create(options, !keyval_is_json(text), &error);
 
-        json_object_put(options);
-        if (!ok) {
+        if (!tool_add_object(g_ptr_array_index(o->objects, i), &error)) {
             error_report_err(error);
             return false;
         }

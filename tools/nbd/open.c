@@ -8,47 +8,9 @@
 #include "block/create.h"
 #include "block/open.h"
 #include "qapi/keyval.h"
+#include "tools/image-options.h"
 #include "tools/nbd/nbd.h"
 #include "util/error.h"
-
-static void set_text(json_object *options, const char *key, const char *value)
-{
-    if (value && !json_object_object_get_ex(options, key, NULL)) {
-        json_object_object_add(options, key, json_object_new_string(value));
-    }
-}
-
-static bool set_cache(json_object *options, const char *text, bool *writethrough, GError **error)
-{
-    BlockMode mode = { 0 };
-    json_object *cache;
-
-    if (!text) {
-        return true;
-    }
-    if (!block_parse_cache_mode(text, &mode, writethrough)) {
-        error_setf(error, "Invalid cache mode `%s'", text);
-        return false;
-    }
-    cache = json_object_new_object();
-    set_text(cache, "direct", mode.cache_direct ? "on" : "off");
-    set_text(cache, "no-flush", mode.cache_no_flush ? "on" : "off");
-    json_object_object_add(options, "cache", cache);
-    return true;
-}
-
-static void set_aio(json_object *options, const char *aio)
-{
-    json_object *file;
-
-    if (aio) {
-        if (!json_object_object_get_ex(options, "file", &file)) {
-            file = json_object_new_object();
-            json_object_object_add(options, "file", file);
-        }
-        set_text(file, "aio", aio);
-    }
-}
 
 static json_object *image_options(const NbdToolOptions *o, bool *writethrough, GError **error)
 {
@@ -58,12 +20,13 @@ static json_object *image_options(const NbdToolOptions *o, bool *writethrough, G
     if (!options) {
         return NULL;
     }
-    set_text(options, "driver", o->format);
-    set_text(options, "read-only", o->read_only || o->snapshot ? "on" : "off");
-    set_text(options, "discard", o->discard ? o->discard : "unmap");
-    set_text(options, "detect-zeroes", o->detect_zeroes);
-    set_aio(options, o->aio);
-    if (!set_cache(options, o->cache, writethrough, error)) {
+    tool_set_text(options, "driver", o->format);
+    tool_set_text(options, "read-only", o->read_only || o->snapshot ? "on" : "off");
+    tool_set_text(options, "discard", o->discard ? o->discard : "unmap");
+    tool_set_text(options, "detect-zeroes", o->detect_zeroes);
+    tool_set_aio(options, o->aio);
+    if (!tool_set_cache(options, o->cache, true, writethrough)) {
+        error_setf(error, "Invalid cache mode `%s'", o->cache);
         json_object_put(options);
         return NULL;
     }
@@ -76,7 +39,7 @@ static BlockNode *put_above(BlockNode *below, json_object *options, const char *
 {
     BlockNode *node;
 
-    set_text(options, child, below->name);
+    tool_set_text(options, child, below->name);
     node = block_open(NULL, NULL, options, QAPI_KEYVAL, 0, error);
     block_node_unref(below);
     return node;
@@ -87,9 +50,9 @@ static BlockNode *cut_offset(BlockNode *node, const NbdToolOptions *o, GError **
     json_object *options = json_object_new_object();
     g_autofree char *offset = g_strdup_printf("%" G_GUINT64_FORMAT, o->offset);
 
-    set_text(options, "driver", "raw");
-    set_text(options, "offset", offset);
-    set_text(options, "read-only", o->read_only ? "on" : "off");
+    tool_set_text(options, "driver", "raw");
+    tool_set_text(options, "offset", offset);
+    tool_set_text(options, "read-only", o->read_only ? "on" : "off");
     node = put_above(node, options, "file", error);
     json_object_put(options);
     return node;
@@ -108,7 +71,7 @@ static void overlay_run(void *opaque)
     json_object *options = json_object_new_object();
     g_autofree char *size = g_strdup_printf("%" G_GINT64_FORMAT, run->size);
 
-    set_text(options, "size", size);
+    tool_set_text(options, "size", size);
     run->ok = block_create_image(run->filename, "qcow2", options, false, run->error);
     json_object_put(options);
 }
@@ -135,10 +98,10 @@ static BlockNode *put_overlay(BlockNode *node, GError **error)
     }
     options = json_object_new_object();
     file = json_object_new_object();
-    set_text(file, "driver", "file");
-    set_text(file, "filename", path);
-    set_text(options, "driver", "qcow2");
-    set_text(options, "discard", "unmap");
+    tool_set_text(file, "driver", "file");
+    tool_set_text(file, "filename", path);
+    tool_set_text(options, "driver", "qcow2");
+    tool_set_text(options, "discard", "unmap");
     json_object_object_add(options, "file", file);
     node = put_above(node, options, "backing", error);
     json_object_put(options);
