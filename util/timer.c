@@ -133,6 +133,11 @@ void vm_clock_set_manual(void)
     clock_write_end();
 }
 
+bool vm_clock_is_manual(void)
+{
+    return __atomic_load_n(&virtual_clock.manual, __ATOMIC_RELAXED);
+}
+
 void vm_clock_set_ns(int64_t ns)
 {
     clock_write_begin();
@@ -243,7 +248,7 @@ static bool clock_now(VmClock clock, int64_t *now)
 
 static bool clock_moves(VmClock clock)
 {
-    return clock != VM_CLOCK_VIRTUAL || !__atomic_load_n(&virtual_clock.manual, __ATOMIC_RELAXED);
+    return clock != VM_CLOCK_VIRTUAL || !vm_clock_is_manual();
 }
 
 int64_t timer_queue_wait_ns(TimerQueue *queue)

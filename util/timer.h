@@ -31,6 +31,8 @@ void vm_clock_start(void);
 void vm_clock_stop(void);
 /* Take the virtual clock from the host: it then stands still until stepped (qtest). */
 void vm_clock_set_manual(void);
+/* Any thread. */
+bool vm_clock_is_manual(void);
 /* Advance a manual clock to `ns`, running every timer on the way at its own time. */
 void vm_clock_advance_to(int64_t ns);
 /* The nearest deadline of a virtual timer in ns of that clock, or -1 if none is armed. */
