@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is done when a device's request fails (-drive werror=, rerror=), and the write cache. */
+/* What is done when a device's request fails (-drive werror=, rerror=), and other policies. */
 #include <errno.h>
 
 #include "block/backend-internal.h"
@@ -20,6 +20,11 @@ void block_backend_set_write_cache(BlockBackend *blk, bool on)
 bool block_backend_write_cache(BlockBackend *blk)
 {
     return __atomic_load_n(&blk->write_cache, __ATOMIC_RELAXED);
+}
+
+void block_backend_set_copy_on_read(BlockBackend *blk, bool on)
+{
+    blk->copy_on_read = on;
 }
 
 void block_backend_set_on_error(BlockBackend *blk, BlockdevOnError on_read,

@@ -4,6 +4,7 @@
 #define VIREO_BLOCK_BACKEND_INTERNAL_H
 
 #include "block/backend.h"
+#include "block/throttle-group.h"
 
 struct BlockBackend {
     /* ---- Main thread ---- */
@@ -17,10 +18,13 @@ struct BlockBackend {
     BlockdevOnError on_read_error, on_write_error;
     bool io_status_enabled;
     LoopBh *resized;             /* tells the owner, on the main loop */
+    BlockMode medium_mode;       /* of the last medium, or wanted of the next */
 
     /* ---- Changed on the main thread while drained, used on the loop ---- */
     BlockChild *root;            /* NULL: no medium */
     bool write_cache;            /* atomic */
+    bool copy_on_read;
+    ThrottleMember throttle;     /* its group changes while drained */
 
     /* ---- Any thread ---- */
     int in_flight, quiesce;      /* atomic */

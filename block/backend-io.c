@@ -58,9 +58,9 @@ void block_backend_wake_queued(BlockBackend *blk)
 
 /* ---- One request ---- */
 
-static bool has_medium(const BlockBackend *blk)
+static bool has_medium(BlockBackend *blk)
 {
-    return blk->root && !(blk->ops && blk->ops->is_tray_open && blk->ops->is_tray_open(blk->owner));
+    return blk->root && !block_backend_tray_is_open(blk);
 }
 
 static int check(const BackendRequest *request)
@@ -86,9 +86,13 @@ static int hand_on(const BackendRequest *r)
     if (!__atomic_load_n(&r->blk->write_cache, __ATOMIC_RELAXED)) {
         flags |= BLOCK_REQ_FUA;
     }
+    if (r->op <= BACKEND_ZERO) {
+        throttle_member_wait(&r->blk->throttle, r->op != BACKEND_READ, r->bytes);
+    }
     switch (r->op) {
     case BACKEND_READ:
-        return block_preadv(root, r->offset, r->bytes, &r->vec, 0, r->flags);
+        return block_preadv(root, r->offset, r->bytes, &r->vec, 0,
+                            r->flags | (r->blk->copy_on_read ? BLOCK_REQ_COPY_ON_READ : 0));
     case BACKEND_WRITE:
         return block_pwritev(root, r->offset, r->bytes, &r->vec, 0, flags);
     case BACKEND_ZERO:

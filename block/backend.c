@@ -35,8 +35,11 @@ static void quiesce(void *parent)
 {
     BlockBackend *blk = parent;
 
-    if (__atomic_fetch_add(&blk->quiesce, 1, __ATOMIC_SEQ_CST) == 0 && blk->ops &&
-        blk->ops->drain_begin) {
+    if (__atomic_fetch_add(&blk->quiesce, 1, __ATOMIC_SEQ_CST) > 0) {
+        return;
+    }
+    throttle_member_bypass_begin(&blk->throttle);
+    if (blk->ops && blk->ops->drain_begin) {
         blk->ops->drain_begin(blk->owner);
     }
 }
@@ -53,6 +56,7 @@ static void resume(void *parent)
     BlockBackend *blk = parent;
 
     if (__atomic_sub_fetch(&blk->quiesce, 1, __ATOMIC_SEQ_CST) == 0) {
+        throttle_member_bypass_end(&blk->throttle);
         block_backend_wake_queued(blk);
         if (blk->ops && blk->ops->drain_end) {
             blk->ops->drain_end(blk->owner);
@@ -162,6 +166,7 @@ void block_backend_unref(BlockBackend *blk)
         loop_post_wait(blk->loop, nothing, NULL);
     }
     g_assert(blk->in_flight == 0 && blk->queued.length == 0);
+    throttle_member_leave(&blk->throttle);
     g_queue_remove(&backends, blk);
     loop_bh_free(blk->resized);
     block_accounting_free(blk->accounting);
@@ -207,6 +212,7 @@ void block_backend_remove(BlockBackend *blk)
         return;
     }
     node = block_node_ref(root->node);
+    blk->medium_mode = node->mode;
     block_drain_begin(node);
     blk->root = NULL;
     block_child_detach(root);
@@ -308,6 +314,11 @@ bool block_backend_set_name(BlockBackend *blk, const char *name, GError **error)
     g_free(blk->name);
     blk->name = g_strdup(name);
     return true;
+}
+
+void block_backend_drop_name(BlockBackend *blk)
+{
+    g_clear_pointer(&blk->name, g_free);
 }
 
 const char *block_backend_name(BlockBackend *blk)

@@ -14,6 +14,7 @@
 #include "block/io.h"
 #include "block/node.h"
 #include "qapi-types-block-job.h"
+#include "util/throttle.h"
 
 /* A backend without a medium. perm and shared are used once a node comes. One reference. */
 BlockBackend *block_backend_new(Loop *loop, unsigned perm, unsigned shared);
@@ -36,6 +37,7 @@ bool block_backend_set_loop(BlockBackend *blk, Loop *loop, GError **error);
 
 /* The monitor's name of it (-drive id=), or NULL. Names are unique among backends and nodes. */
 bool block_backend_set_name(BlockBackend *blk, const char *name, GError **error);
+void block_backend_drop_name(BlockBackend *blk);
 const char *block_backend_name(BlockBackend *blk);
 BlockBackend *block_backend_find(const char *name);
 
@@ -93,7 +95,30 @@ bool block_backend_attach_owner(BlockBackend *blk, const BlockBackendOps *ops, v
                                 const char *name, GError **error);
 void block_backend_detach_owner(BlockBackend *blk);
 
+/* ---- Media: what the owner's operations say; main thread ---- */
+/* Can its medium be changed? Always, without an owner. */
+bool block_backend_is_removable(BlockBackend *blk);
+bool block_backend_has_tray(BlockBackend *blk);
+bool block_backend_tray_is_open(BlockBackend *blk); /* false without a tray */
+bool block_backend_is_locked(BlockBackend *blk);
+/* Let the owner load or unload; sends DEVICE_TRAY_MOVED if its tray has moved. */
+bool block_backend_change_media(BlockBackend *blk, bool load, GError **error);
+void block_backend_eject_request(BlockBackend *blk, bool force);
+/* For owners: the guest has moved the tray. Sends DEVICE_TRAY_MOVED. */
+void block_backend_tray_moved(BlockBackend *blk, bool open);
+/* How the medium was opened; an empty one's next, as the last or as set here. */
+void block_backend_set_medium_mode(BlockBackend *blk, const BlockMode *mode);
+void block_backend_medium_mode(BlockBackend *blk, BlockMode *mode);
+
 /* ---- Policies ---- */
+/*
+ * By a throttle group of that name, whose limits become *config, which has been checked; NULL: the
+ * one it is in. No limits at all: leave the group. Main thread.
+ */
+void block_backend_set_limits(BlockBackend *blk, const char *group_name,
+                              const ThrottleConfig *config);
+/* Copy to the image what reads find in its backing files. While it has no requests. */
+void block_backend_set_copy_on_read(BlockBackend *blk, bool on);
 /* Off: every write is FUA. On at first. */
 void block_backend_set_write_cache(BlockBackend *blk, bool on);
 bool block_backend_write_cache(BlockBackend *blk);

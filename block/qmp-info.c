@@ -4,6 +4,7 @@
 #include "block/dirty-bitmap.h"
 #include "block/info.h"
 #include "block/node-internal.h"
+#include "block/qmp-internal.h"
 #include "qapi-commands-block-core.h"
 
 typedef struct InfoRun {
@@ -59,6 +60,9 @@ static BlockDeviceInfo *device_info(BlockBackend *blk, BlockNode *node, bool fla
         (int64_t)__atomic_load_n(&node->p->write_threshold, __ATOMIC_RELAXED);
     info->dirty_bitmaps = block_dirty_bitmap_info(node);
     describe_backing(info, node);
+    if (blk) {
+        block_qmp_show_limits(blk, info);
+    }
     return info;
 }
 
@@ -99,17 +103,15 @@ static BlockNode *shown_node(BlockBackend *blk)
 static BlockInfo *drive_info(BlockBackend *blk, GError **error)
 {
     g_autoptr(BlockInfo) info = g_new0(BlockInfo, 1);
-    const BlockBackendOps *ops = blk->ops;
     BlockNode *node = shown_node(blk);
 
     info->device = g_strdup(blk->name ? blk->name : "");
     info->type = g_strdup("unknown");
     info->qdev = g_strdup(blk->owner_name);
-    /* A drive that no device uses can be changed. */
-    info->removable = !ops || ops->change_media;
-    info->locked = ops && ops->is_medium_locked && ops->is_medium_locked(blk->owner);
-    info->has_tray_open = ops && ops->is_tray_open;
-    info->tray_open = info->has_tray_open && ops->is_tray_open(blk->owner);
+    info->removable = block_backend_is_removable(blk);
+    info->locked = block_backend_is_locked(blk);
+    info->has_tray_open = block_backend_has_tray(blk);
+    info->tray_open = block_backend_tray_is_open(blk);
     info->has_io_status = block_backend_io_status(blk, &info->io_status);
     if (node) {
         info->inserted = device_info(blk, node, false, error);

@@ -3,6 +3,7 @@
 #ifndef VIREO_BLOCK_QMP_INTERNAL_H
 #define VIREO_BLOCK_QMP_INTERNAL_H
 
+#include "block/backend.h"
 #include "block/dirty-bitmap.h"
 #include "block/node.h"
 #include "block/transaction.h"
@@ -18,6 +19,11 @@ static inline BlockNode *block_qmp_find(const char *name, GError **error)
 {
     return block_qmp_find_node(name, name, error);
 }
+
+/* By exactly one of its own name and its owner's. Borrowed; NULL with the error set. */
+BlockBackend *block_qmp_find_backend(const char *device, const char *id, GError **error);
+/* The limits of its throttle group, if it is in one. */
+void block_qmp_show_limits(BlockBackend *blk, BlockDeviceInfo *info);
 
 /* ---- qmp-bitmap.c: actions ---- */
 
