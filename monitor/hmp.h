@@ -48,7 +48,7 @@ typedef struct HmpValue {
     HmpFormat format;
 } HmpValue;
 
-#define HMP_MAX_ARGS 6
+#define HMP_MAX_ARGS 7
 
 typedef struct HmpCommand {
     const char *name;

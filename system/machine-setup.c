@@ -337,6 +337,9 @@ bool setup_finish(VmOptions *options, GError **error)
         error_setf(error, "-%s is only of use with -kernel", machine->initrd ? "initrd" : "append");
         return false;
     }
+    if (!setup_drives_finish(error)) {
+        return false;
+    }
     if (machine->ops->done && !machine->ops->done(machine, error)) {
         return false;
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "accel/accel.h"
+#include "block/drive.h"
 #include "block/job.h"
 #include "block/open.h"
 #include "chardev/chardev.h"
@@ -12,6 +13,7 @@
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands.h"
 #include "system/gdb.h"
+#include "system/hmp-block.h"
 #include "system/hmp-machine.h"
 #include "system/machine-setup.h"
 #include "system/process.h"
@@ -102,7 +104,8 @@ static bool build_machine(VmOptions *options, GError **error)
     memory_init();
     return setup_machine_object(options, error) && setup_chardevs(options, error) &&
            setup_objects(options, error) && setup_accelerator(options, error) &&
-           build_board(options, error) && setup_finish(options, error);
+           setup_drives(options, error) && build_board(options, error) &&
+           setup_finish(options, error);
 }
 
 static bool start_debugging(const VmOptions *options, GError **error)
@@ -118,6 +121,7 @@ static bool open_consoles(VmOptions *options, GError **error)
 {
     monitor_init(&qapi_commands);
     hmp_machine_register();
+    hmp_block_register();
     gdb_hmp_register();
     return setup_monitors(options, error) && start_debugging(options, error) &&
            (!options->qtest || qtest_server_init(options->qtest, options->qtest_log, error));
@@ -141,6 +145,7 @@ static void clean_up(void)
 {
     vcpus_pause_all();
     job_cancel_all();
+    drive_close_all();
     block_monitor_close_all();
     ram_backends_discard();
     qtest_server_cleanup();

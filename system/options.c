@@ -45,6 +45,49 @@ const Option option_table[] = {
     { "device", "DRIVER[,id=ID][,bus=BUS][,prop=value...]",
       "add a device; 'help' lists them, 'DRIVER,help' its properties", opt_device, FIELD(device),
       .key = "driver", NAMES("s:driver", "s:id", "s:bus") },
+    { "blockdev", "[driver=]DRIVER,node-name=NAME[,read-only=on|off][,auto-read-only=on|off]"
+      "[,cache.direct=on|off]\n[driver=]DRIVER,node-name=NAME[,cache.no-flush=on|off]"
+      "[,discard=ignore|unmap][,detect-zeroes=on|off|unmap]\n"
+      "[driver=]DRIVER,node-name=NAME[,force-share=on|off][,driver's option...] | JSON",
+      "add a node: a disk image, or a part of one", opt_values, FIELD(blockdev), .key = "driver",
+      NAMES("s:driver", "s:node-name", "b:read-only", "b:auto-read-only", "s:discard",
+            "s:detect-zeroes", "b:cache.direct", "b:cache.no-flush", "b:force-share") },
+    { "drive", "[file=FILE][,if=none|ide|scsi|sd|mtd|floppy|pflash|virtio][,bus=N][,unit=N]"
+      "[,index=N]\n[file=FILE][,id=ID][,format=FORMAT][,media=disk|cdrom][,snapshot=on|off]\n"
+      "[file=FILE][,cache=writethrough|writeback|none|directsync|unsafe]"
+      "[,aio=threads|native|io_uring]\n"
+      "[file=FILE][,read-only=on|off][,copy-on-read=on|off][,discard=ignore|unmap]\n"
+      "[file=FILE][,rerror=ignore|stop|report][,werror=ignore|stop|report|enospc]\n"
+      "[file=FILE][,throttling.KIND=N][,throttling.group=NAME][,image's option...]",
+      "add a disk: an image and where it is plugged in", opt_drive,
+      NAMES("s:file", "s:if", "n:bus", "n:unit", "n:index", "s:media", "s:id", "s:format",
+            "b:snapshot", "s:cache", "b:cache.writeback", "b:cache.direct", "b:cache.no-flush",
+            "s:aio", "s:werror", "s:rerror", "b:read-only", "b:auto-read-only", "b:copy-on-read",
+            "s:discard", "s:detect-zeroes", "b:force-share", "s:driver", "s:node-name",
+            "b:stats-account-invalid", "b:stats-account-failed", "s:throttling.group",
+            "n:throttling.iops-total", "n:throttling.iops-read", "n:throttling.iops-write",
+            "n:throttling.bps-total", "n:throttling.bps-read", "n:throttling.bps-write",
+            "n:throttling.iops-total-max", "n:throttling.iops-read-max",
+            "n:throttling.iops-write-max", "n:throttling.bps-total-max",
+            "n:throttling.bps-read-max", "n:throttling.bps-write-max",
+            "n:throttling.iops-total-max-length", "n:throttling.iops-read-max-length",
+            "n:throttling.iops-write-max-length", "n:throttling.bps-total-max-length",
+            "n:throttling.bps-read-max-length", "n:throttling.bps-write-max-length",
+            "n:throttling.iops-size") },
+    { "hda", "FILE", "disk 0 (also hdb, hdc, hdd: disks 1 to 3); a bare FILE is the same",
+      opt_image, .key = "index=0,media=disk" },
+    { "hdb", "FILE", "disk 1", opt_image, .key = "index=1,media=disk" },
+    { "hdc", "FILE", "disk 2", opt_image, .key = "index=2,media=disk" },
+    { "hdd", "FILE", "disk 3", opt_image, .key = "index=3,media=disk" },
+    { "cdrom", "FILE", "a CD-ROM, in the place of disk 2", opt_image,
+      .key = "index=2,media=cdrom" },
+    { "fda", "FILE", "floppy disk 0", opt_image, .key = "if=floppy,index=0" },
+    { "fdb", "FILE", "floppy disk 1", opt_image, .key = "if=floppy,index=1" },
+    { "mtdblock", "FILE", "flash memory of the board", opt_image, .key = "if=mtd" },
+    { "sd", "FILE", "an SD card", opt_image, .key = "if=sd" },
+    { "pflash", "FILE", "parallel flash memory", opt_image, .key = "if=pflash" },
+    { "snapshot", NULL, "all drives write to temporary files, and not to their images", opt_flag,
+      FIELD(snapshot) },
     { "global", "DRIVER.PROP=VALUE", "set the default of a driver's property", opt_global,
       FIELD(global), NAMES("s:driver", "s:property", "s:value") },
     { "vga", "std|none", "display adapter", opt_string, FIELD(vga) },
@@ -187,9 +230,8 @@ static OptionResult parse_word(VmOptions *options, int argc, char **argv, int *i
     const char *name = word + (g_str_has_prefix(word, "--") ? 2 : 1);
     const Option *option;
 
-    if (word[0] != '-' || !*name) {
-        error_setf(error, "'%s': a disk image as a bare argument is not supported yet", word);
-        return OPTION_FAILED;
+    if (word[0] != '-') {
+        return apply(options, option_find("hda"), word, error);
     }
     option = option_find(name);
     if (!option) {
@@ -231,6 +273,7 @@ static const size_t value_array_fields[] = {
     offsetof(VmOptions, mon), offsetof(VmOptions, chardev), offsetof(VmOptions, device),
     offsetof(VmOptions, object), offsetof(VmOptions, global),
     offsetof(VmOptions, smbios), offsetof(VmOptions, fw_cfg), offsetof(VmOptions, add_fd),
+    offsetof(VmOptions, blockdev),
 };
 static const size_t json_fields[] = {
     offsetof(VmOptions, machine), offsetof(VmOptions, smp), offsetof(VmOptions, rtc),
@@ -260,6 +303,7 @@ static VmOptions *options_new(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(json_fields); i++) {
         *FIELD_AT(json_object *, options, json_fields[i]) = json_object_new_object();
     }
+    options->drive = g_ptr_array_new_with_free_func(drive_request_free);
     return options;
 }
 
@@ -280,6 +324,7 @@ void options_free(VmOptions *options)
     for (unsigned i = 0; i < G_N_ELEMENTS(string_fields); i++) {
         g_free(*FIELD_AT(char *, options, string_fields[i]));
     }
+    g_ptr_array_unref(options->drive);
     g_free(options);
 }
 

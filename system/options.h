@@ -16,6 +16,12 @@ typedef struct OptionValue {
     bool text; /* key=value: scalars are strings */
 } OptionValue;
 
+/* -drive, or an option that stands for one. */
+typedef struct DriveRequest {
+    struct DriveOptions *options;
+    char *origin;            /* as the person wrote it, for errors */
+} DriveRequest;
+
 typedef struct VmOptions {
     json_object *machine;       /* merged -machine, -kernel, -append, ...; text scalars */
     GPtrArray *accels;          /* char* */
@@ -26,10 +32,13 @@ typedef struct VmOptions {
     GPtrArray *smbios, *fw_cfg;       /* OptionValue* */
     GPtrArray *acpitable, *trace, *memory, *numa, *option_rom; /* char* */
     GPtrArray *add_fd;                /* OptionValue* */
+    GPtrArray *blockdev;              /* OptionValue* */
+    GPtrArray *drive;                 /* DriveRequest* */
     char *uuid, *vga, *display, *pidfile, *log_file, *log_items, *qtest, *qtest_log;
     char *mem_path, *gdb;
     bool mem_prealloc;
     bool no_defaults, no_user_config, start_stopped, no_reboot, no_shutdown, daemonize, nographic;
+    bool snapshot;
 } VmOptions;
 
 /*

@@ -397,6 +397,7 @@ static const MachineOps pc_ops = {
     .default_ram_size = 128 * MiB,
     .default_ram_id = "pc.ram",
     .default_display = "VGA",
+    .default_drive_interface = "ide",
     .default_irqchip = ACCEL_IRQCHIP_ON,
     .needs_pit = true,
     .map_memory = pc_map_memory,

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* -blockdev, -drive and the options that stand for drives. */
+#include <stdio.h>
+
+#include "block/drive.h"
+#include "block/open.h"
+#include "system/machine-setup.h"
+#include "system/options-internal.h"
+#include "util/error.h"
+
+/* ---- Collecting ---- */
+
+void drive_request_free(void *opaque)
+{
+    DriveRequest *request = opaque;
+
+    drive_options_free(request->options);
+    g_free(request->origin);
+    g_free(request);
+}
+
+static void add_request(VmOptions *options, const Option *option, const char *argument,
+                        DriveOptions *drive)
+{
+    DriveRequest *request = g_new0(DriveRequest, 1);
+
+    request->options = drive;
+    request->origin = g_strdup_printf("-%s %s", option->name, argument);
+    g_ptr_array_add(options->drive, request);
+}
+
+OptionResult opt_drive(VmOptions *options, const Option *option, const char *argument,
+                       GError **error)
+{
+    DriveOptions *drive;
+
+    if (g_str_equal(argument, "help") || g_str_equal(argument, "?")) {
+        printf("-%s %s\n", option->name, option->argument);
+        return OPTION_HELP;
+    }
+    drive = drive_options_parse(argument, error);
+    if (!drive) {
+        return OPTION_FAILED;
+    }
+    add_request(options, option, argument, drive);
+    return OPTION_OK;
+}
+
+/* -hda FILE and the like: the option's key says what kind of drive it is. */
+OptionResult opt_image(VmOptions *options, const Option *option, const char *argument,
+                       GError **error)
+{
+    DriveOptions *drive = drive_options_parse(option->key, error);
+
+    if (!drive) {
+        return OPTION_FAILED;
+    }
+    drive_options_set(drive, "file", argument);
+    add_request(options, option, argument, drive);
+    return OPTION_OK;
+}
+
+/* ---- Making ---- */
+
+static bool add_node(const OptionValue *value, GError **error)
+{
+    g_autoptr(BlockdevOptions) options = NULL;
+
+    if (BlockdevOptions_from_json(value->json, value->text ? QAPI_KEYVAL : QAPI_JSON, &options,
+                                  error) &&
+        block_open_blockdev(options, error)) {
+        return true;
+    }
+    g_prefix_error(error, "-blockdev %s: ",
+                   json_object_to_json_string_ext(value->json, JSON_C_TO_STRING_PLAIN));
+    return false;
+}
+
+static bool add_drive(const DriveRequest *request, BlockInterfaceType default_interface,
+                      GError **error)
+{
+    if (!drive_new(request->options, default_interface, request->origin, error)) {
+        g_prefix_error(error, "%s: ", request->origin);
+        return false;
+    }
+    return true;
+}
+
+bool setup_drives(VmOptions *options, GError **error)
+{
+    const char *name = machine_current()->ops->default_drive_interface;
+    BlockInterfaceType default_interface = BLOCK_INTERFACE_NONE;
+
+    if (name) {
+        block_interface_parse(name, &default_interface);
+    }
+    for (guint i = 0; i < options->blockdev->len; i++) {
+        if (!add_node(g_ptr_array_index(options->blockdev, i), error)) {
+            return false;
+        }
+    }
+    for (guint i = 0; i < options->drive->len; i++) {
+        const DriveRequest *request = g_ptr_array_index(options->drive, i);
+
+        if (options->snapshot) {
+            drive_options_set(request->options, "snapshot", "on");
+        }
+        if (!add_drive(request, default_interface, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool setup_drives_finish(GError **error)
+{
+    return drive_check_claimed(error);
+}
