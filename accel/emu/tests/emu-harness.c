@@ -136,6 +136,24 @@ void emu_harness_set_mode(EmuCpu *cpu, EmuHarnessMode mode)
     emu_tlb_flush_all(cpu);
 }
 
+void emu_harness_set_handler(EmuHarness *harness, unsigned vector, const uint8_t *handler,
+                             size_t len)
+{
+    enum { GDT = 0x2000, IDT = 0x3000 };
+    static const uint64_t gdt[] = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
+    const uint64_t gate[] = { 0x8e0000080000 | EMU_HARNESS_HANDLER, 0 };
+    EmuCpu *cpu = harness->cpu;
+
+    memcpy(harness->bytes + GDT, gdt, sizeof(gdt));
+    memcpy(harness->bytes + IDT + vector * sizeof(gate), gate, sizeof(gate));
+    memcpy(harness->bytes + EMU_HARNESS_HANDLER, handler, len);
+    cpu->gdt = (X86Table) { .base = GDT, .limit = sizeof(gdt) - 1 };
+    cpu->idt = (X86Table) { .base = IDT, .limit = 0xfff };
+    cpu->segs[X86_CS].selector = 8;
+    cpu->segs[X86_SS].selector = 16;
+    cpu->regs[X86_RSP] = EMU_HARNESS_STACK;
+}
+
 /* ---- Running ---- */
 
 bool emu_harness_try(EmuCpu *cpu, void (*fn)(EmuCpu *cpu, void *opaque), void *opaque,

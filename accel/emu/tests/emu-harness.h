@@ -41,6 +41,15 @@ void emu_harness_free(EmuHarness *harness);
 void emu_harness_set_mode(EmuCpu *cpu, EmuHarnessMode mode);
 
 /*
+ * 64-bit code at CPL 0 with a stack at EMU_HARNESS_STACK, descriptors for its segments, and a
+ * handler for one vector at EMU_HARNESS_HANDLER. For a CPU in EMU_HARNESS_LONG64.
+ */
+void emu_harness_set_handler(EmuHarness *harness, unsigned vector, const uint8_t *handler,
+                             size_t len);
+#define EMU_HARNESS_STACK 0x7000u
+#define EMU_HARNESS_HANDLER 0x9000u
+
+/*
  * Call fn in guest code. True: it returned. False: it raised; *fault says what (vector 0xff: it
  * left by emu_escape()).
  */

@@ -49,6 +49,19 @@ static void run(EmuCpu *cpu, uint64_t at)
     g_assert_true(emu_harness_run_to_halt(cpu));
 }
 
+/* ROUNDS rounds by ECX of code that adds up in RBX. The CPU is still there afterwards. */
+static EmuHarness *run_rounds(uint64_t at, const uint8_t *code, size_t len)
+{
+    EmuHarness *harness = begin(1);
+    EmuCpu *cpu = harness->cpu;
+
+    put(harness, at, code, len);
+    cpu->regs[X86_RCX] = ROUNDS;
+    cpu->regs[X86_RBX] = 0;
+    run(cpu, at);
+    return harness;
+}
+
 /* ---- Self-modification ---- */
 
 /*
@@ -65,14 +78,9 @@ static void test_running_block(void)
         0x75, 0xed,                               /* 8011: JNZ 8000 */
         0xf4,
     };
-    EmuHarness *harness = begin(1);
-    EmuCpu *cpu = harness->cpu;
+    EmuHarness *harness = run_rounds(CODE, code, sizeof(code));
 
-    put(harness, CODE, code, sizeof(code));
-    cpu->regs[X86_RCX] = ROUNDS;
-    cpu->regs[X86_RBX] = 0;
-    run(cpu, CODE);
-    g_assert_cmpuint(cpu->regs[X86_RBX], ==, ROUNDS * (ROUNDS + 1) / 2);
+    g_assert_cmpuint(harness->cpu->regs[X86_RBX], ==, ROUNDS * (ROUNDS + 1) / 2);
     emu_harness_free(harness);
 }
 
@@ -94,18 +102,14 @@ static void test_linked_block(void)
         0x75, 0xe4,                               /* 801A: JNZ 8000 */
         0xf4,
     };
-    EmuHarness *harness = begin(1);
-    EmuCpu *cpu = harness->cpu;
+    EmuHarness *harness = run_rounds(CODE, code, sizeof(code));
+    const EmuCpu *cpu = harness->cpu;
     uint64_t sum = 0, last = 0;
 
     for (unsigned round = ROUNDS; round; round--) {
         last = round % 64 ? last : round;
         sum += last;
     }
-    put(harness, CODE, code, sizeof(code));
-    cpu->regs[X86_RCX] = ROUNDS;
-    cpu->regs[X86_RBX] = 0;
-    run(cpu, CODE);
     g_assert_cmpuint(cpu->regs[X86_RBX], ==, sum);
     g_assert_cmpuint(cpu->stats.links, >, 0);
     g_assert_cmpuint(cpu->stats.retired, >, 0);
@@ -251,7 +255,7 @@ static void test_attention(void)
     check_loop(call, sizeof(call), 0);
 }
 
-static int ack_40(void *apic)
+static int ack_once(void *apic)
 {
     VCpu *vcpu = apic;
 
@@ -259,12 +263,11 @@ static int ack_40(void *apic)
     return 0x40;
 }
 
-static const VCpuApicOps one_interrupt = { .ack = ack_40 };
+static const VCpuApicOps one_interrupt = { .ack = ack_once };
 
 /* An idle loop: what STI holds up it does for HLT alone, in which the interrupt comes. */
 static void test_halt_behind_sti(void)
 {
-    enum { GDT = 0x2000, IDT = 0x3000, HANDLER = 0x9000 };
     static const uint8_t code[] = {
         0xfa,                   /* 8000: CLI */
         0x48, 0xff, 0xc3,       /* 8001: INC RBX */
@@ -273,22 +276,13 @@ static void test_halt_behind_sti(void)
         0xeb, 0xf8,             /* 8006: JMP 8000 */
     };
     static const uint8_t handler[] = { 0x48, 0xcf }; /* IRETQ */
-    static const uint64_t gdt[] = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
-    uint64_t gate[] = { 0x8e0000080000 | HANDLER, 0 };
     EmuHarness *harness = begin(1);
     EmuCpu *cpu = harness->cpu;
 
-    put(harness, GDT, gdt, sizeof(gdt));
-    put(harness, IDT + 0x40 * sizeof(gate), gate, sizeof(gate));
-    put(harness, HANDLER, handler, sizeof(handler));
+    emu_harness_set_handler(harness, 0x40, handler, sizeof(handler));
     put(harness, CODE, code, sizeof(code));
-    cpu->gdt = (X86Table) { .base = GDT, .limit = sizeof(gdt) - 1 };
-    cpu->idt = (X86Table) { .base = IDT, .limit = 0xfff };
-    cpu->segs[X86_CS].selector = 8;
-    cpu->segs[X86_SS].selector = 16;
     cpu->vcpu->apic_ops = &one_interrupt;
     cpu->vcpu->apic = cpu->vcpu;
-    cpu->regs[X86_RSP] = 0x7000;
     cpu->regs[X86_RBX] = 0;
     cpu->rip = CODE;
     for (unsigned i = 1; i <= 100; i++) {
@@ -321,13 +315,9 @@ static void test_crossing(void)
         0x75, 0xec,                               /* A010: JNZ 9FFE */
         0xf4,
     };
-    EmuHarness *harness = begin(1);
+    EmuHarness *harness = run_rounds(AT, code, sizeof(code));
     EmuCpu *cpu = harness->cpu;
 
-    put(harness, AT, code, sizeof(code));
-    cpu->regs[X86_RBX] = 0;
-    cpu->regs[X86_RCX] = ROUNDS;
-    run(cpu, AT);
     /* What a round adds has been written by the one before it, to bits 8 to 23. */
     g_assert_cmpuint(cpu->regs[X86_RBX], ==, ((ROUNDS * (ROUNDS + 1) / 2 - 1) << 8));
     g_assert_true(has_host_code(cpu, LOOP));
@@ -347,14 +337,9 @@ static void test_next_page(void)
         0x75, 0xec,                               /* 900A: JNZ 8FF8 */
         0xf4,
     };
-    EmuHarness *harness = begin(1);
-    EmuCpu *cpu = harness->cpu;
+    EmuHarness *harness = run_rounds(AT, code, sizeof(code));
 
-    put(harness, AT, code, sizeof(code));
-    cpu->regs[X86_RBX] = 0;
-    cpu->regs[X86_RCX] = ROUNDS;
-    run(cpu, AT);
-    g_assert_cmpuint(cpu->regs[X86_RBX], ==, ROUNDS * (ROUNDS + 1) / 2);
+    g_assert_cmpuint(harness->cpu->regs[X86_RBX], ==, ROUNDS * (ROUNDS + 1) / 2);
     emu_harness_free(harness);
 }
 

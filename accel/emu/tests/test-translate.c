@@ -49,26 +49,14 @@ static void test_old_bit_scans(void)
     emu_harness_free(harness);
 }
 
-enum { GDT = 0x2000, IDT = 0x3000, HANDLER = 0x9000 };
-
 /* 64-bit code with a stack and one handler. */
 static EmuHarness *new_with_handler(unsigned vector, const uint8_t *handler, size_t len)
 {
-    static const uint64_t gdt[] = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
-    uint64_t gate[] = { 0x8e0000080000 | HANDLER, 0 };
     EmuHarness *harness = emu_harness_new(1, NULL);
-    EmuCpu *cpu = harness->cpu;
 
-    emu_harness_set_mode(cpu, EMU_HARNESS_LONG64);
-    memcpy(harness->bytes + GDT, gdt, sizeof(gdt));
-    memcpy(harness->bytes + IDT + vector * sizeof(gate), gate, sizeof(gate));
-    memcpy(harness->bytes + HANDLER, handler, len);
-    cpu->gdt = (X86Table) { .base = GDT, .limit = sizeof(gdt) - 1 };
-    cpu->idt = (X86Table) { .base = IDT, .limit = 0xfff };
-    cpu->segs[X86_CS].selector = 8;
-    cpu->segs[X86_SS].selector = 16;
-    cpu->regs[X86_RSP] = 0x7000;
-    cpu->regs[X86_RBX] = 0;
+    emu_harness_set_mode(harness->cpu, EMU_HARNESS_LONG64);
+    emu_harness_set_handler(harness, vector, handler, len);
+    harness->cpu->regs[X86_RBX] = 0;
     return harness;
 }
 
@@ -91,7 +79,7 @@ static void test_task_switched(void)
     emu_harness_free(harness);
 }
 
-static int ack_40(void *opaque)
+static int ack_without_end(void *opaque)
 {
     return 0x40;
 }
@@ -99,7 +87,7 @@ static int ack_40(void *opaque)
 /* A line that stays up comes through once in each turn, right behind the instruction after STI. */
 static void test_interrupt_window(void)
 {
-    static const VCpuApicOps always = { .ack = ack_40 };
+    static const VCpuApicOps always = { .ack = ack_without_end };
     static const uint8_t body[] = { 0xfb, 0xff, 0xc2, 0xfa }; /* STI; INC EDX; CLI */
     static const uint8_t handler[] = {
         0xff, 0xc3,                                     /* INC EBX */
