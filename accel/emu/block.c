@@ -183,11 +183,18 @@ static unsigned page_mark(uint64_t linear)
     return (linear >> EMU_PAGE_BITS ^ linear >> 21) % PAGE_MARKS;
 }
 
-bool emu_blocks_may_know(const EmuCpu *cpu, uint64_t linear)
+void emu_blocks_forget_page(EmuCpu *cpu, uint64_t linear, bool large)
 {
     unsigned mark = page_mark(linear);
 
-    return cpu->blocks && (cpu->blocks->page_marks[mark / 64] & BIT_ULL(mark % 64));
+    if (!cpu->blocks) {
+        return;
+    }
+    if (large || (cpu->blocks->page_marks[mark / 64] & BIT_ULL(mark % 64))) {
+        emu_blocks_forget_linear(cpu);
+    } else if (cpu->jit) {
+        emu_jit_forget_returns(cpu);
+    }
 }
 
 void emu_blocks_flush(EmuCpu *cpu)

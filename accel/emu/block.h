@@ -64,8 +64,8 @@ void emu_blocks_forget_linear(EmuCpu *cpu);
 void emu_blocks_forget_local(EmuCpu *cpu);
 /* Does the jump cache hold only global pages in the half of the address space that holds this? */
 bool emu_blocks_all_global(const EmuCpu *cpu, uint64_t linear);
-/* May the jump cache know addresses in this page? (False is certain.) */
-bool emu_blocks_may_know(const EmuCpu *cpu, uint64_t linear);
+/* What leads into this page, or with `large` perhaps others. */
+void emu_blocks_forget_page(EmuCpu *cpu, uint64_t linear, bool large);
 /* Blocks that touch [offset, +len) of the physical page are gone. True if any was. */
 bool emu_blocks_invalidate(EmuCpu *cpu, uint64_t physical_page, unsigned offset, unsigned len);
 /*

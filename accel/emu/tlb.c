@@ -333,9 +333,7 @@ static void flush_address(EmuCpu *cpu, uint64_t linear, unsigned pcid, bool glob
     } else {
         emu_tlb_forget_first(cpu, linear);
     }
-    if (large || emu_blocks_may_know(cpu, linear)) {
-        emu_blocks_forget_linear(cpu);
-    }
+    emu_blocks_forget_page(cpu, linear, large);
 }
 
 void emu_tlb_flush_page(EmuCpu *cpu, uint64_t linear)

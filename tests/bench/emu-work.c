@@ -92,6 +92,34 @@ static void run_float(unsigned long count)
     printf("%g\n", sum);
 }
 
+static __attribute__((noinline)) unsigned long fibonacci(unsigned n)
+{
+    return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Calls to all depths from several places, and by pointer. */
+static void run_calls(unsigned long count)
+{
+    static uint64_t words[4096];
+    uint64_t state = 1;
+
+    for (unsigned long i = 0; i < count; i++) {
+        words[0] += fibonacci(20);
+        for (unsigned j = 1; j < 4096; j++) {
+            words[j] = random_next(&state);
+        }
+        qsort(words + 1, 4095, sizeof(words[0]), compare);
+    }
+    printf("%lx\n", (unsigned long)words[0]);
+}
+
 static void run_syscall(unsigned long count)
 {
     for (unsigned long i = 0; i < count; i++) {
@@ -144,7 +172,8 @@ static const struct {
     void (*run)(unsigned long count);
 } loads[] = {
     { "registers", run_registers }, { "memory", run_memory }, { "integer", run_integer },
-    { "float", run_float }, { "syscall", run_syscall }, { "fork", run_fork },
+    { "float", run_float }, { "calls", run_calls }, { "syscall", run_syscall },
+    { "fork", run_fork },
 };
 
 static int make(const char *what, const char *path, unsigned long count)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "accel/emu/jit/asm.h"
 
+#include <glib.h>
+
 void jit_rex(JitAsm *as, bool w, unsigned reg, unsigned index, unsigned base, bool force)
 {
     uint8_t rex = 0x40 | w << 3 | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1);
@@ -37,6 +39,23 @@ void jit_op_mem(JitAsm *as, bool w, uint8_t opcode, HostReg reg, const JitMem *m
             mem->base == HOST_NONE ? 0 : mem->base, false);
     jit_u8(as, opcode);
     jit_modrm_mem(as, reg, mem);
+}
+
+void jit_push(JitAsm *as, HostReg reg)
+{
+    jit_rex(as, false, 0, 0, reg, false);
+    jit_u8(as, 0x50 | (reg & 7));
+}
+
+void jit_pop(JitAsm *as, HostReg reg)
+{
+    jit_rex(as, false, 0, 0, reg, false);
+    jit_u8(as, 0x58 | (reg & 7));
+}
+
+void jit_ret(JitAsm *as)
+{
+    jit_u8(as, 0xc3);
 }
 
 void jit_mov(JitAsm *as, HostReg dst, HostReg src)
@@ -156,6 +175,24 @@ void jit_jrcxz_back(JitAsm *as, const uint8_t *target)
 {
     jit_u8(as, 0xe3);
     jit_u8(as, (uint8_t)(target - (as->at + 1)));
+}
+
+uint8_t *jit_jrcxz(JitAsm *as)
+{
+    uint8_t *at;
+
+    jit_u8(as, 0xe3);
+    at = as->at;
+    jit_u8(as, 0);
+    return at;
+}
+
+void jit_patch_short(uint8_t *disp, const uint8_t *target)
+{
+    ptrdiff_t distance = target - (disp + 1);
+
+    g_assert(distance == (int8_t)distance);
+    *disp = (uint8_t)distance;
 }
 
 void jit_jrcxz_over_jmp(JitAsm *as)

@@ -97,6 +97,9 @@ static inline void jit_lea(JitAsm *as, bool w, HostReg dst, const JitMem *mem)
     jit_op_mem(as, w, 0x8d, dst, mem);
 }
 
+void jit_push(JitAsm *as, HostReg reg);
+void jit_pop(JitAsm *as, HostReg reg);
+void jit_ret(JitAsm *as);
 void jit_mov(JitAsm *as, HostReg dst, HostReg src);
 void jit_not(JitAsm *as, HostReg reg);
 void jit_not32(JitAsm *as, HostReg reg);
@@ -115,6 +118,9 @@ uint8_t *jit_jcc(JitAsm *as, unsigned condition);
 uint8_t *jit_call(JitAsm *as);
 /* To a place (writable address) shortly before, if RCX is zero. */
 void jit_jrcxz_back(JitAsm *as, const uint8_t *target);
+/* A short one forward if RCX is zero: where its displacement stands, for jit_patch_short(). */
+uint8_t *jit_jrcxz(JitAsm *as);
+void jit_patch_short(uint8_t *disp, const uint8_t *target);
 /* Jumps over the 5 bytes of a jmp that follows, if RCX is zero. */
 void jit_jrcxz_over_jmp(JitAsm *as);
 void jit_jmp_to(JitAsm *as, const void *run_target);

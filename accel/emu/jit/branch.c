@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Branches: within the page by links, elsewhere through the jump table. */
+/* Branches: within the page by links, elsewhere through the jump table, back by the host's RET. */
 #include "accel/emu/jit/internal.h"
 
 /* RAX = the linear address `target` bytes from the start of the block's page. */
@@ -19,14 +19,14 @@ static void pad_entry(JitTranslation *t)
     }
 }
 
-/* `jump`: the displacement of a jump that may lead to the other block itself, or NULL. */
-static void emit_link(JitTranslation *t, int32_t target, uint8_t *jump)
+/* A way out whose jump is to come; NULL and t->failed: no room. */
+static JitExit *take_exit(JitTranslation *t, int32_t target)
 {
     JitExit *exit = jit_data_take(t->jit, sizeof(*exit));
 
     if (!exit) {
         t->failed = true;
-        return;
+        return NULL;
     }
     *exit = (JitExit) {
         .block = t->block,
@@ -34,6 +34,28 @@ static void emit_link(JitTranslation *t, int32_t target, uint8_t *jump)
         .crosses = target < 0 || target >= (int32_t)EMU_PAGE_SIZE,
         .backward = target <= (int32_t)(t->block->physical & (EMU_PAGE_SIZE - 1)),
     };
+    return exit;
+}
+
+/* Where exit->jump leads until it is linked. */
+static void place_leave(JitTranslation *t, JitExit *exit)
+{
+    exit->leave = t->as->at;
+    if (!t->as->full) {
+        jit_patch(exit->jump, exit->leave);
+    }
+    jit_mov_imm(t->as, HOST_RAX, (uintptr_t)exit);
+    jit_jmp_to(t->as, t->jit->stubs.leave_exit);
+}
+
+/* `jump`: the displacement of a jump that may lead to the other block itself, or NULL. */
+static void emit_link(JitTranslation *t, int32_t target, uint8_t *jump)
+{
+    JitExit *exit = take_exit(t, target);
+
+    if (!exit) {
+        return;
+    }
     if (jump && !t->as->full) {
         jit_patch(jump, t->as->at);
     }
@@ -41,12 +63,7 @@ static void emit_link(JitTranslation *t, int32_t target, uint8_t *jump)
         load_target(t, target);
     }
     exit->jump = jump && !exit->crosses ? jump : jit_jmp(t->as);
-    exit->leave = t->as->at;
-    if (!t->as->full) {
-        jit_patch(exit->jump, exit->leave);
-    }
-    jit_mov_imm(t->as, HOST_RAX, (uintptr_t)exit);
-    jit_jmp_to(t->as, t->jit->stubs.leave_exit);
+    place_leave(t, exit);
 }
 
 void jit_emit_exit(JitTranslation *t, int64_t target)
@@ -163,16 +180,100 @@ bool jit_emit_jmp(JitTranslation *t)
     return true;
 }
 
-/* The return address on the stack; RSP moves once that has worked. RAX is lost. */
+/* ---- Calls and returns ---- */
+
+/* RDX = the return address, which goes on the stack; RSP moves once that works. RAX is lost. */
 static void push_return_address(JitTranslation *t)
 {
     HostReg rsp = jit_host_reg[X86_RSP];
 
     jit_stack_access(t, X86_RSP, -8, true);
-    jit_load64(t->as, HOST_RCX, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP));
-    jit_lea(t->as, true, HOST_RCX, JIT_MEM(HOST_RCX, t->op->page_offset + t->op->length));
-    jit_op_mem(t->as, true, 0x89, HOST_RCX, &t->mem);
+    jit_load64(t->as, HOST_RDX, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP));
+    jit_lea(t->as, true, HOST_RDX, JIT_MEM(HOST_RDX, t->op->page_offset + t->op->length));
+    jit_op_mem(t->as, true, 0x89, HOST_RDX, &t->mem);
     jit_lea(t->as, true, rsp, JIT_MEM(rsp, -8));
+}
+
+static void dispatch_unless_zero(JitTranslation *t)
+{
+    jit_jrcxz_over_jmp(t->as);
+    jit_jmp_to(t->as, t->jit->stubs.dispatch);
+}
+
+/*
+ * A RET comes here, RAX its target, by the frame of this block's call: on to what follows the call,
+ * if that is where it goes, and in this mode (which says the kind of TLB). Both have to be looked
+ * at: the guest may have other stacks by now, or other return addresses on its own.
+ */
+static JitExit *emit_return_site(JitTranslation *t)
+{
+    int32_t behind = t->op->page_offset + t->op->length;
+    JitExit *exit = take_exit(t, behind);
+    JitAsm *as = t->as;
+
+    jit_pop(as, HOST_RCX);
+    jit_not(as, HOST_RCX);
+    jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RAX, 0, 1 });
+    dispatch_unless_zero(t);
+    jit_load32(as, HOST_RCX, HOST_RBP, JIT_CPU(mode));
+    jit_lea(as, false, HOST_RCX, JIT_MEM(HOST_RCX, -(int32_t)t->block->mode));
+    dispatch_unless_zero(t);
+    jit_lea(as, true, HOST_RCX, JIT_MEM(HOST_RAX, -behind));
+    jit_store64(as, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP), HOST_RCX);
+    if (exit) {
+        exit->jump = jit_jmp(as);
+    }
+    return exit;
+}
+
+/*
+ * RDX = the return address: makes a frame and calls, directly by `to` or, where that is NULL, what
+ * RAX names. A full stack is forgotten, so that its pointer's low 16 bits are not zero.
+ */
+static void emit_host_call(JitTranslation *t, JitExit *to)
+{
+    static const uint8_t movzx_ecx_sp[] = { 0x0f, 0xb7, 0xcc };
+    JitAsm *as = t->as;
+    uint8_t *full, *again, *back;
+    JitExit *behind;
+
+    jit_bytes(as, movzx_ecx_sp, sizeof(movzx_ecx_sp));
+    full = jit_jrcxz(as);
+    again = as->at;
+    jit_push(as, HOST_RDX);
+    if (to) {
+        to->jump = jit_call(as);
+    } else {
+        jit_put_dispatched_call(t->jit, as);
+    }
+    behind = emit_return_site(t);
+    if (!as->full) {
+        jit_patch_short(full, as->at);
+    }
+    jit_load64(as, HOST_RSP, HOST_RBP, JIT_CPU(returns_base));
+    back = jit_jmp(as);
+    if (!as->full) {
+        jit_patch(back, again);
+    }
+    if (to) {
+        place_leave(t, to);
+    }
+    if (behind) {
+        place_leave(t, behind);
+    }
+    t->ended = true;
+}
+
+static void call_direct(JitTranslation *t)
+{
+    JitExit *to = take_exit(t, (int32_t)branch_target(t->op));
+
+    push_return_address(t);
+    jit_vec_spill(t, t->vec_dirty);
+    if (to && to->crosses) {
+        load_target(t, to->target);
+    }
+    emit_host_call(t, to);
 }
 
 bool jit_emit_call(JitTranslation *t)
@@ -181,16 +282,16 @@ bool jit_emit_call(JitTranslation *t)
         return false;
     }
     if (is_direct(t)) {
-        push_return_address(t);
-        jit_emit_exit(t, branch_target(t->op));
+        call_direct(t);
         return true;
     }
     load_indirect(t);
     check_target(t);
     jit_store64(t->as, HOST_RBP, JIT_CPU(jit_target), HOST_RAX);
     push_return_address(t);
+    jit_vec_spill(t, t->vec_dirty);
     jit_load64(t->as, HOST_RAX, HOST_RBP, JIT_CPU(jit_target));
-    dispatch(t);
+    emit_host_call(t, NULL);
     return true;
 }
 
@@ -207,6 +308,8 @@ bool jit_emit_ret(JitTranslation *t)
     jit_op_mem(t->as, true, 0x8b, HOST_RAX, &t->mem);
     check_target(t);
     jit_lea(t->as, true, rsp, JIT_MEM(rsp, release));
-    dispatch(t);
+    jit_vec_spill(t, t->vec_dirty);
+    jit_ret(t->as);
+    t->ended = true;
     return true;
 }

@@ -188,7 +188,7 @@ void emu_check_start(EmuCpu *cpu, EmuCheckMode mode)
 {
     JitJumpTable *jumps = g_new0(JitJumpTable, 1);
 
-    jumps->negated[0] = ~0ull;
+    jumps->negated[0] = JIT_NO_JUMP;
     cpu->check = emu_check_new(mode);
     cpu->check->empty_jumps = jumps;
     cpu->jit_hot = EMU_CHECK_HOT;

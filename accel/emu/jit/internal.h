@@ -16,16 +16,30 @@
 #define JIT_CPU(field) ((int32_t)offsetof(EmuCpu, field) - JIT_BIAS)
 #define JIT_REG(n) ((int32_t)((n) * 8) - JIT_BIAS)
 
-/* Linear address -> code, one table for each kind of TLB (that is: CPL and SMAP). */
+/*
+ * Linear address -> code, one table for each kind of TLB (that is: CPL and SMAP). Compilers align
+ * functions, and returns mostly do without: the lowest bits of the address tell little.
+ */
+#define JIT_JUMP_SHIFT 4
 #define JIT_JUMP_BITS 13
 #define JIT_JUMPS (1u << JIT_JUMP_BITS)
+#define JIT_NO_JUMP (-(1ull << JIT_JUMP_SHIFT)) /* in entry 0: of another one's address */
 typedef struct JitJumpTable {
-    uint64_t negated[JIT_JUMPS]; /* -(linear address); 0: empty (entry 0: ~0) */
+    uint64_t negated[JIT_JUMPS]; /* -(linear address); 0: empty (entry 0: JIT_NO_JUMP) */
     const void *code[JIT_JUMPS];
     uint64_t used[JIT_JUMPS / 64 / 64]; /* one bit for 64 entries */
     uint32_t mode;               /* EmuMode for which it is filled */
     bool local;                  /* leads through pages that are not global */
 } JitJumpTable;
+
+/* What translated code has on the host's stack at most; its own begins at a multiple. Then and when
+   it is full the low 16 bits of its pointer are zero. */
+#define JIT_RETURNS_BYTES 0x10000
+
+static inline unsigned jit_jump_index(uint64_t linear)
+{
+    return linear >> JIT_JUMP_SHIFT & (JIT_JUMPS - 1);
+}
 
 /* Ways to host pages that the accesses of a block share: EmuCpu.jit_slots. */
 #define JIT_SLOTS 4
@@ -92,6 +106,7 @@ typedef struct JitStubs {
     const void *callout_reuse; /* as callout_end, but the block goes on if its slots hold */
     const void *find;       /* RAX = RIP, which the jump table does not know */
     const void *dispatch;   /* RAX = RIP: through the jump table, or by `find` */
+    const void *unpaired;   /* RAX = RIP: a RET found no frame (stubs.c) */
 } JitStubs;
 
 /* Blocks that have retired and are not yet renewed, by hash of where they began: the last each. */
@@ -279,6 +294,8 @@ bool jit_emit_aligned_copy(JitTranslation *t, unsigned align);
 
 /* RAX = RIP: on to its code by the jump table, or leave. (stubs.c) */
 void jit_put_dispatch(const EmuJit *jit, JitAsm *as);
+/* The same as a host CALL, which comes back behind it. */
+void jit_put_dispatched_call(const EmuJit *jit, JitAsm *as);
 /* Leave the block for a place `target` bytes from its page's start (may lie outside the page). */
 void jit_emit_exit(JitTranslation *t, int64_t target);
 /* Vector registers back to the EmuCpu, before leaving or calling out. */

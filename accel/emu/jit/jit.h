@@ -63,6 +63,8 @@ void emu_jit_flush(EmuCpu *cpu);
 /* Linear addresses lead elsewhere. */
 void emu_jit_forget_linear(EmuCpu *cpu);
 void emu_jit_forget_local(EmuCpu *cpu);
+/* One of them does that nobody looked up, but that calls may return to. */
+void emu_jit_forget_returns(EmuCpu *cpu);
 size_t emu_jit_bytes_used(const EmuJit *jit);
 
 #endif

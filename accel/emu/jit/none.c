@@ -69,6 +69,10 @@ void emu_jit_forget_local(EmuCpu *cpu)
 {
 }
 
+void emu_jit_forget_returns(EmuCpu *cpu)
+{
+}
+
 size_t emu_jit_bytes_used(const EmuJit *jit)
 {
     return 0;

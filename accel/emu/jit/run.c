@@ -58,8 +58,14 @@ static void clear_jumps(JitJumpTable *table)
             memset(&table->negated[group * 64], 0, 64 * sizeof(table->negated[0]));
         }
     }
-    table->negated[0] = ~0ull; /* of linear address 1, which has another index */
+    table->negated[0] = JIT_NO_JUMP;
     table->local = false;
+}
+
+/* Frames lead back to where a linear address led when it was called from. */
+void emu_jit_forget_returns(EmuCpu *cpu)
+{
+    cpu->returns = cpu->returns_base;
 }
 
 void emu_jit_forget_linear(EmuCpu *cpu)
@@ -75,6 +81,7 @@ void emu_jit_forget_linear(EmuCpu *cpu)
     for (unsigned i = 0; i < EMU_TLB_KINDS; i++) {
         clear_jumps(&cpu->jit->jumps[i]);
     }
+    emu_jit_forget_returns(cpu);
     cpu->jit->taken = NULL;
 }
 
@@ -85,6 +92,7 @@ void emu_jit_forget_local(EmuCpu *cpu)
             clear_jumps(&cpu->jit->jumps[i]);
         }
     }
+    emu_jit_forget_returns(cpu);
     cpu->jit->taken = NULL;
 }
 
@@ -102,7 +110,7 @@ static JitJumpTable *current_jumps(EmuCpu *cpu)
 
 static void remember_jump(EmuCpu *cpu, JitJumpTable *table, uint64_t linear, const void *code)
 {
-    unsigned index = linear & (JIT_JUMPS - 1);
+    unsigned index = jit_jump_index(linear);
 
     table->negated[index] = -linear;
     table->code[index] = code;
@@ -124,7 +132,7 @@ const void *jit_find_code(EmuCpu *cpu)
     EmuJit *jit = cpu->jit;
     JitJumpTable *table;
     EmuBlock *block;
-    unsigned index = cpu->rip & (JIT_JUMPS - 1);
+    unsigned index = jit_jump_index(cpu->rip);
 
     if (cpu->check || wants_run_loop(cpu)) {
         return jit->stubs.leave;

@@ -22,18 +22,6 @@ static const HostReg callee_saved[] = {
     HOST_RBX, HOST_RBP, HOST_R12, HOST_R13, HOST_R14, HOST_R15,
 };
 
-static void push(JitAsm *as, HostReg reg)
-{
-    jit_rex(as, false, 0, 0, reg, false);
-    jit_u8(as, 0x50 | (reg & 7));
-}
-
-static void pop(JitAsm *as, HostReg reg)
-{
-    jit_rex(as, false, 0, 0, reg, false);
-    jit_u8(as, 0x58 | (reg & 7));
-}
-
 static void load_guest_regs(JitAsm *as)
 {
     for (unsigned i = 0; i < 16; i++) {
@@ -172,22 +160,47 @@ static void leave_mxcsr(JitAsm *as)
     change_mxcsr(as, JIT_CPU(host_mxcsr), JIT_CPU(mxcsr), ~sticky);
 }
 
+/*
+ * The stack that translated code works on lies on the host's, its top at a multiple of
+ * JIT_RETURNS_BYTES, and holds a frame for each of the guest's calls that has not returned: the
+ * guest's return address, and behind it, as the host's CALL leaves it, where the calling block goes
+ * on (branch.c). The host thereby predicts the guest's returns as its own. A RET that finds no
+ * frame comes to `unpaired`. Frames are forgotten when guest code is left, or the stack is full, or
+ * linear addresses lead elsewhere.
+ */
+static void make_unpaired(EmuJit *jit, JitAsm *as)
+{
+    jit->stubs.unpaired = here(as);
+    jit_mov_imm(as, HOST_RDX, (uintptr_t)jit->stubs.unpaired);
+    jit_push(as, HOST_RDX);
+    jit_jmp_to(as, jit->stubs.dispatch);
+}
+
 /* RDI: EmuCpu, RSI: code. */
 static void make_enter(EmuJit *jit, JitAsm *as)
 {
+    static const uint8_t and_rsp[] = { 0x48, 0x81, 0xe4 }; /* imm32 */
+
     jit->stubs.enter = (void *(*)(EmuCpu *, const void *))(uintptr_t)here(as);
     for (size_t i = 0; i < G_N_ELEMENTS(callee_saved); i++) {
-        push(as, callee_saved[i]);
+        jit_push(as, callee_saved[i]);
     }
-    push(as, HOST_RSI); /* keeps calls from translated code aligned, and the code's address */
     jit_lea(as, true, HOST_RBP, JIT_MEM(HOST_RDI, JIT_BIAS));
+    jit_store64(as, HOST_RBP, JIT_CPU(host_stack), HOST_RSP);
+    jit_store64(as, HOST_RBP, JIT_CPU(jit_target), HOST_RSI);
+    jit_bytes(as, and_rsp, sizeof(and_rsp));
+    jit_u32(as, -JIT_RETURNS_BYTES);
+    jit_mov_imm(as, HOST_RAX, (uintptr_t)jit->stubs.unpaired);
+    jit_push(as, HOST_RAX); /* for alignment alone */
+    jit_push(as, HOST_RAX);
+    jit_store64(as, HOST_RBP, JIT_CPU(returns_base), HOST_RSP);
     stmxcsr(as, JIT_CPU(host_mxcsr));
     change_mxcsr(as, JIT_CPU(mxcsr), JIT_CPU(host_mxcsr), UINT32_MAX);
     load_guest_regs(as);
     restore_flags(as);
     jit_load64(as, HOST_RAX, HOST_RBP, JIT_CPU(rip));
-    jit_u8(as, 0xff); /* JMP [RSP] */
-    jit_modrm_mem(as, 4, JIT_MEM(HOST_RSP, 0));
+    jit_u8(as, 0xff); /* JMP [jit_target] */
+    jit_modrm_mem(as, 4, JIT_MEM(HOST_RBP, JIT_CPU(jit_target)));
 }
 
 static void make_leave(EmuJit *jit, JitAsm *as)
@@ -202,27 +215,29 @@ static void make_leave(EmuJit *jit, JitAsm *as)
     store_guest_regs(as);
     leave_mxcsr(as);
     jit_mov(as, HOST_RAX, HOST_RDX);
-    pop(as, HOST_RSI);
+    jit_load64(as, HOST_RSP, HOST_RBP, JIT_CPU(host_stack));
     for (size_t i = G_N_ELEMENTS(callee_saved); i-- > 0;) {
-        pop(as, callee_saved[i]);
+        jit_pop(as, callee_saved[i]);
     }
-    jit_u8(as, 0xc3);
+    jit_ret(as);
 }
 
 /*
- * RDX = JitCallout, aligned stack: everything into the EmuCpu, and out to `function`. RDX is what
- * it gave.
+ * RDX = JitCallout, nothing but frames on the stack: everything into the EmuCpu, and out to
+ * `function`, which may make the frames go. RDX is what it gave.
  */
 static void call_out(JitAsm *as, uintptr_t function)
 {
     save_flags(as);
     store_guest_regs(as);
     leave_mxcsr(as);
+    jit_store64(as, HOST_RBP, JIT_CPU(returns), HOST_RSP);
     jit_lea(as, true, HOST_RDI, JIT_MEM(HOST_RBP, -JIT_BIAS));
     jit_mov(as, HOST_RSI, HOST_RDX);
     jit_mov_imm(as, HOST_RAX, function);
     jit_u8(as, 0xff); /* CALL RAX */
     jit_u8(as, 0xd0);
+    jit_load64(as, HOST_RSP, HOST_RBP, JIT_CPU(returns));
     jit_mov(as, HOST_RDX, HOST_RAX);
     stmxcsr(as, JIT_CPU(left_mxcsr));
     change_mxcsr(as, JIT_CPU(mxcsr), JIT_CPU(left_mxcsr), UINT32_MAX);
@@ -231,12 +246,16 @@ static void call_out(JitAsm *as, uintptr_t function)
 
 static void make_callout(EmuJit *jit, JitAsm *as)
 {
+    const JitMem back = { HOST_RBP, HOST_NONE, 0, JIT_CPU(callout_back) };
+
     jit->stubs.callout = here(as);
-    push(as, HOST_RDX); /* aligns the stack, which has the return address */
+    jit_u8(as, 0x8f); /* POP */
+    jit_modrm_mem(as, 0, &back);
     call_out(as, (uintptr_t)jit_do_callout);
     restore_flags(as);
-    pop(as, HOST_RDX);
-    jit_u8(as, 0xc3);
+    jit_u8(as, 0xff); /* PUSH, and not a jump: the host has seen a CALL */
+    jit_modrm_mem(as, 6, &back);
+    jit_ret(as);
 }
 
 /* Out to what finds the code to go on with, which expects RIP in RAX. */
@@ -264,20 +283,49 @@ static void make_find(EmuJit *jit, JitAsm *as)
     call_and_jump(as, (uintptr_t)jit_find_next);
 }
 
-/* The index is the address's low bits: shifted to the top and rotated down. */
-void jit_put_dispatch(const EmuJit *jit, JitAsm *as)
+/* RCX = 0: RAX is in the table, at RDX. */
+static void look_up_jump(const EmuJit *jit, JitAsm *as)
 {
+    if (jit->slow_pext) {
+        jit_mov_imm(as, HOST_RCX, 64 - JIT_JUMP_BITS - JIT_JUMP_SHIFT);
+        jit_shlx(as, HOST_RCX, HOST_RAX, HOST_RCX);
+        jit_mov_imm(as, HOST_RDX, 64 - JIT_JUMP_BITS);
+        jit_shrx(as, HOST_RCX, HOST_RCX, HOST_RDX);
+    } else {
+        jit_mov_imm(as, HOST_RCX, (JIT_JUMPS - 1) << JIT_JUMP_SHIFT);
+        jit_pext(as, HOST_RCX, HOST_RAX, HOST_RCX);
+    }
     jit_load64(as, HOST_RDX, HOST_RBP, JIT_CPU(jump_table));
-    jit_mov_imm(as, HOST_RCX, 64 - JIT_JUMP_BITS);
-    jit_shlx(as, HOST_RCX, HOST_RAX, HOST_RCX);
-    jit_rorx(as, HOST_RCX, HOST_RCX, 64 - JIT_JUMP_BITS);
     jit_lea(as, true, HOST_RDX, &(JitMem) { HOST_RDX, HOST_RCX, 3, 0 });
     jit_load64(as, HOST_RCX, HOST_RDX, offsetof(JitJumpTable, negated));
     jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RAX, 0, 0 });
+}
+
+void jit_put_dispatch(const EmuJit *jit, JitAsm *as)
+{
+    look_up_jump(jit, as);
     jit_jrcxz_over_jmp(as);
     jit_jmp_to(as, jit->stubs.find);
     jit_u8(as, 0xff); /* JMP [RDX + code] */
     jit_modrm_mem(as, 4, JIT_MEM(HOST_RDX, offsetof(JitJumpTable, code)));
+}
+
+void jit_put_dispatched_call(const EmuJit *jit, JitAsm *as)
+{
+    uint8_t *known, *back;
+
+    look_up_jump(jit, as);
+    known = jit_jrcxz(as);
+    jit_call_to(as, jit->stubs.find);
+    back = jit_jmp(as);
+    if (!as->full) {
+        jit_patch_short(known, as->at);
+    }
+    jit_u8(as, 0xff); /* CALL [RDX + code] */
+    jit_modrm_mem(as, 2, JIT_MEM(HOST_RDX, offsetof(JitJumpTable, code)));
+    if (!as->full) {
+        jit_patch(back, as->at);
+    }
 }
 
 static void make_dispatch(EmuJit *jit, JitAsm *as)
@@ -292,12 +340,13 @@ void jit_make_stubs(EmuJit *jit)
 
     *as = (JitAsm) { .at = jit->write, .end = jit->write + jit->size,
                      .delta = jit->run - jit->write };
+    make_find(jit, as);
+    make_dispatch(jit, as);
+    make_unpaired(jit, as);
     make_enter(jit, as);
     make_leave(jit, as);
     make_callout(jit, as);
     make_callout_end(jit, as);
-    make_find(jit, as);
-    make_dispatch(jit, as);
     g_assert(!as->full);
     jit->stubs_size = ROUND_UP(as->at - jit->write, 64);
 }

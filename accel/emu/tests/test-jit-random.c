@@ -281,7 +281,7 @@ static void test_random_blocks(void)
     Test *test = g_new0(Test, 1);
     unsigned differences = 0;
 
-    test->no_jumps.negated[0] = ~0ull;
+    test->no_jumps.negated[0] = JIT_NO_JUMP;
     test->harness = emu_harness_new(1, NULL);
     test->cpu = test->harness->cpu;
     test->rand = g_rand_new_with_seed(SEED);
