@@ -67,6 +67,20 @@ void jit_mov(JitAsm *as, HostReg dst, HostReg src)
     }
 }
 
+void jit_mov32(JitAsm *as, HostReg dst, HostReg src)
+{
+    jit_rex(as, false, src, 0, dst, false);
+    jit_u8(as, 0x89);
+    jit_u8(as, 0xc0 | (src & 7) << 3 | (dst & 7));
+}
+
+void jit_movsxd(JitAsm *as, HostReg dst, HostReg src)
+{
+    jit_rex(as, true, dst, 0, src, false);
+    jit_u8(as, 0x63);
+    jit_u8(as, 0xc0 | (dst & 7) << 3 | (src & 7));
+}
+
 void jit_not(JitAsm *as, HostReg reg)
 {
     jit_rex(as, true, 0, 0, reg, false);
@@ -127,6 +141,11 @@ void jit_shrx(JitAsm *as, HostReg dst, HostReg src, HostReg count)
     shift_x(as, 3, dst, src, count);
 }
 
+void jit_sarx(JitAsm *as, HostReg dst, HostReg src, HostReg count)
+{
+    shift_x(as, 2, dst, src, count);
+}
+
 static void gather(JitAsm *as, unsigned pp, HostReg dst, HostReg src, HostReg mask)
 {
     vex3(as, 2, pp, dst, src, mask);
@@ -142,6 +161,14 @@ void jit_pext(JitAsm *as, HostReg dst, HostReg src, HostReg mask)
 void jit_pdep(JitAsm *as, HostReg dst, HostReg src, HostReg mask)
 {
     gather(as, 3, dst, src, mask);
+}
+
+/* What the mask selects, to the bottom and back. */
+void jit_and(JitAsm *as, HostReg reg, uint32_t mask, HostReg scratch)
+{
+    jit_mov_imm(as, scratch, mask);
+    jit_pext(as, reg, reg, scratch);
+    jit_pdep(as, reg, reg, scratch);
 }
 
 static uint8_t *displacement(JitAsm *as)

@@ -101,6 +101,10 @@ void jit_push(JitAsm *as, HostReg reg);
 void jit_pop(JitAsm *as, HostReg reg);
 void jit_ret(JitAsm *as);
 void jit_mov(JitAsm *as, HostReg dst, HostReg src);
+/* The low 32 bits, the others zero. */
+void jit_mov32(JitAsm *as, HostReg dst, HostReg src);
+/* The low 32 bits, sign-extended. */
+void jit_movsxd(JitAsm *as, HostReg dst, HostReg src);
 void jit_not(JitAsm *as, HostReg reg);
 void jit_not32(JitAsm *as, HostReg reg);
 void jit_mov_imm(JitAsm *as, HostReg dst, uint64_t value);
@@ -108,9 +112,13 @@ void jit_mov_imm(JitAsm *as, HostReg dst, uint64_t value);
 void jit_rorx(JitAsm *as, HostReg dst, HostReg src, unsigned count);
 void jit_shlx(JitAsm *as, HostReg dst, HostReg src, HostReg count);
 void jit_shrx(JitAsm *as, HostReg dst, HostReg src, HostReg count);
+void jit_sarx(JitAsm *as, HostReg dst, HostReg src, HostReg count);
 /* The bits of src that mask selects, gathered at the bottom; and spread again. */
 void jit_pext(JitAsm *as, HostReg dst, HostReg src, HostReg mask);
 void jit_pdep(JitAsm *as, HostReg dst, HostReg src, HostReg mask);
+
+/* AND; `scratch` is lost. Two instructions of BMI2, which some hosts have as microcode. */
+void jit_and(JitAsm *as, HostReg reg, uint32_t mask, HostReg scratch);
 
 /* Jumps. The 32-bit ones return where their displacement stands, for jit_patch(). */
 uint8_t *jit_jmp(JitAsm *as);

@@ -133,6 +133,97 @@ bool jit_emit_muldiv(JitTranslation *t)
     return true;
 }
 
+/* ---- Division ---- */
+
+/* To the slow path at `place`, which is near, unless RCX is zero. */
+static void slow_unless_zero_near(JitTranslation *t, const uint8_t *place)
+{
+    jit_u8(t->as, 0xe3); /* JRCXZ over JMP */
+    jit_u8(t->as, 2);
+    jit_u8(t->as, 0xeb);
+    jit_u8(t->as, (uint8_t)(place - (t->as->at + 1)));
+}
+
+/* RCX = the divisor, if it is not 0 and RDX is. */
+static void check_unsigned(JitTranslation *t, const uint8_t *slow, bool wide)
+{
+    HostReg high = jit_host_reg[X86_RDX];
+
+    if (wide) {
+        jit_mov(t->as, HOST_RCX, high);
+    } else {
+        jit_mov32(t->as, HOST_RCX, high);
+    }
+    slow_unless_zero_near(t, slow);
+    jit_mov(t->as, HOST_RCX, HOST_RAX);
+    jit_jrcxz_back(t->as, slow);
+}
+
+/* RCX = the divisor, if it is neither 0 nor -1 and RDX is the sign of RAX. */
+static void check_signed(JitTranslation *t, const uint8_t *slow, bool wide)
+{
+    HostReg low = jit_host_reg[X86_RAX], high = jit_host_reg[X86_RDX];
+    JitAsm *as = t->as;
+
+    if (!wide) {
+        jit_movsxd(as, HOST_RCX, low);
+        low = HOST_RCX;
+    }
+    jit_mov_imm(as, HOST_RDX, 63);
+    jit_sarx(as, HOST_RCX, low, HOST_RDX);
+    if (wide) {
+        jit_mov(as, HOST_RDX, high);
+    } else {
+        jit_movsxd(as, HOST_RDX, high);
+    }
+    jit_not(as, HOST_RDX);
+    jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RDX, 0, 1 });
+    slow_unless_zero_near(t, slow);
+    jit_mov(as, HOST_RCX, HOST_RAX);
+    jit_jrcxz_back(as, slow);
+    jit_lea(as, wide, HOST_RCX, JIT_MEM(HOST_RCX, 1));
+    jit_jrcxz_back(as, slow);
+    jit_lea(as, wide, HOST_RCX, JIT_MEM(HOST_RCX, -1));
+}
+
+/*
+ * DIV and IDIV where they are sure not to raise #DE, which would be the host's: of a dividend as
+ * wide as the divisor, which is neither 0 nor -1. Others are the handler's.
+ */
+bool jit_emit_div(JitTranslation *t)
+{
+    const ZydisDecodedInstruction *insn = &t->decoded.insn;
+    const ZydisDecodedOperand *memory = find_memory(t);
+    bool wide = t->op->size == 8, is_signed = insn->raw.modrm.reg == 7;
+    const uint8_t *slow;
+
+    if (t->op->size < 4) {
+        return false;
+    }
+    if (memory) {
+        jit_operand_address(t, t->op->size, false, 1);
+        jit_op_mem(t->as, wide, 0x8b, HOST_RAX, JIT_MEM(HOST_RAX, 0));
+    } else {
+        jit_mov(t->as, HOST_RAX, jit_get_reg(t, t->op->r[0], HOST_RAX));
+        if (!wide) {
+            jit_mov32(t->as, HOST_RAX, HOST_RAX);
+        }
+    }
+    slow = jit_slow_place(t);
+    if (is_signed) {
+        check_signed(t, slow, wide);
+    } else {
+        check_unsigned(t, slow, wide);
+    }
+    load_accumulators(t);
+    jit_rex(t->as, wide, 0, 0, HOST_RCX, false);
+    jit_u8(t->as, 0xf7);
+    jit_u8(t->as, 0xc0 | insn->raw.modrm.reg << 3 | HOST_RCX);
+    store_accumulators(t);
+    jit_slow_done(t);
+    return true;
+}
+
 /* MULX reg, vvvv, rm: RDX is a source. */
 bool jit_emit_mulx(JitTranslation *t)
 {
@@ -191,6 +282,42 @@ bool jit_emit_cmpxchg(JitTranslation *t)
     jit_modrm_mem(t->as, source, JIT_MEM(HOST_RCX, 0));
     jit_mov(t->as, jit_host_reg[X86_RAX], HOST_RAX);
     jit_slow_done(t);
+    return true;
+}
+
+/* CMPXCHG8B and 16B: no register is left for the address but one that the guest's RSI is in. */
+bool jit_emit_cmpxchg_pair(JitTranslation *t)
+{
+    bool wide = t->op->mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B;
+    unsigned size = wide ? 16 : 8;
+    JitAsm *as = t->as;
+
+    jit_operand_address(t, size, true, size);
+    jit_store64(as, HOST_RBP, JIT_CPU(jit_target), HOST_RSI);
+    jit_mov(as, HOST_RSI, HOST_RAX);
+    jit_mov(as, HOST_RCX, jit_host_reg[X86_RCX]); /* and RBX is in RBX */
+    load_accumulators(t);
+    if (t->decoded.insn.attributes & ZYDIS_ATTRIB_HAS_LOCK) {
+        jit_u8(as, 0xf0);
+    }
+    jit_rex(as, wide, 0, 0, HOST_RSI, false);
+    jit_u8(as, 0x0f);
+    jit_u8(as, 0xc7);
+    jit_modrm_mem(as, 1, JIT_MEM(HOST_RSI, 0));
+    jit_load64(as, HOST_RSI, HOST_RBP, JIT_CPU(jit_target));
+    store_accumulators(t);
+    jit_slow_done(t);
+    return true;
+}
+
+/* SAHF and LAHF. */
+bool jit_emit_ah_flags(JitTranslation *t)
+{
+    HostReg rax = jit_host_reg[X86_RAX];
+
+    jit_mov(t->as, HOST_RAX, rax);
+    jit_u8(t->as, t->decoded.insn.opcode);
+    jit_mov(t->as, rax, HOST_RAX);
     return true;
 }
 

@@ -252,6 +252,8 @@ void jit_effective(JitTranslation *t, const JitWhere *where, HostReg dst, bool w
  */
 void jit_access(JitTranslation *t, const JitWhere *where, unsigned size, bool is_write,
                 unsigned align);
+/* The same for the linear address in RAX, of which nothing is known. */
+void jit_access_linear(JitTranslation *t, unsigned size, bool is_write, unsigned align);
 /* t->mem = [RAX]. */
 void jit_settle_address(JitTranslation *t);
 /* RAX = the host address of the op's memory operand. */
@@ -260,6 +262,8 @@ void jit_operand_address(JitTranslation *t, unsigned size, bool is_write, unsign
 void jit_forget_slots(JitTranslation *t);
 /* To the slow path unless RCX is zero. */
 void jit_slow_unless_zero(JitTranslation *t);
+/* A jump to the slow path that is not fallen into, for short jumps of this instruction. */
+uint8_t *jit_slow_place(JitTranslation *t);
 /* The slow path's return comes here: the instruction is done. */
 void jit_slow_done(JitTranslation *t);
 
@@ -284,10 +288,11 @@ unsigned jit_lock_alignment(const JitTranslation *t);
 /* t->mem = the 8 bytes at a guest register plus `disp`. */
 void jit_stack_access(JitTranslation *t, unsigned base, int32_t disp, bool is_write);
 JitEmit jit_emit_jcc, jit_emit_jmp, jit_emit_call, jit_emit_ret;
-JitEmit jit_emit_push, jit_emit_pop, jit_emit_leave;
+JitEmit jit_emit_push, jit_emit_pop, jit_emit_leave, jit_emit_pushf, jit_emit_popf;
 JitEmit jit_emit_lea, jit_emit_nop, jit_emit_shift_cl, jit_emit_muldiv, jit_emit_extend_acc,
-    jit_emit_cmpxchg, jit_emit_mulx, jit_emit_xchg_acc;
-JitEmit jit_emit_swapgs, jit_emit_cli, jit_emit_sti, jit_emit_fence;
+    jit_emit_div, jit_emit_cmpxchg, jit_emit_cmpxchg_pair, jit_emit_mulx, jit_emit_xchg_acc,
+    jit_emit_ah_flags;
+JitEmit jit_emit_swapgs, jit_emit_cli, jit_emit_sti, jit_emit_cld, jit_emit_fence;
 JitEmit jit_emit_vector;
 /* As jit_emit_copy, for vector instructions: their memory operand must be aligned to `align`. */
 bool jit_emit_aligned_copy(JitTranslation *t, unsigned align);

@@ -65,6 +65,17 @@ void jit_slow_unless_zero(JitTranslation *t)
     add_slow_path(t, jit_jmp(t->as));
 }
 
+uint8_t *jit_slow_place(JitTranslation *t)
+{
+    uint8_t *place;
+
+    jit_u8(t->as, 0xeb); /* JMP over JMP */
+    jit_u8(t->as, 5);
+    place = t->as->at;
+    add_slow_path(t, jit_jmp(t->as));
+    return place;
+}
+
 void jit_slow_done(JitTranslation *t)
 {
     /* Every slow path that this instruction opened returns here. */
@@ -152,6 +163,11 @@ static void look_up(JitTranslation *t, unsigned size, bool is_write, unsigned al
     }
     jit_slow_unless_zero(t);
     t->mem = (JitMem) { HOST_RAX, HOST_NONE, 0, move };
+}
+
+void jit_access_linear(JitTranslation *t, unsigned size, bool is_write, unsigned align)
+{
+    look_up(t, size, is_write, align, NULL, 0);
 }
 
 /* ---- Several accesses, one look ---- */
@@ -290,7 +306,7 @@ void jit_access(JitTranslation *t, const JitWhere *where, unsigned size, bool is
         }
     }
     jit_linear(t, where);
-    look_up(t, size, is_write, align, NULL, 0);
+    jit_access_linear(t, size, is_write, align);
 }
 
 void jit_settle_address(JitTranslation *t)

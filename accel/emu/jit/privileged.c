@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What kernels do all the time: interrupt flag, SWAPGS, fences. The mode says the privilege. */
+/* What kernels do all the time: flags, SWAPGS, fences. The mode says the privilege. */
 #include "accel/emu/jit/internal.h"
 #include "accel/emu/system.h"
 
@@ -19,16 +19,11 @@ bool jit_emit_swapgs(JitTranslation *t)
     return true;
 }
 
-/*
- * RCX = RFLAGS without IF, not counting arithmetic flags. PEXT and PDEP with one mask are an AND
- * that leaves the flags alone. RDX is lost.
- */
-static void load_flags_without_if(JitTranslation *t)
+/* RCX = RFLAGS without `flag`, not counting arithmetic flags. RDX is lost. */
+static void load_flags_without(JitTranslation *t, uint32_t flag)
 {
     jit_load32(t->as, HOST_RCX, HOST_RBP, JIT_CPU(rflags));
-    jit_mov_imm(t->as, HOST_RDX, (uint32_t)~FLAG_IF);
-    jit_pext(t->as, HOST_RCX, HOST_RCX, HOST_RDX);
-    jit_pdep(t->as, HOST_RCX, HOST_RCX, HOST_RDX);
+    jit_and(t->as, HOST_RCX, ~flag, HOST_RDX);
 }
 
 static bool may_change_if(const JitTranslation *t)
@@ -41,7 +36,7 @@ bool jit_emit_cli(JitTranslation *t)
     if (!may_change_if(t)) {
         return false;
     }
-    load_flags_without_if(t);
+    load_flags_without(t, FLAG_IF);
     jit_store32(t->as, HOST_RBP, JIT_CPU(rflags), HOST_RCX);
     return true;
 }
@@ -61,8 +56,18 @@ bool jit_emit_sti(JitTranslation *t)
     jit_load32(t->as, HOST_RCX, HOST_RCX, offsetof(VCpu, irq_lines));
     jit_slow_unless_zero(t);
     t->slow[t->slow_count - 1].ends = true;
-    load_flags_without_if(t);
+    load_flags_without(t, FLAG_IF);
     jit_lea(t->as, false, HOST_RCX, JIT_MEM(HOST_RCX, FLAG_IF));
+    jit_store32(t->as, HOST_RBP, JIT_CPU(rflags), HOST_RCX);
+    return true;
+}
+
+bool jit_emit_cld(JitTranslation *t)
+{
+    if (t->jit->slow_pext) {
+        return false;
+    }
+    load_flags_without(t, FLAG_DF);
     jit_store32(t->as, HOST_RBP, JIT_CPU(rflags), HOST_RCX);
     return true;
 }

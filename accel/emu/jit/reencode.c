@@ -509,11 +509,48 @@ bool jit_emit_copy(JitTranslation *t)
     return jit_emit_aligned_copy(t, jit_lock_alignment(t));
 }
 
-/* A bit offset in a register reaches beyond the memory operand. */
+/* A bit offset in a register is signed and reaches beyond the memory operand. */
+static bool emit_bit_string(JitTranslation *t)
+{
+    bool wide = t->op->size == 8, is_write = t->op->mnemonic != ZYDIS_MNEMONIC_BT;
+    unsigned log2_bits = wide ? 6 : 5;
+    JitWhere where = jit_op_where(t->op);
+    JitAsm *as = t->as;
+    HostReg offset;
+
+    if (t->op->size == 2 || where.addr_shift) {
+        return false;
+    }
+    jit_linear(t, &where);
+    offset = jit_get_reg(t, t->op->r[0], HOST_RDX);
+    if (!wide) {
+        jit_movsxd(as, HOST_RDX, offset);
+        offset = HOST_RDX;
+    }
+    jit_mov_imm(as, HOST_RCX, log2_bits);
+    jit_sarx(as, HOST_RCX, offset, HOST_RCX);
+    jit_lea(as, true, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, wide ? 3 : 2, 0 });
+    jit_access_linear(t, t->op->size, is_write, jit_lock_alignment(t));
+    /* Its low bits, which stay within the operand. */
+    jit_mov(as, HOST_RCX, jit_get_reg(t, t->op->r[0], HOST_RCX));
+    jit_mov_imm(as, HOST_RDX, 64 - log2_bits);
+    jit_shlx(as, HOST_RCX, HOST_RCX, HOST_RDX);
+    jit_shrx(as, HOST_RCX, HOST_RCX, HOST_RDX);
+    if (t->decoded.insn.attributes & ZYDIS_ATTRIB_HAS_LOCK) {
+        jit_u8(as, 0xf0);
+    }
+    jit_rex(as, wide, HOST_RCX, 0, HOST_RAX, false);
+    jit_u8(as, 0x0f);
+    jit_u8(as, t->decoded.insn.opcode);
+    jit_modrm_mem(as, HOST_RCX, &t->mem);
+    jit_slow_done(t);
+    return true;
+}
+
 bool jit_emit_bit_test(JitTranslation *t)
 {
     return memory_operand(t) && t->decoded.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER
-               ? false : jit_emit_copy(t);
+               ? emit_bit_string(t) : jit_emit_copy(t);
 }
 
 /* With F3, which a guest without BMI1 or ABM may have put there, the host would count zeros. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PUSH, POP and LEAVE of 64-bit operands. */
+/* PUSH, POP, LEAVE, PUSHF and POPF of 64-bit operands. */
 #include "accel/emu/jit/internal.h"
 
 static bool is_wide(const JitTranslation *t)
@@ -96,5 +96,64 @@ bool jit_emit_leave(JitTranslation *t)
     jit_lea(t->as, true, jit_host_reg[X86_RSP], JIT_MEM(rbp, 8));
     jit_op_mem(t->as, true, 0x8b, rbp, &t->mem);
     jit_slow_done(t);
+    return true;
+}
+
+/* ---- Flags ---- */
+
+static void push_host_flags(JitTranslation *t)
+{
+    jit_u8(t->as, 0x9c);
+}
+
+static void pop_host_flags(JitTranslation *t)
+{
+    jit_u8(t->as, 0x9d);
+}
+
+bool jit_emit_pushf(JitTranslation *t)
+{
+    JitAsm *as = t->as;
+
+    if (!is_wide(t) || t->jit->slow_pext) {
+        return false;
+    }
+    prepare_push(t);
+    push_host_flags(t);
+    jit_pop(as, HOST_RCX);
+    jit_and(as, HOST_RCX, FLAG_ARITH, HOST_RDX);
+    jit_load32(as, HOST_RDX, HOST_RBP, JIT_CPU(rflags));
+    jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RDX, 0, 0 });
+    jit_and(as, HOST_RCX, ~(FLAG_RF | FLAG_VM), HOST_RDX);
+    jit_op_mem(as, true, 0x89, HOST_RCX, &t->mem);
+    move_stack(t, -8);
+    jit_slow_done(t);
+    return true;
+}
+
+/* Where it changes nothing but arithmetic flags. Those alone become the host's. */
+bool jit_emit_popf(JitTranslation *t)
+{
+    const uint32_t others = FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_AC | FLAG_ID;
+    JitAsm *as = t->as;
+
+    if (!is_wide(t) || t->jit->slow_pext) {
+        return false;
+    }
+    jit_stack_access(t, X86_RSP, 0, false);
+    jit_op_mem(as, true, 0x8b, HOST_RCX, &t->mem);
+    jit_store64(as, HOST_RBP, JIT_CPU(jit_target), HOST_RCX);
+    jit_and(as, HOST_RCX, others, HOST_RAX);
+    jit_load32(as, HOST_RDX, HOST_RBP, JIT_CPU(rflags));
+    jit_and(as, HOST_RDX, others | FLAG_RF, HOST_RAX); /* which it clears */
+    jit_not(as, HOST_RDX);
+    jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RDX, 0, 1 });
+    jit_slow_unless_zero(t);
+    jit_load64(as, HOST_RCX, HOST_RBP, JIT_CPU(jit_target));
+    jit_and(as, HOST_RCX, FLAG_ARITH, HOST_RDX);
+    jit_push(as, HOST_RCX);
+    pop_host_flags(t);
+    move_stack(t, 8);
+    jit_emit_exit(t, t->op->page_offset + t->op->length);
     return true;
 }
