@@ -21,9 +21,17 @@ typedef struct Entry {
     bool prepared;
 } Entry;
 
+/* Another node as a node's "file" or "backing". */
+typedef struct ChildChange {
+    BlockNode *node;      /* borrowed: an entry has it */
+    bool backing;
+    BlockNode *from, *to; /* owned; NULL: none */
+} ChildChange;
+
 typedef struct Queue {
     GPtrArray *entries; /* children before parents */
     GHashTable *known;  /* BlockNode -> Entry */
+    GArray *changes;    /* ChildChange */
 } Queue;
 
 static void entry_free(void *opaque)
@@ -106,6 +114,114 @@ static bool add_storage(Queue *queue, BlockNode *node, const BlockMode *mode, GE
     return true;
 }
 
+/* ---- Other children ---- */
+
+static bool note_change(Queue *queue, BlockNode *node, BlockChild *child, const char *name,
+                        json_object *value, GError **error)
+{
+    bool none = !value || (json_object_is_type(value, json_type_string) &&
+                           !*json_object_get_string(value));
+    ChildChange change = { .node = node, .backing = !strcmp(name, "backing"),
+                           .from = child ? child->node : NULL };
+
+    if (value && !json_object_is_type(value, json_type_string)) {
+        return true; /* options of a child that stays */
+    }
+    change.to = none ? NULL : block_node_find(json_object_get_string(value));
+    if (!none && !change.to) {
+        error_setf(error, "Cannot find device='' nor node-name='%s'",
+                   json_object_get_string(value));
+        return false;
+    }
+    if (change.to == change.from) {
+        return true;
+    }
+    if (child && !change.backing && !change.to) {
+        error_setf(error, "Node '%s' needs its child '%s'", node->name, name);
+        return false;
+    }
+    for (guint i = 0; change.from && i < change.from->parents->len; i++) {
+        const BlockChild *edge = g_ptr_array_index(change.from->parents, i);
+
+        if (!edge->parent_node && edge->ops->stays_with_node && change.backing) {
+            error_setf(error, "Cannot change the '%s' link from '%s' to '%s': a job uses it", name,
+                       node->name, change.from->name);
+            return false;
+        }
+    }
+    change.from = change.from ? block_node_ref(change.from) : NULL;
+    change.to = change.to ? block_node_ref(change.to) : NULL;
+    g_array_append_val(queue->changes, change);
+    return true;
+}
+
+/* What the options say of "file" and "backing", where it is another node than now. */
+static bool add_changes(Queue *queue, BlockNode *node, const BlockdevOptions *options,
+                        GError **error)
+{
+    json_object *json = BlockdevOptions_to_json(options), *value;
+    bool ok = true;
+
+    if (node->file && !strcmp(node->file->name, "file") &&
+        json_object_object_get_ex(json, "file", &value)) {
+        ok = note_change(queue, node, node->file, "file", value, error);
+    }
+    if (ok && node->driver->supports_backing) {
+        if (json_object_object_get_ex(json, "backing", &value)) {
+            ok = note_change(queue, node, node->backing, "backing", value, error);
+        } else if (node->backing ||
+                   (node->header_backing_file && *node->header_backing_file)) {
+            error_setf(error, "backing is missing for '%s'", node->name);
+            ok = false;
+        }
+    }
+    json_object_put(json);
+    return ok;
+}
+
+static bool change_child(const ChildChange *change, BlockNode *to, GError **error)
+{
+    if (change->backing) {
+        return block_node_set_backing(change->node, to, error);
+    }
+    return block_child_replace(change->node->file, to, error);
+}
+
+/* The first n; what they were before can be had again, as it was permitted. */
+static void undo_changes(Queue *queue, guint n)
+{
+    while (n-- > 0) {
+        const ChildChange *change = &g_array_index(queue->changes, ChildChange, n);
+        g_autoptr(GError) error = NULL;
+
+        if (!change_child(change, change->from, &error)) {
+            error_report("Cannot take the change of node '%s' back: %s", change->node->name,
+                         error->message);
+        }
+    }
+}
+
+static bool make_changes(Queue *queue, GError **error)
+{
+    for (guint i = 0; i < queue->changes->len; i++) {
+        const ChildChange *change = &g_array_index(queue->changes, ChildChange, i);
+
+        if (!change_child(change, change->to, error)) {
+            undo_changes(queue, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void clear_change(void *opaque)
+{
+    ChildChange *change = opaque;
+
+    block_node_unref(change->from);
+    block_node_unref(change->to);
+}
+
 /* ---- Doing it ---- */
 
 static void fill_reopen(Entry *entry)
@@ -136,14 +252,17 @@ static bool prepare_entry(Entry *entry, GError **error)
 
 static void abort_all(Queue *queue)
 {
+    /* All are as they were before a driver looks at its children again. */
+    for (guint i = 0; i < queue->entries->len; i++) {
+        Entry *entry = g_ptr_array_index(queue->entries, i);
+
+        entry->node->mode = entry->old_mode;
+    }
     for (guint i = queue->entries->len; i-- > 0;) {
         Entry *entry = g_ptr_array_index(queue->entries, i);
 
-        if (entry->prepared) {
-            entry->node->mode = entry->old_mode;
-            if (entry->node->driver->reopen_abort) {
-                entry->node->driver->reopen_abort(&entry->reopen);
-            }
+        if (entry->prepared && entry->node->driver->reopen_abort) {
+            entry->node->driver->reopen_abort(&entry->reopen);
         }
     }
 }
@@ -157,6 +276,7 @@ static void commit_entry(Entry *entry)
     }
     json_object_put(node->options);
     node->options = BlockdevOptions_to_json(entry->options);
+    json_object_object_del(node->options, "backing");
     block_refresh_limits(node);
     block_refresh_filename(node);
 }
@@ -195,7 +315,12 @@ static bool run_queue(Queue *queue, GError **error)
             return false;
         }
     }
+    if (!make_changes(queue, error)) {
+        abort_all(queue);
+        return false;
+    }
     if (!refresh_all_perms(queue, error)) {
+        undo_changes(queue, queue->changes->len);
         abort_all(queue);
         return false;
     }
@@ -240,10 +365,13 @@ static void queue_init(Queue *queue)
 {
     queue->entries = g_ptr_array_new_with_free_func(entry_free);
     queue->known = g_hash_table_new(NULL, NULL);
+    queue->changes = g_array_new(FALSE, FALSE, sizeof(ChildChange));
+    g_array_set_clear_func(queue->changes, clear_change);
 }
 
 static void queue_cleanup(Queue *queue)
 {
+    g_array_unref(queue->changes);
     g_ptr_array_unref(queue->entries);
     g_hash_table_unref(queue->known);
 }
@@ -268,7 +396,7 @@ static bool add_requested(Queue *queue, const BlockdevOptions *options, GError *
         return false;
     }
     block_mode_from_options(&mode, options);
-    return block_mode_check(&mode, error) &&
+    return block_mode_check(&mode, error) && add_changes(queue, node, options, error) &&
            add_node(queue, node, &mode, BlockdevOptions_clone(options), error);
 }
 
@@ -291,6 +419,11 @@ json_object *block_options_with(BlockNode *node, json_object *changes)
     json_object *all = block_options_as_text(node->options);
 
     json_object_object_add(all, "node-name", json_object_new_string(node->name));
+    if (node->driver->supports_backing) {
+        json_object_object_add(all, "backing",
+                               node->backing ? json_object_new_string(node->backing->node->name)
+                                             : NULL);
+    }
     json_object_object_foreach(changes, key, value) {
         json_object_object_add(all, key, json_object_get(value));
     }
