@@ -384,7 +384,8 @@ bool block_dirty_bitmap_merge(DirtyBitmap *to, DirtyBitmap *from, HBitmap **back
 
     if (size != block_dirty_bitmap_size(to)) {
         error_setf(error, "Bitmaps are of different sizes (destination size is %" G_GINT64_FORMAT
-                   ") and can't be merged", block_dirty_bitmap_size(to));
+                   ", source size is %" G_GINT64_FORMAT ") and can't be merged",
+                   block_dirty_bitmap_size(to), size);
         return false;
     }
     merged = new_map(to, error);

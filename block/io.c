@@ -521,5 +521,6 @@ int block_truncate(BlockChild *child, const BlockTruncate *truncate, GError **er
         block_getlength(node);
         block_node_resized(node, node->size);
     }
-    return block_write_end(&req, from, node->size > old_size ? node->size - from : 0, ret, false);
+    /* What was added holds nothing yet: no dirty bitmap marks it. */
+    return block_write_end(&req, from, 0, ret, false);
 }

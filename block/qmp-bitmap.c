@@ -29,6 +29,36 @@ static void abort_add(void *data)
 
 static const BlockStepOps add_ops = { .abort = abort_add };
 
+typedef struct StoreRun {
+    DirtyBitmap *bitmap;
+    GError **error;
+    bool ok;
+} StoreRun;
+
+static void ask_can_store(void *opaque)
+{
+    StoreRun *run = opaque;
+    BlockNode *node = block_dirty_bitmap_node(run->bitmap);
+
+    run->ok = node->driver->bitmap_can_store(node, block_dirty_bitmap_name(run->bitmap),
+                                             block_dirty_bitmap_granularity(run->bitmap),
+                                             run->error);
+}
+
+static bool can_store(DirtyBitmap *bitmap, GError **error)
+{
+    BlockNode *node = block_dirty_bitmap_node(bitmap);
+    StoreRun run = { .bitmap = bitmap, .error = error };
+
+    if (!node->driver->bitmap_can_store) {
+        error_setf(error, "Cannot store dirty bitmaps in node '%s': the '%s' driver has no place "
+                   "for them", node->name, node->driver->name);
+        return false;
+    }
+    block_run(node, ask_can_store, &run);
+    return run.ok;
+}
+
 bool block_bitmap_action_add(BlockTransaction *tx, const BlockDirtyBitmapAdd *add, GError **error)
 {
     BlockNode *node = block_qmp_find(add->node, error);
@@ -47,12 +77,7 @@ bool block_bitmap_action_add(BlockTransaction *tx, const BlockDirtyBitmapAdd *ad
     if (!bitmap) {
         return false;
     }
-    if (persistent && !node->driver->bitmap_can_store) {
-        error_setf(error, "Cannot store dirty bitmaps in node '%s': the '%s' driver has no place "
-                   "for them", node->name, node->driver->name);
-    } else if (!persistent ||
-               node->driver->bitmap_can_store(node, add->name,
-                                              block_dirty_bitmap_granularity(bitmap), error)) {
+    if (!persistent || can_store(bitmap, error)) {
         block_dirty_bitmap_change_flags(bitmap, persistent ? BLOCK_BITMAP_PERSISTENT : 0,
                                         add->disabled ? BLOCK_BITMAP_ENABLED : 0);
         block_transaction_add(tx, &add_ops, bitmap);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "block/dirty-bitmap.h"
 #include "block/qcow2/bitmap-internal.h"
 #include "util/error.h"
 
@@ -305,6 +306,40 @@ GPtrArray *qcow2_bitmaps_info(Qcow2 *q, GError **error)
     return infos;
 }
 
+static int64_t entry_size(const char *name, uint32_t extra_size)
+{
+    return ROUND_UP(QCOW2_BE_HEADER + (int64_t)strlen(name) + extra_size, 8);
+}
+
+/* In the directory, beside those of the file and those that will be stored. */
+static bool has_room(const Qcow2 *q, GPtrArray *list, const char *name, GError **error)
+{
+    int64_t bytes = entry_size(name, 0);
+    guint n = list->len + 1;
+    DirtyBitmap *b = NULL;
+
+    for (guint i = 0; i < list->len; i++) {
+        const Qcow2Bitmap *stored = g_ptr_array_index(list, i);
+
+        bytes += entry_size(stored->name, stored->extra_size);
+    }
+    while ((b = block_dirty_bitmap_next(q->node, b))) {
+        const char *other = block_dirty_bitmap_name(b);
+
+        if ((block_dirty_bitmap_flags(b) & BLOCK_BITMAP_PERSISTENT) && other &&
+            strcmp(other, name) != 0 && !has_name(list, other)) {
+            bytes += entry_size(other, 0);
+            n++;
+        }
+    }
+    if (n > QCOW2_MAX_BITMAPS) {
+        error_setf(error, "The image has %d bitmaps, and cannot have more", QCOW2_MAX_BITMAPS);
+    } else if (bytes > QCOW2_MAX_BITMAP_DIRECTORY) {
+        error_setf(error, "The directory of the image's bitmaps is full");
+    }
+    return n <= QCOW2_MAX_BITMAPS && bytes <= QCOW2_MAX_BITMAP_DIRECTORY;
+}
+
 bool qcow2_bitmap_can_store(BlockNode *node, const char *name, uint32_t granularity,
                             GError **error)
 {
@@ -314,6 +349,9 @@ bool qcow2_bitmap_can_store(BlockNode *node, const char *name, uint32_t granular
 
     if (q->version < 3) {
         error_setf(error, "Cannot store dirty bitmaps in qcow2 v2 files");
+    } else if (block_node_is_read_only(node)) {
+        error_setf(error, "Cannot store dirty bitmaps in node '%s', which is read-only",
+                   node->name);
     } else if (strlen(name) > MAX_NAME || !*name) {
         error_setf(error, "The bitmap's name is longer than %d bytes, or empty", MAX_NAME);
     } else if (bits < MIN_GRANULARITY_BITS || bits > MAX_GRANULARITY_BITS) {
@@ -327,11 +365,7 @@ bool qcow2_bitmap_can_store(BlockNode *node, const char *name, uint32_t granular
             error_setf(error, "Bitmap already exists: %s", name);
             return false;
         }
-        if (list && list->len >= QCOW2_MAX_BITMAPS) {
-            error_setf(error, "The image has %d bitmaps, and cannot have more", QCOW2_MAX_BITMAPS);
-            return false;
-        }
-        return list;
+        return list && has_room(q, list, name, error);
     }
     return false;
 }

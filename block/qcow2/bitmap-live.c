@@ -88,7 +88,6 @@ static bool load_one(Qcow2 *q, const Qcow2Bitmap *stored, GError **error)
         flags |= stored->flags & QCOW2_BITMAP_AUTO ? BLOCK_BITMAP_ENABLED : 0;
     } else {
         flags |= BLOCK_BITMAP_INCONSISTENT;
-        q->bitmaps_inconsistent = true;
     }
     if (ret < 0) {
         error_set_errno(error, -ret, "Could not read bitmap '%s' of the qcow2 image",
@@ -105,6 +104,7 @@ bool qcow2_bitmaps_open(Qcow2 *q, GError **error)
 {
     g_autoptr(GPtrArray) list = NULL;
 
+    q->bitmaps_loaded = true;
     if (!q->nb_bitmaps) {
         return true;
     }
@@ -118,7 +118,6 @@ bool qcow2_bitmaps_open(Qcow2 *q, GError **error)
             return false;
         }
     }
-    q->bitmaps_loaded = true;
     if (!block_node_is_read_only(q->node)) {
         q->bitmaps_marked = true;
         return qcow2_bitmaps_mark_in_use(q, NULL, true, error);
@@ -174,6 +173,58 @@ bool qcow2_bitmaps_save(Qcow2 *q, GError **error)
             g_array_append_val(sources, source);
         }
     }
-    return qcow2_bitmaps_store(q, (const Qcow2BitmapSource *)(void *)sources->data, sources->len,
-                               error);
+    if (!qcow2_bitmaps_store(q, (const Qcow2BitmapSource *)(void *)sources->data, sources->len,
+                             error)) {
+        return false;
+    }
+    q->bitmaps_marked = false;
+    return true;
+}
+
+/* ---- While the image stays open ---- */
+
+static DirtyBitmap *next_persistent(const Qcow2 *q, DirtyBitmap *bitmap)
+{
+    do {
+        bitmap = block_dirty_bitmap_next(q->node, bitmap);
+    } while (bitmap && !(block_dirty_bitmap_flags(bitmap) & BLOCK_BITMAP_PERSISTENT));
+    return bitmap;
+}
+
+void qcow2_bitmaps_reopened(Qcow2 *q, bool read_only)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!read_only && !q->bitmaps_marked && q->nb_bitmaps && q->bitmaps_loaded) {
+        q->bitmaps_marked = qcow2_bitmaps_mark_in_use(q, NULL, true, &error);
+        if (!q->bitmaps_marked) {
+            error_report("%s; the bitmaps of '%s' stay as they are", error->message,
+                         q->node->filename);
+            read_only = true;
+        }
+    }
+    for (DirtyBitmap *b = NULL; (b = next_persistent(q, b));) {
+        block_dirty_bitmap_change_flags(b, read_only ? BLOCK_BITMAP_READ_ONLY : 0,
+                                        read_only ? 0 : BLOCK_BITMAP_READ_ONLY);
+    }
+}
+
+void qcow2_bitmaps_forget(Qcow2 *q)
+{
+    DirtyBitmap *bitmap;
+
+    while ((bitmap = next_persistent(q, NULL))) {
+        block_dirty_bitmap_free(bitmap);
+    }
+}
+
+bool qcow2_bitmaps_can_resize(const Qcow2 *q)
+{
+    bool consistent = !q->nb_bitmaps || q->bitmaps_loaded;
+
+    for (DirtyBitmap *b = NULL; (b = next_persistent(q, b));) {
+        consistent &= !(block_dirty_bitmap_flags(b) &
+                        (BLOCK_BITMAP_INCONSISTENT | BLOCK_BITMAP_READ_ONLY));
+    }
+    return consistent;
 }

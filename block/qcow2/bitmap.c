@@ -220,7 +220,8 @@ int qcow2_bitmaps_become_stale(Qcow2 *q)
         return 0;
     }
     q->bitmaps_marked = true;
-    ret = mark_locked(q, NULL, QCOW2_BITMAP_AUTO, true, NULL);
+    /* Where they are in memory, all of them may change; else only those that should record this. */
+    ret = mark_locked(q, NULL, q->bitmaps_loaded ? 0 : QCOW2_BITMAP_AUTO, true, NULL);
     q->bitmaps_marked = ret >= 0;
     return ret;
 }
@@ -233,10 +234,8 @@ bool qcow2_bitmap_remove(BlockNode *node, const char *name, GError **error)
     int ret;
 
     if (!bitmap) {
-        if (list) {
-            error_setf(error, "The image has no bitmap '%s'", name);
-        }
-        return false;
+        /* One that was never stored. */
+        return list;
     }
     co_mutex_lock(&q->lock);
     ret = qcow2_bitmap_directory_write(q, list);

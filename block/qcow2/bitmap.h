@@ -53,6 +53,7 @@ bool qcow2_bitmaps_mark_in_use(Qcow2 *q, const char *const *names, bool in_use, 
  * inconsistent in the file, unless somebody keeps them (who sets q->bitmaps_marked).
  */
 int qcow2_bitmaps_become_stale(Qcow2 *q);
+/* No error if the image does not have it. */
 bool qcow2_bitmap_remove(BlockNode *node, const char *name, GError **error);
 bool qcow2_bitmap_can_store(BlockNode *node, const char *name, uint32_t granularity,
                             GError **error);
@@ -61,7 +62,14 @@ GPtrArray *qcow2_bitmaps_info(Qcow2 *q, GError **error);
 
 /* Those in memory: made from the image's when it is opened, stored before it is closed. */
 bool qcow2_bitmaps_open(Qcow2 *q, GError **error);
+/* Afterwards the file is right, until something changes: see qcow2_bitmaps_become_stale(). */
 bool qcow2_bitmaps_save(Qcow2 *q, GError **error);
+/* The node was reopened: nobody changes them any more, or everybody may. */
+void qcow2_bitmaps_reopened(Qcow2 *q, bool read_only);
+/* Another process will have them: away with those in memory that stand in the file too. */
+void qcow2_bitmaps_forget(Qcow2 *q);
+/* Does each of the image's bitmaps become longer or shorter with the disk? */
+bool qcow2_bitmaps_can_resize(const Qcow2 *q);
 
 /* Count the clusters of all of them. */
 int qcow2_bitmaps_check(Check *check);

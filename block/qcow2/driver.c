@@ -241,7 +241,7 @@ static int qcow2_inactivate(BlockNode *node)
     }
     if (ret >= 0) {
         q->inactive = true;
-        block_dirty_bitmaps_free_all(node);
+        qcow2_bitmaps_forget(q);
     }
     return ret;
 }
@@ -301,12 +301,7 @@ static void qcow2_reopen_commit(BlockReopen *reopen)
 
     stop_sweeping(q);
     q->settings = *settings;
-    q->bitmaps_marked = false;
-    for (DirtyBitmap *b = block_dirty_bitmap_next(q->node, NULL); b;
-         b = block_dirty_bitmap_next(q->node, b)) {
-        block_dirty_bitmap_change_flags(b, reopen->read_only ? BLOCK_BITMAP_READ_ONLY : 0,
-                                        reopen->read_only ? 0 : BLOCK_BITMAP_READ_ONLY);
-    }
+    qcow2_bitmaps_reopened(q, reopen->read_only);
     if (!same_slices) {
         table_cache_cleanup(&q->l2_cache);
         table_cache_cleanup(&q->refcount_cache);
@@ -323,6 +318,10 @@ static void qcow2_reopen_commit(BlockReopen *reopen)
 
 static void qcow2_reopen_abort(BlockReopen *reopen)
 {
+    Qcow2 *q = reopen->node->opaque;
+
+    /* They were stored, and change again from now on. */
+    qcow2_bitmaps_reopened(q, block_node_is_read_only(q->node));
     g_free(reopen->opaque);
 }
 

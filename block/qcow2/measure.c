@@ -98,7 +98,7 @@ static bool take_geometry(Qcow2 *q, const json_object *options, bool *all, GErro
 static uint64_t bitmaps_size(const Qcow2 *q, BlockNode *in, bool *known)
 {
     g_autoptr(GPtrArray) list = NULL;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, directory = 0;
 
     *known = in && !strcmp(in->driver->name, "qcow2");
     if (!*known) {
@@ -111,10 +111,10 @@ static uint64_t bitmaps_size(const Qcow2 *q, BlockNode *in, bool *known)
         uint64_t clusters = (uint64_t)qcow2_clusters(q, qcow2_bitmap_bytes(
             from, bitmap->granularity_bits));
 
-        bytes += (clusters + (uint64_t)qcow2_clusters(q, (int64_t)clusters * 8) + 1)
-                 << q->cluster_bits;
+        bytes += (clusters + (uint64_t)qcow2_clusters(q, (int64_t)clusters * 8)) << q->cluster_bits;
+        directory += ROUND_UP(QCOW2_BE_HEADER + strlen(bitmap->name), 8);
     }
-    return bytes;
+    return bytes + ((uint64_t)qcow2_clusters(q, (int64_t)directory) << q->cluster_bits);
 }
 
 BlockMeasureInfo *qcow2_measure(const json_object *options, BlockNode *in, int64_t size,

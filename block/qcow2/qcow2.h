@@ -170,7 +170,6 @@ typedef struct Qcow2 {
     bool corrupt_reported;
     bool tmp_snapshot;        /* shows a snapshot: nothing may be written */
     bool bitmaps_loaded;      /* the image's bitmaps are in memory */
-    bool bitmaps_inconsistent; /* but some cannot be used */
     bool bitmaps_marked;      /* they are marked in use */
     bool inactive;
     Timer *clean_timer;

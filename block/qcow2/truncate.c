@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "block/qcow2/bitmap.h"
 #include "block/qcow2/snapshot.h"
 #include "util/error.h"
 
@@ -165,7 +166,7 @@ int qcow2_truncate(BlockNode *node, const BlockTruncate *truncate, GError **erro
         error_setf(error, "Can't resize a v2 image which has snapshots");
         return -ENOTSUP;
     }
-    if (q->nb_bitmaps && (!q->bitmaps_loaded || q->bitmaps_inconsistent)) {
+    if (!qcow2_bitmaps_can_resize(q)) {
         error_setf(error, "Can't resize an image with inconsistent persistent dirty bitmaps");
         return -ENOTSUP;
     }

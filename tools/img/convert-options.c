@@ -153,6 +153,8 @@ static bool options_agree(const ConvertArgs *args)
         { args->n_sources > 1 && (args->snapshot_id || args->snapshot_name),
           "-l takes one source image" },
         { args->n_sources > 1 && args->bitmaps, "--bitmaps takes one source image" },
+        { args->bitmaps && (args->snapshot_id || args->snapshot_name),
+          "dirty bitmaps belong to an image's present, not to a snapshot: drop --bitmaps or -l" },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(rules); i++) {

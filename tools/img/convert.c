@@ -98,12 +98,7 @@ static bool open_sources(const ConvertArgs *args, Convert *c, GError **error)
             return false;
         }
     }
-    if (args->bitmaps) {
-        error_setf(error, "the source's format '%s' has no dirty bitmaps that could be copied",
-                   block_backend_node(c->sources[0].blk)->driver->name);
-        return false;
-    }
-    return true;
+    return !args->bitmaps || convert_bitmaps_check_source(args, c, error);
 }
 
 /* ---- Target ---- */
@@ -228,7 +223,7 @@ static bool fit_to_target(const ConvertArgs *args, Convert *c, GError **error)
         return false;
     }
     c->cluster_size = c->compressed && has_info ? MAX(1, info.cluster_size) : 1;
-    return true;
+    return !args->bitmaps || convert_bitmaps_check_target(args, c, error);
 }
 
 /* What need not be written as zeroes in a target that has just been opened. */
@@ -310,7 +305,8 @@ static bool copy(const ConvertArgs *args, Convert *c, int64_t start, GError **er
     ratelimit_set_speed(&c->rate, args->rate, 100 * 1000 * 1000);
     progress_begin(&c->progress, "convert", img_progress_style(&args->common), c->total);
     progress_skip(&c->progress, start);
-    ok = convert_run(c, start, error);
+    ok = convert_run(c, start, error) &&
+         (!args->bitmaps || convert_bitmaps_copy(args, c, error));
     if (ok && c->journal) {
         ok = convert_journal_finish(c->journal, c, error);
     } else if (ok) {

@@ -80,6 +80,15 @@ bool convert_run(Convert *convert, int64_t start, GError **error);
 /* All bytes before this one are done. */
 int64_t convert_low_water(const Convert *convert);
 
+/* ---- Dirty bitmaps (--bitmaps) ---- */
+
+/* Can all that the source keeps be copied, into what will be made? Broken ones, if asked, not. */
+bool convert_bitmaps_check_source(const ConvertArgs *args, const Convert *convert, GError **error);
+/* The target is open: has it room for them? */
+bool convert_bitmaps_check_target(const ConvertArgs *args, const Convert *convert, GError **error);
+/* After all data; they are in the target's file afterwards, which takes no more writes. */
+bool convert_bitmaps_copy(const ConvertArgs *args, const Convert *convert, GError **error);
+
 /* ---- The journal ---- */
 
 /*

@@ -106,6 +106,11 @@ typedef struct ImgOpen {
 ImgOpen img_open_from(const ImgOptions *options);
 /* NULL with the error set. */
 BlockBackend *img_open(const char *filename, ImgOpen *open, GError **error);
+/*
+ * Nothing more will be written: what a format only stores when it is closed (dirty bitmaps) goes to
+ * the file now, where an error is seen.
+ */
+bool img_settle(BlockBackend *blk, GError **error);
 
 /* ---- Several coroutines (team.c) ---- */
 
@@ -133,6 +138,7 @@ int img_rebase(int argc, char **argv);
 int img_amend(int argc, char **argv);
 int img_dd(int argc, char **argv);
 int img_bench(int argc, char **argv);
+int img_bitmap(int argc, char **argv);
 int img_info(int argc, char **argv);
 int img_check(int argc, char **argv);
 int img_map(int argc, char **argv);

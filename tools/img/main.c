@@ -36,6 +36,10 @@ const ImgCommand img_commands[] = {
     { "bench", "[-c count] [-d depth] [-f fmt] [--flush-interval=flush_interval] [-i aio] [-n] "
       "[--no-drain] [-o offset] [--pattern=pattern] [-q] [-s buffer_size] [-S step_size] "
       "[-t cache] [-w] [-U] filename", "Measure how fast requests are.", img_bench },
+    { "bitmap", "(--merge source | --add | --remove | --clear | --enable | --disable)... "
+      "[-b source_file [-F source_fmt]] [-g granularity] [--object objectdef] "
+      "[--image-opts | -f fmt] filename bitmap", "Change a dirty bitmap that an image keeps.",
+      img_bitmap },
     { "info", "[--object objectdef] [--image-opts] [-f fmt] [--output=human|json] "
       "[--backing-chain] [-U] filename", "Say what an image is.", img_info },
     { "check", "[--object objectdef] [--image-opts] [-q] [-f fmt] [--output=human|json] "

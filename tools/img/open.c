@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "block/open.h"
 #include "qapi/keyval.h"
 #include "tools/image-options.h"
 #include "tools/img/img.h"
@@ -67,4 +68,12 @@ BlockBackend *img_open(const char *filename, ImgOpen *open, GError **error)
                              open->open_flags, perm, shared, error);
     json_object_put(options);
     return blk;
+}
+
+bool img_settle(BlockBackend *blk, GError **error)
+{
+    BlockNode *node = block_backend_node(blk);
+
+    return block_backend_set_perm(blk, 0, BLOCK_PERM_ALL, error) &&
+           block_reopen_read_only(node, true, error);
 }
