@@ -179,6 +179,11 @@ static bool integer_from_text(const Path *path, const QapiType *type, const char
         ok = parse_int64(text, (int64_t *)value, &inner);
     } else {
         ok = parse_uint64(text, value, &inner);
+        /* Many sizes are plain integers in the schema. */
+        if (!ok && type->kind == QAPI_KIND_INT64 && parse_size(text, 1, value, NULL)) {
+            g_clear_error(&inner);
+            ok = true;
+        }
     }
     return ok || fail_nested(path, inner, error);
 }

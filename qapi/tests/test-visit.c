@@ -206,6 +206,9 @@ static void test_keyval_scalars(void)
     check_keyval(&TestNumbers_type, "i8=-0x10,u64=0xffffffffffffffff,size=1.5K,flag=on,real=2.5",
                  "{\"i8\": -16, \"u64\": 18446744073709551615, \"size\": 1536, \"flag\": true,"
                  " \"real\": 2.5}");
+    check_keyval(&TestNumbers_type, "i64=64k", "{\"i64\": 65536}");
+    refuse_flags(&TestNumbers_type, "{\"i64\": \"9E\"}", QAPI_KEYVAL, "Parameter 'i64'*");
+    refuse_flags(&TestNumbers_type, "{\"i64\": \"64q\"}", QAPI_KEYVAL, "Parameter 'i64': *'64q'*");
     check_keyval(&TestPoint_type, "x=1,y=-2,label=a,,b",
                  "{\"x\": 1, \"y\": -2, \"label\": \"a,b\"}");
     check_keyval(&TestLists_type, "bytes=0-3,,6", "{\"bytes\": [0, 1, 2, 3, 6]}");
