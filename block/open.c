@@ -558,7 +558,10 @@ static BlockNode *open_single(const char *filename, json_object *options, QapiFl
 
 /* ---- Backing files ---- */
 
-/* A name in a header that was found by guessing may send us anywhere: only plain paths then. */
+/*
+ * A name in a header that was found by guessing may send us anywhere: only plain paths then, which
+ * are beside the image, on a server too, or on this host.
+ */
 static bool header_name_is_allowed(BlockNode *node, const char *filename, GError **error)
 {
     if (!node->probed || !block_path_has_protocol(filename)) {
@@ -590,7 +593,7 @@ static BlockNode *open_next_backing(BlockNode *node, json_object *options, QapiF
             g_propagate_error(error, local);
             return NULL;
         }
-        if (!filename || !header_name_is_allowed(node, filename, error)) {
+        if (!filename || !header_name_is_allowed(node, node->header_backing_file, error)) {
             return NULL;
         }
         if (node->header_backing_format && !has_driver) {
