@@ -6,18 +6,19 @@
  *
  * The property list has under the key "blkx" an array of tables, as base64 in <data> elements. A
  * table begins with "mish" and says from its first sector on which chunk of the data fork has which
- * sectors: raw, zeroes, or compressed by zlib or bzip2. Other kinds of compression can be told of
- * but not read. The property list is not read as XML: tables are looked for between the key and the
- * end of its array.
+ * sectors: raw, zeroes, or compressed by zlib, bzip2 or xz; the latter two are modules. Images that
+ * are compressed in other ways are refused. The property list is not read as XML: tables are looked
+ * for between the key and the end of its array.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "block/dmg-bzip2.h"
+#include "block/dmg-codec.h"
 #include "block/extent.h"
 #include "util/bits.h"
 #include "util/error.h"
+#include "util/module.h"
 
 #define TRAILER_SIZE 512
 #define KOLY 0x6b6f6c79
@@ -31,7 +32,22 @@ enum { C_TYPE = 0, C_SECTOR = 8, C_SECTORS = 16, C_AT = 24, C_BYTES = 32, C_SIZE
 
 enum {
     CHUNK_ZERO = 0, CHUNK_RAW = 1, CHUNK_IGNORE = 2, CHUNK_COMMENT = 0x7ffffffe,
-    CHUNK_ZLIB = 0x80000005, CHUNK_BZIP2 = 0x80000006, CHUNK_END = 0xffffffff,
+    CHUNK_ADC = 0x80000004, CHUNK_ZLIB = 0x80000005, CHUNK_BZIP2 = 0x80000006,
+    CHUNK_LZFSE = 0x80000007, CHUNK_XZ = 0x80000008, CHUNK_END = 0xffffffff,
+};
+
+static ExtentUnpack *codecs[DMG_CODEC__MAX]; /* what modules brought */
+
+/* How chunks are compressed. */
+static const struct {
+    uint32_t type;
+    const char *name;
+    const char *module; /* NULL: nobody can unpack it here */
+    DmgCodec codec;
+} compressions[] = {
+    { CHUNK_ADC, "ADC", NULL }, { CHUNK_LZFSE, "LZFSE", NULL },
+    { CHUNK_BZIP2, "bzip2", "block-dmg-bzip2", DMG_CODEC_BZIP2 },
+    { CHUNK_XZ, "xz", "block-dmg-xz", DMG_CODEC_XZ },
 };
 
 typedef struct DmgChunk {
@@ -50,6 +66,49 @@ typedef struct DmgImage {
 static int dmg_probe(const uint8_t *buf, size_t len, const char *filename)
 {
     return filename && g_str_has_suffix(filename, ".dmg") ? 2 : 0;
+}
+
+/* ---- Compression ---- */
+
+void dmg_codec_register(DmgCodec codec, ExtentUnpack *unpack)
+{
+    codecs[codec] = unpack;
+}
+
+/* NULL: unknown, or its module was not loaded. */
+static ExtentUnpack *unpack_of(uint32_t type)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(compressions); i++) {
+        if (compressions[i].type == type && compressions[i].module) {
+            return codecs[compressions[i].codec];
+        }
+    }
+    return type == CHUNK_ZLIB ? extent_unpack_zlib : NULL;
+}
+
+/* Chunks of this type will have to be read. */
+static bool prepare_type(uint32_t type, GError **error)
+{
+    if (type == CHUNK_ZERO || type == CHUNK_IGNORE || type == CHUNK_RAW || unpack_of(type)) {
+        return true;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(compressions); i++) {
+        if (compressions[i].type != type) {
+            continue;
+        }
+        if (!compressions[i].module) {
+            error_setf(error, "dmg chunk: it is compressed by %s, which cannot be read",
+                       compressions[i].name);
+            return false;
+        }
+        if (!module_load(compressions[i].module, error)) {
+            g_prefix_error(error, "dmg chunk: it is compressed by %s: ", compressions[i].name);
+            return false;
+        }
+        return true;
+    }
+    error_setf(error, "dmg chunk: its type 0x%" PRIx32 " is not known", type);
+    return false;
 }
 
 /* ---- Reading ---- */
@@ -83,16 +142,13 @@ static int map_chunk(const DmgChunk *chunk, int64_t offset, Extent *extent)
         extent->kind = EXTENT_DATA;
         extent->at += offset - chunk->start;
         return 0;
-    case CHUNK_ZLIB:
-    case CHUNK_BZIP2:
+    default:
         extent->kind = EXTENT_PACKED;
         extent->unit_start = chunk->start;
         extent->unit_bytes = chunk->bytes;
         extent->packed_bytes = chunk->packed_bytes;
-        extent->unpack = chunk->type == CHUNK_ZLIB ? extent_unpack_zlib : dmg_unpack_bzip2;
-        return 0;
-    default:
-        return -ENOTSUP;
+        extent->unpack = unpack_of(chunk->type);
+        return extent->unpack ? 0 : -ENOTSUP;
     }
 }
 
@@ -127,6 +183,9 @@ static bool take_chunk(BlockNode *node, const uint8_t *c, uint64_t first_sector,
 
     if (type == CHUNK_COMMENT || type == CHUNK_END || sectors == 0) {
         return true;
+    }
+    if (!prepare_type(type, error)) {
+        return false;
     }
     if (__builtin_add_overflow(first_sector, sector, &sector) ||
         __builtin_add_overflow(sector, sectors, &end) || end > max_sectors) {

@@ -18,7 +18,7 @@ static const struct {
 } in_modules[] = {
     { "http", "http", "block-curl" },   { "https", "https", "block-curl" },
     { "ftp", "ftp", "block-curl" },     { "ftps", "ftps", "block-curl" },
-    { "ssh", "ssh", "block-ssh" },      { "dmg", NULL, "block-dmg" },
+    { "ssh", "ssh", "block-ssh" },
 };
 
 static GPtrArray *registered; /* what modules brought; they are loaded once and stay */

@@ -54,6 +54,17 @@ def need_peer():
         sys.exit(0)
 
 
+def has_module(name):
+    """Modules stand where the build put them, in its folder `block`."""
+    return (Path(OURS['img']).resolve().parents[1] / 'block' / f'{name}.so').exists()
+
+
+def need_module(name):
+    if not has_module(name):
+        print(f'1..0 # SKIP this build has no module {name}')
+        sys.exit(0)
+
+
 def execute(command, cwd=None, check=False):
     return subprocess.run([str(word) for word in command], cwd=cwd, check=check, text=True,
                           capture_output=True, errors='replace', stdin=subprocess.DEVNULL)
