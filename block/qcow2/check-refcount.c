@@ -79,11 +79,15 @@ static int64_t skippable(Check *check, int64_t cluster)
     uint64_t block = (uint64_t)cluster >> q->refblock_bits;
     bool missing = block >= q->reftable.n || !(q->reftable.entries[block] & QCOW2_REFTABLE_MASK);
     int64_t chunk_end = (cluster / REFMAP_CHUNK + 1) * REFMAP_CHUNK;
+    int64_t block_end = (int64_t)((block + 1) << q->refblock_bits);
 
+    if (missing && cluster >= check->refs.end) {
+        return block_end - cluster;
+    }
     if (!missing || !refmap_chunk_is_empty(&check->refs, cluster)) {
         return 0;
     }
-    return MIN(chunk_end, (int64_t)((block + 1) << q->refblock_bits)) - cluster;
+    return MIN(chunk_end, block_end) - cluster;
 }
 
 int check_counts(Check *check)
