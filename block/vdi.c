@@ -40,6 +40,9 @@
 /* Entries of a map: 64 MiB of memory, 16 TiB of disk. */
 #define VDI_MAX_BLOCKS (16u << 20)
 
+/* Entries of a map that are read at once. */
+#define MAP_PIECE (64u * 1024)
+
 enum { VDI_DYNAMIC = 1, VDI_STATIC = 2 };
 
 /* At offset 64 of the file. */
@@ -141,27 +144,59 @@ static bool take_header(BlockNode *node, const VdiHeader *h, GError **error)
     return false;
 }
 
-/* Counts the blocks in use, and refuses two users of one. */
-static bool take_map(VdiImage *image, int64_t file_size, GError **error)
+static const char *entry_problem(const VdiImage *image, uint32_t entry, const unsigned long *used)
 {
-    int64_t places = MAX(file_size - image->data_offset, 0) / image->block_size + 1;
-    g_autofree unsigned long *used = NULL;
+    return entry >= image->blocks ? "beyond the last block"
+           : bitmap_test(used, entry) ? "in use twice" : NULL;
+}
 
-    places = MIN(places, image->blocks);
-    used = bitmap_new(MAX(places, 1));
-    for (uint32_t i = 0; i < image->blocks; i++) {
+/* Counts the blocks in use, and refuses two users of one; not if check, which will tell of all. */
+static bool take_entries(VdiImage *image, uint32_t from, uint32_t to, unsigned long *used,
+                         bool check, GError **error)
+{
+    for (uint32_t i = from; i < to; i++) {
         uint32_t entry = image->map[i] = le32toh(image->map[i]);
+        const char *problem;
 
         if (entry >= VDI_DISCARDED) {
             continue;
         }
-        if (entry >= places || bitmap_test(used, entry)) {
+        problem = entry_problem(image, entry, used);
+        if (problem && !check) {
             error_setf(error, "VDI block map: entry %" PRIu32 " (0x%" PRIx32 ") is %s", i, entry,
-                       entry >= places ? "beyond the end of the file" : "in use twice");
+                       problem);
             return false;
         }
-        bitmap_set(used, entry);
-        image->allocated = MAX(image->allocated, entry + 1);
+        if (!problem) {
+            bitmap_set(used, entry);
+            image->allocated = MAX(image->allocated, entry + 1);
+        }
+    }
+    return true;
+}
+
+/*
+ * The map, in pieces: a long one of rubbish ends with its first entries, and has cost no memory.
+ * An image has as many places as blocks. One beyond the end of the file is fine: a power cut keeps
+ * entries whose data is lost, which no guest has flushed, and there it reads as zeroes.
+ */
+static bool read_entries(BlockNode *node, bool check, GError **error)
+{
+    VdiImage *image = node->opaque;
+    g_autofree unsigned long *used = bitmap_new(MAX(image->blocks, 1));
+
+    for (uint32_t i = 0; i < image->blocks; i += MAP_PIECE) {
+        uint32_t end = MIN(i + MAP_PIECE, image->blocks);
+        int ret = block_pread(node->file, image->map_offset + 4 * (int64_t)i,
+                              4 * (int64_t)(end - i), image->map + i);
+
+        if (ret < 0) {
+            error_set_errno(error, -ret, "Could not read the VDI block map");
+            return false;
+        }
+        if (!take_entries(image, i, end, used, check, error)) {
+            return false;
+        }
     }
     return true;
 }
@@ -171,7 +206,6 @@ static bool read_map(BlockNode *node, bool check, GError **error)
     VdiImage *image = node->opaque;
     int64_t file_size = block_getlength(node->file->node);
     int64_t bytes = 4 * (int64_t)image->blocks;
-    int ret;
 
     if (file_size < 0) {
         error_set_errno(error, -file_size, "Could not get the file's size");
@@ -183,12 +217,7 @@ static bool read_map(BlockNode *node, bool check, GError **error)
         return false;
     }
     image->map = g_malloc(MAX(bytes, 1));
-    ret = bytes ? block_pread(node->file, image->map_offset, bytes, image->map) : 0;
-    if (ret < 0) {
-        error_set_errno(error, -ret, "Could not read the VDI block map");
-        return false;
-    }
-    return take_map(image, file_size, check ? NULL : error) || check;
+    return read_entries(node, check, error);
 }
 
 static bool vdi_open(BlockNode *node, const BlockdevOptions *options, unsigned flags,
@@ -439,32 +468,23 @@ static bool vdi_has_zero_init(BlockNode *node)
 static int vdi_check(BlockNode *node, BlockCheckResult *result, unsigned fix, GError **error)
 {
     VdiImage *image = node->opaque;
-    int64_t file_size = block_getlength(node->file->node);
-    int64_t places;
-    g_autofree unsigned long *used = NULL;
+    g_autofree unsigned long *used = bitmap_new(MAX(image->blocks, 1));
 
-    if (file_size < 0) {
-        return file_size;
-    }
     if (fix) {
         error_setf(error, "VDI images cannot be repaired");
         return -ENOTSUP;
     }
-    places = MIN(MAX(file_size - image->data_offset, 0) / image->block_size + 1, image->blocks);
-    used = bitmap_new(MAX(places, 1));
     for (uint32_t i = 0; i < image->blocks; i++) {
         uint32_t entry = image->map[i];
+        const char *problem = entry < VDI_DISCARDED ? entry_problem(image, entry, used) : NULL;
 
-        if (entry >= VDI_DISCARDED) {
-            continue;
-        }
-        if (entry >= places || bitmap_test(used, entry)) {
+        if (problem) {
             fprintf(stderr, "ERROR: block map entry %" PRIu32 " points to block %" PRIu32 ", %s\n",
-                    i, entry, entry >= places ? "beyond the end of the file" : "in use twice");
+                    i, entry, problem);
             result->corruptions++;
-            continue;
+        } else if (entry < VDI_DISCARDED) {
+            bitmap_set(used, entry);
         }
-        bitmap_set(used, entry);
     }
     return 0;
 }

@@ -96,7 +96,7 @@ uint64_t vpc_disk_size(const uint8_t *footer)
             return geometry_sectors(g) * BLOCK_SECTOR;
         }
     }
-    return ldq_be(footer + VPC_CURRENT_SIZE) & INT64_MAX & ~(uint64_t)(BLOCK_SECTOR - 1);
+    return ldq_be(footer + VPC_CURRENT_SIZE) & ~(uint64_t)(BLOCK_SECTOR - 1);
 }
 
 /* ---- New images ---- */

@@ -45,6 +45,9 @@ typedef struct VpcImage {
     CoMutex lock;           /* of allocation: bat, next_block */
 } VpcImage;
 
+/* Entries of the table that are read at once. */
+#define BAT_PIECE (64u * 1024)
+
 static int vpc_probe(const uint8_t *buf, size_t len, const char *filename)
 {
     return len >= 8 && !memcmp(buf, VPC_COOKIE, 8) ? 100 : 0;
@@ -108,6 +111,10 @@ static bool take_footer(BlockNode *node, GError **error)
         warn_report("block-vpc: The header checksum of '%s' is incorrect.",
                     node->file->node->filename);
     }
+    if (ldl_be(f + VPC_VERSION) >> 16 != 1) {
+        error_setf(error, "VHD footer: unsupported version 0x%" PRIx32, ldl_be(f + VPC_VERSION));
+        return false;
+    }
     size = vpc_disk_size(f);
     if (size > VPC_MAX_SIZE) {
         error_setf(error, "VHD footer: disk size %" PRIu64 " is beyond the format's 2040 GiB",
@@ -127,6 +134,9 @@ static bool take_dynamic_header(BlockNode *node, const uint8_t *h, GError **erro
     image->block_size = ldl_be(h + VPC_DYN_BLOCK_SIZE);
     if (memcmp(h, VPC_DYN_COOKIE, 8) != 0) {
         error_setf(error, "VHD dynamic header: invalid cookie");
+    } else if (ldl_be(h + VPC_DYN_VERSION) >> 16 != 1) {
+        error_setf(error, "VHD dynamic header: unsupported version 0x%" PRIx32,
+                   ldl_be(h + VPC_DYN_VERSION));
     } else if (image->block_size < 4 * KiB || image->block_size > 64 * MiB ||
                (image->block_size & (image->block_size - 1))) {
         error_setf(error, "VHD dynamic header: invalid block size %" PRIu32, image->block_size);
@@ -149,20 +159,29 @@ static int64_t block_bytes(const VpcImage *image)
     return (int64_t)image->bitmap_size + image->block_size;
 }
 
-/* Where the blocks end is where the next one and the footer go. */
-static bool take_bat(VpcImage *image, int64_t file_size, GError **error)
+/*
+ * Where blocks may end: an image has as many places as table entries. One beyond the end of the
+ * file is fine: a power cut keeps entries whose data is lost, which no guest has flushed, and there
+ * it reads as zeroes.
+ */
+static int64_t last_place(const VpcImage *image, int64_t file_size)
 {
-    image->next_block = image->bat_offset + ROUND_UP(4 * (int64_t)image->entries, BLOCK_SECTOR);
-    for (uint32_t i = 0; i < image->entries; i++) {
+    return MAX(file_size, image->next_block + image->entries * block_bytes(image));
+}
+
+/* Where the blocks end is where the next one and the footer go. end: where they must. */
+static bool take_entries(VpcImage *image, uint32_t from, uint32_t to, int64_t end, GError **error)
+{
+    for (uint32_t i = from; i < to; i++) {
         uint32_t sector = image->bat[i] = be32toh(image->bat[i]);
         int64_t at = (int64_t)sector * BLOCK_SECTOR;
 
         if (sector == VPC_UNALLOCATED) {
             continue;
         }
-        if (!range_ok(at, block_bytes(image), file_size) || at < VPC_FOOTER_SIZE) {
+        if (!range_ok(at, block_bytes(image), end) || at < VPC_FOOTER_SIZE) {
             error_setf(error, "VHD block table: entry %" PRIu32 " points to %" PRId64
-                       ", beyond the end of the file", i, at);
+                       ", beyond the last block", i, at);
             return false;
         }
         image->next_block = MAX(image->next_block, at + block_bytes(image));
@@ -170,11 +189,12 @@ static bool take_bat(VpcImage *image, int64_t file_size, GError **error)
     return true;
 }
 
+/* In pieces: a long table of rubbish ends with its first entry, and has cost no memory. */
 static bool read_bat(BlockNode *node, GError **error)
 {
     VpcImage *image = node->opaque;
     int64_t file_size = block_getlength(node->file->node);
-    int64_t bytes = 4 * (int64_t)image->entries;
+    int64_t bytes = 4 * (int64_t)image->entries, last;
 
     if (file_size < 0 || !range_ok(image->bat_offset, bytes, file_size)) {
         error_setf(error, "VHD block table: %" PRId64 " bytes at %" PRId64
@@ -182,8 +202,18 @@ static bool read_bat(BlockNode *node, GError **error)
         return false;
     }
     image->bat = g_malloc(MAX(bytes, 1));
-    return !bytes || (read_exactly(node, image->bat_offset, bytes, image->bat, "block table",
-                                   error) && take_bat(image, file_size, error));
+    image->next_block = image->bat_offset + ROUND_UP(bytes, BLOCK_SECTOR);
+    last = last_place(image, file_size);
+    for (uint32_t i = 0; i < image->entries; i += BAT_PIECE) {
+        uint32_t end = MIN(i + BAT_PIECE, image->entries);
+
+        if (!read_exactly(node, image->bat_offset + 4 * (int64_t)i, 4 * (size_t)(end - i),
+                          image->bat + i, "block table", error) ||
+            !take_entries(image, i, end, last, error)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool open_dynamic(BlockNode *node, GError **error)

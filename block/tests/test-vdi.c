@@ -39,8 +39,8 @@ static const FormatFault faults[] = {
     { DATA_OFFSET_AT, 4, 512, "data at 512" },
     { LINK_AT, 1, 1, "differencing" },
     { PARENT_AT, 1, 1, "differencing" },
-    { MAP_AT, 4, 1000, "entry 0 (0x3e8) is beyond the end" },
-    { MAP_AT, 4, 0xfffffffd, "beyond the end" },
+    { MAP_AT, 4, 1000, "entry 0 (0x3e8) is beyond the last block" },
+    { MAP_AT, 4, 0xfffffffd, "beyond the last block" },
     { MAP_AT + 4 * 3, 4, 1, "entry 3 (0x1) is in use twice" },
 };
 
