@@ -2,11 +2,14 @@
 #include "block/tests/log-disk.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "block/create.h"
 #include "block/open.h"
+#include "block/tests/mem-driver.h"
 #include "util/coroutine.h"
+#include "util/error.h"
 #include "util/iov.h"
 
 static void log_free(void *opaque)
@@ -14,16 +17,19 @@ static void log_free(void *opaque)
     g_free(((LogEntry *)opaque)->data);
 }
 
-static void log_write(BlockNode *node, int64_t offset, int64_t bytes)
+static void log_this(LogDisk *disk, LogKind kind, int64_t offset, int64_t bytes)
 {
-    LogDisk *disk = node->opaque;
-
-    node->size = MAX(node->size, offset + bytes);
     if (disk->log) {
-        LogEntry entry = { offset, bytes, g_memdup2(disk->data + offset, (gsize)bytes) };
+        LogEntry entry = { kind, offset, bytes, g_memdup2(disk->data + offset, (gsize)bytes) };
 
         g_array_append_val(disk->log, entry);
     }
+}
+
+static void log_write(BlockNode *node, int64_t offset, int64_t bytes)
+{
+    node->size = MAX(node->size, offset + bytes);
+    log_this(node->opaque, LOG_WRITE, offset, bytes);
 }
 
 /* -errno if it is this one's turn to fail. */
@@ -35,7 +41,12 @@ static int take_time(LogDisk *disk, bool write)
         coroutine_wake(coroutine_current());
         coroutine_yield();
     }
-    return write && disk->fail_at && --disk->fail_at == 0 ? -disk->fail_errno : 0;
+    if (!write || !disk->fail_at || (disk->fail_at > 1 && --disk->fail_at)) {
+        return 0;
+    }
+    disk->fail_at = disk->fail_sticky;
+    disk->failed = true;
+    return -disk->fail_errno;
 }
 
 static int disk_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
@@ -90,25 +101,47 @@ static int disk_pdiscard(BlockNode *node, int64_t offset, int64_t bytes)
 
 static int disk_flush(BlockNode *node)
 {
-    LogDisk *disk = node->opaque;
+    int ret = take_time(node->opaque, true);
 
-    if (disk->log) {
-        LogEntry entry = { 0 };
-
-        g_array_append_val(disk->log, entry);
+    if (ret == 0) {
+        log_this(node->opaque, LOG_FLUSH, 0, 0);
     }
-    return 0;
+    return ret;
+}
+
+static void cut_to(BlockNode *node, int64_t size)
+{
+    if (size < node->size) {
+        memset(log_disk(node)->data + size, 0, (size_t)(node->size - size));
+    }
+    node->size = size;
 }
 
 static int disk_truncate(BlockNode *node, const BlockTruncate *truncate, GError **error)
 {
-    LogDisk *disk = node->opaque;
+    int ret = take_time(node->opaque, true);
 
-    if (truncate->size < node->size) {
-        memset(disk->data + truncate->size, 0, (size_t)(node->size - truncate->size));
+    if (ret < 0 || truncate->size > LOG_DISK_CAPACITY) {
+        ret = ret < 0 ? ret : -ENOSPC;
+        error_set_errno(error, -ret, "The test's disk cannot become %" PRId64 " bytes long",
+                        truncate->size);
+        return ret;
     }
-    node->size = truncate->size;
+    cut_to(node, truncate->size);
+    log_this(node->opaque, LOG_TRUNCATE, truncate->size, 0);
     return 0;
+}
+
+void log_disk_apply(BlockNode *node, const LogEntry *entry, int64_t from, int64_t bytes)
+{
+    int64_t offset = entry->offset + from;
+
+    if (entry->kind == LOG_TRUNCATE) {
+        cut_to(node, entry->offset);
+    } else if (entry->kind == LOG_WRITE) {
+        memcpy(log_disk(node)->data + offset, entry->data + from, (size_t)bytes);
+        node->size = MAX(node->size, offset + bytes);
+    }
 }
 
 void log_disk_start(BlockNode *node)
@@ -146,22 +179,14 @@ BlockNode *log_disk_new(void)
     LogDisk *disk = node->opaque;
 
     disk->data = g_malloc0(LOG_DISK_CAPACITY);
+    node->filename = g_strdup("log:disk"); /* some formats write it into the image */
     node->zero_flags = BLOCK_REQ_MAY_UNMAP | BLOCK_REQ_NO_FALLBACK;
-    node->mode.discard_unmap = true;
-    node->options = json_object_new_object();
-    node->p->opened = true;
-    block_refresh_limits(node);
+    node->truncate_flags = BLOCK_REQ_ZERO_WRITE;
+    mem_node_ready(node);
     return node;
 }
 
 /* ---- Images on it ---- */
-
-static char *describe(void *parent)
-{
-    return g_strdup("the test");
-}
-
-static const BlockParentOps parent_ops = { .describe = describe };
 
 BlockNode *log_disk_open_qcow2(BlockNode *file, BlockNode *backing)
 {
@@ -176,16 +201,6 @@ BlockNode *log_disk_open_qcow2(BlockNode *file, BlockNode *backing)
     json_object_put(options);
     g_assert_no_error(error);
     return node;
-}
-
-BlockChild *log_disk_attach(BlockNode *node)
-{
-    GError *error = NULL;
-    BlockChild *child = block_parent_attach(&parent_ops, NULL, node, "root", BLOCK_ROLE_DATA,
-                                            BLOCK_PERM_ALL, BLOCK_PERM_ALL, &error);
-
-    g_assert_no_error(error);
-    return child;
 }
 
 void log_disk_create_qcow2(BlockNode *file, int64_t size, const char *more)

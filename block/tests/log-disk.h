@@ -11,17 +11,23 @@
 
 #define LOG_DISK_CAPACITY (32 * 1024 * 1024)
 
+typedef enum LogKind { LOG_WRITE, LOG_FLUSH, LOG_TRUNCATE } LogKind;
+
 typedef struct LogEntry {
-    int64_t offset, bytes;
-    uint8_t *data; /* NULL: a flush */
+    LogKind kind;
+    int64_t offset, bytes; /* TRUNCATE: the offset is the new size */
+    uint8_t *data;
 } LogEntry;
 
 typedef struct LogDisk {
     uint8_t *data;
     GArray *log;      /* of LogEntry; NULL: nothing is logged */
     bool slow;        /* requests take some turns of the loop */
-    unsigned fail_at; /* so many writes from now on (1: the next) -fail_errno is given; 0: never */
+    /* So many writes and flushes from now on (1: the next) -fail_errno is given; 0: never. */
+    unsigned fail_at;
     int fail_errno;
+    bool fail_sticky; /* and by all that follow */
+    bool failed;      /* it has happened */
 } LogDisk;
 
 BlockNode *log_disk_new(void);
@@ -31,12 +37,12 @@ static inline LogDisk *log_disk(BlockNode *node)
 }
 /* Begin to log, with what is there as stable. */
 void log_disk_start(BlockNode *node);
+/* To another disk: of a write, so many bytes from there on; a truncation. */
+void log_disk_apply(BlockNode *node, const LogEntry *entry, int64_t from, int64_t bytes);
 
 /* A qcow2 image of this size in file; more: JSON members with a comma before. */
 void log_disk_create_qcow2(BlockNode *file, int64_t size, const char *more);
 /* With caches so small that they overflow. backing may be NULL. */
 BlockNode *log_disk_open_qcow2(BlockNode *file, BlockNode *backing);
-/* An outsider's edge with all permissions; detach it. */
-BlockChild *log_disk_attach(BlockNode *node);
 
 #endif

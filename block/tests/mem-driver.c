@@ -274,6 +274,14 @@ const BlockDriver mem_filter_driver = {
 
 /* ---- Making them ---- */
 
+void mem_node_ready(BlockNode *node)
+{
+    node->mode.discard_unmap = true;
+    node->options = json_object_new_object();
+    node->p->opened = true;
+    block_refresh_limits(node);
+}
+
 BlockNode *mem_node_new(const BlockDriver *driver, int64_t size, const BlockLimits *limits)
 {
     BlockNode *node = block_node_new(driver, NULL, NULL);
@@ -288,10 +296,7 @@ BlockNode *mem_node_new(const BlockDriver *driver, int64_t size, const BlockLimi
         node->truncate_flags = BLOCK_REQ_ZERO_WRITE;
     }
     node->size = size;
-    node->mode.discard_unmap = true;
-    node->options = json_object_new_object();
-    node->p->opened = true;
-    block_refresh_limits(node);
+    mem_node_ready(node);
     return node;
 }
 

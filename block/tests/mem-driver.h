@@ -35,6 +35,8 @@ typedef struct MemDisk {
 extern const BlockDriver mem_driver, mem_growing_driver, mem_cow_driver, mem_filter_driver;
 
 BlockNode *mem_node_new(const BlockDriver *driver, int64_t size, const BlockLimits *limits);
+/* Drivers of other tests, whose nodes no options make: what opening would do to a new node. */
+void mem_node_ready(BlockNode *node);
 static inline MemDisk *mem_disk(BlockNode *node)
 {
     return node->opaque;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "block/tests/log-disk.h"
+#include "block/tests/mem-driver.h"
 #include "util/coroutine.h"
 
 #define DISK_SIZE (512 * 1024)
@@ -132,7 +133,7 @@ static void open_again(Test *test)
     block_child_detach(test->root);
     block_node_unref(test->node);
     test->node = log_disk_open_qcow2(test->file, test->base);
-    test->root = log_disk_attach(test->node);
+    test->root = mem_attach(test->node, BLOCK_PERM_ALL);
 }
 
 static void run(void *opaque)
@@ -149,7 +150,7 @@ static void run(void *opaque)
     }
     log_disk_create_qcow2(test->file, DISK_SIZE, test->options);
     test->node = log_disk_open_qcow2(test->file, test->base);
-    test->root = log_disk_attach(test->node);
+    test->root = mem_attach(test->node, BLOCK_PERM_ALL);
     log_disk(test->file)->slow = true;
     for (unsigned round = 0; round < 4; round++) {
         log_disk(test->file)->fail_errno = round & 1 ? ENOSPC : EIO;
