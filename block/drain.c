@@ -140,8 +140,11 @@ void block_drain_all_begin(void)
     g_autoptr(GPtrArray) nodes = block_node_list();
 
     for (guint i = 0; i < nodes->len; i++) {
-        block_node_ref(g_ptr_array_index(nodes, i));
-        quiesce_node(g_ptr_array_index(nodes, i));
+        BlockNode *node = g_ptr_array_index(nodes, i);
+
+        block_node_ref(node);
+        node->p->drained_all++;
+        quiesce_node(node);
     }
     for (guint i = 0; i < nodes->len; i++) {
         wait_until_quiet(g_ptr_array_index(nodes, i));
@@ -152,7 +155,13 @@ void block_drain_all_end(void)
 {
     g_autoptr(GPtrArray) nodes = block_node_list();
 
+    /* Not those that were made meanwhile. */
     for (guint i = 0; i < nodes->len; i++) {
-        block_drain_end(g_ptr_array_index(nodes, i));
+        BlockNode *node = g_ptr_array_index(nodes, i);
+
+        if (node->p->drained_all) {
+            node->p->drained_all--;
+            block_drain_end(node);
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 #include "block/backend.h"
 #include "block/node-internal.h"
+#include "block/open-internal.h"
 #include "util/error.h"
 
 /* As QMP clients know it: names longer than this were never possible. */
@@ -392,6 +393,19 @@ static void move_edges(GPtrArray *edges, BlockNode *from, BlockNode *to)
     }
 }
 
+/* Names of those that stand on it. */
+static void refresh_filenames_above(BlockNode *node, unsigned depth)
+{
+    for (guint i = 0; i < node->parents->len && depth < BLOCK_MAX_DEPTH; i++) {
+        BlockNode *parent = ((BlockChild *)g_ptr_array_index(node->parents, i))->parent_node;
+
+        if (parent && parent->p->opened) {
+            block_refresh_filename(parent);
+            refresh_filenames_above(parent, depth + 1);
+        }
+    }
+}
+
 bool block_node_replace(BlockNode *from, BlockNode *to, GError **error)
 {
     g_autoptr(GPtrArray) edges = edges_to_move(from, to);
@@ -412,7 +426,9 @@ bool block_node_replace(BlockNode *from, BlockNode *to, GError **error)
     move_edges(edges, from, to);
     /* From both at once: what one gives up the other may take. */
     ok = block_nodes_refresh_perms((BlockNode *[]){ to, from }, 2, error);
-    if (!ok) {
+    if (ok) {
+        refresh_filenames_above(to, 0);
+    } else {
         move_edges(edges, to, from);
     }
     block_drain_end(to);

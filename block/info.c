@@ -8,7 +8,7 @@
 #include "block/open.h"
 #include "util/error.h"
 
-static SnapshotInfo *snapshot_info(const BlockSnapshot *snapshot)
+SnapshotInfo *block_snapshot_info(const BlockSnapshot *snapshot)
 {
     SnapshotInfo *info = g_new0(SnapshotInfo, 1);
 
@@ -38,7 +38,7 @@ GPtrArray *block_snapshot_info_list(BlockNode *node, GError **error)
     }
     list = SnapshotInfo_list_new();
     for (guint i = 0; i < snapshots->len; i++) {
-        g_ptr_array_add(list, snapshot_info(g_ptr_array_index(snapshots, i)));
+        g_ptr_array_add(list, block_snapshot_info(g_ptr_array_index(snapshots, i)));
     }
     return list;
 }

@@ -12,6 +12,8 @@
 ImageInfo *block_image_info(BlockNode *node, GError **error);
 /* The same, with backing_image filled down the chain as far as it is open. */
 ImageInfo *block_image_info_chain(BlockNode *node, GError **error);
+/* One internal snapshot as QMP shows it. The caller's. */
+SnapshotInfo *block_snapshot_info(const BlockSnapshot *snapshot);
 /* Internal snapshots as QMP shows them; NULL without an error if the format has none. */
 GPtrArray *block_snapshot_info_list(BlockNode *node, GError **error);
 

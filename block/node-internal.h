@@ -13,6 +13,7 @@ typedef struct BlockNodePrivate {
     /* ---- drain.c ---- */
     int in_flight;          /* requests and driver's work; atomic */
     int quiesce;            /* drained sections that cover this node; written by the main thread */
+    int drained_all;        /* sections of all nodes that began while this one was there */
 
     /* ---- graph.c, open.c: main thread ---- */
     bool opened;            /* the driver's open succeeded: close it */

@@ -39,4 +39,13 @@ bool block_bitmap_action_enable(BlockTransaction *tx, const char *node, const ch
 bool block_bitmap_action_merge(BlockTransaction *tx, const char *node, const char *target,
                                GPtrArray *bitmaps, GError **error);
 
+/* ---- qmp-snapshot.c: actions ---- */
+
+bool block_snapshot_action(BlockTransaction *tx, const char *device, const char *overlay,
+                           GError **error);
+bool block_snapshot_action_sync(BlockTransaction *tx, const BlockdevSnapshotSync *arg,
+                                GError **error);
+bool block_snapshot_action_internal(BlockTransaction *tx, const char *device, const char *name,
+                                    GError **error);
+
 #endif

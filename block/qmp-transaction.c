@@ -1,89 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* QMP: snapshots by overlays, and transactions. Main thread. */
+/* QMP: transactions. Main thread. */
 #include "block/backup.h"
 #include "block/driver.h"
 #include "block/qmp-internal.h"
-#include "qapi-commands-block-snapshot.h"
 #include "qapi-commands-transaction.h"
 #include "util/error.h"
-
-/* ---- blockdev-snapshot ---- */
-
-typedef struct Snapshot {
-    BlockNode *node, *overlay; /* references */
-} Snapshot;
-
-static void abort_snapshot(void *data)
-{
-    Snapshot *snapshot = data;
-    g_autoptr(GError) error = NULL;
-
-    /* It stood there before, with the same parents. */
-    if (!block_node_replace(snapshot->overlay, snapshot->node, &error) ||
-        !block_node_set_backing(snapshot->overlay, NULL, &error)) {
-        error_report("Cannot take the snapshot of node '%s' back: %s", snapshot->node->name,
-                     error->message);
-    }
-}
-
-static void clean_snapshot(void *data)
-{
-    Snapshot *snapshot = data;
-
-    block_node_unref(snapshot->node);
-    block_node_unref(snapshot->overlay);
-    g_free(snapshot);
-}
-
-static const BlockStepOps snapshot_ops = { .abort = abort_snapshot, .clean = clean_snapshot };
-
-static bool overlay_is_fine(BlockNode *overlay, GError **error)
-{
-    if (overlay->parents->len) {
-        error_setf(error, "The overlay is already in use");
-    } else if (overlay->backing) {
-        error_setf(error, "The overlay already has a backing image");
-    } else if (!overlay->driver->supports_backing) {
-        error_setf(error, "The overlay does not support backing images");
-    } else {
-        return true;
-    }
-    return false;
-}
-
-static bool snapshot_action(BlockTransaction *tx, const char *device, const char *overlay_name,
-                            GError **error)
-{
-    BlockNode *node = block_qmp_find(device, error), *overlay;
-    Snapshot *snapshot;
-    bool ok;
-
-    overlay = node ? block_qmp_find_node(NULL, overlay_name, error) : NULL;
-    if (!overlay || !overlay_is_fine(overlay, error)) {
-        return false;
-    }
-    block_drain_begin(node);
-    ok = block_node_set_backing(overlay, node, error);
-    if (ok && !block_node_replace(node, overlay, error)) {
-        block_node_set_backing(overlay, NULL, NULL);
-        ok = false;
-    }
-    block_drain_end(node);
-    if (ok) {
-        snapshot = g_new0(Snapshot, 1);
-        snapshot->node = block_node_ref(node);
-        snapshot->overlay = block_node_ref(overlay);
-        block_transaction_add(tx, &snapshot_ops, snapshot);
-    }
-    return ok;
-}
-
-bool qmp_blockdev_snapshot(const char *node, const char *overlay, GError **error)
-{
-    BlockTransaction *tx = block_transaction_new();
-
-    return block_transaction_end(tx, snapshot_action(tx, node, overlay, error));
-}
 
 /* ---- blockdev-backup ---- */
 
@@ -151,7 +72,14 @@ static bool run_action(BlockTransaction *tx, const TransactionAction *action,
     case TRANSACTION_ACTION_KIND_BLOCKDEV_SNAPSHOT: {
         const BlockdevSnapshot *arg = action->u.blockdev_snapshot.data;
 
-        return snapshot_action(tx, arg->node, arg->overlay, error);
+        return block_snapshot_action(tx, arg->node, arg->overlay, error);
+    }
+    case TRANSACTION_ACTION_KIND_BLOCKDEV_SNAPSHOT_SYNC:
+        return block_snapshot_action_sync(tx, action->u.blockdev_snapshot_sync.data, error);
+    case TRANSACTION_ACTION_KIND_BLOCKDEV_SNAPSHOT_INTERNAL_SYNC: {
+        const BlockdevSnapshotInternal *arg = action->u.blockdev_snapshot_internal_sync.data;
+
+        return block_snapshot_action_internal(tx, arg->device, arg->name, error);
     }
     default:
         error_setf(error, "The action '%s' is not implemented yet",

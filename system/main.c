@@ -16,6 +16,7 @@
 #include "system/hmp-block.h"
 #include "system/hmp-machine.h"
 #include "system/machine-setup.h"
+#include "system/machine-state.h"
 #include "system/process.h"
 #include "system/qtest.h"
 #include "system/runstate.h"
@@ -123,6 +124,7 @@ static bool open_consoles(VmOptions *options, GError **error)
     hmp_machine_register();
     hmp_block_register();
     gdb_hmp_register();
+    machine_state_register();
     return setup_monitors(options, error) && start_debugging(options, error) &&
            (!options->qtest || qtest_server_init(options->qtest, options->qtest_log, error));
 }
