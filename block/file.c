@@ -95,8 +95,11 @@ static BlockStatsSpecific *file_get_stats(BlockNode *node)
 
 /* ---- Tables ---- */
 
+static const char *const file_strong_options[] = { "filename", NULL };
+
 #define FILE_COMMON                                                                                \
     .instance_size = sizeof(FileState), .close = file_close,                                       \
+    .strong_options = file_strong_options,                                                         \
     .reopen_prepare = file_reopen_prepare, .reopen_commit = file_reopen_commit,                    \
     .reopen_abort = file_reopen_abort, .activate = file_activate,                                  \
     .refresh_limits = file_refresh_limits, .refresh_filename = file_refresh_filename,              \

@@ -38,7 +38,7 @@ char *block_path_combine(const char *base, const char *filename)
 
 char *block_full_backing_filename(BlockNode *node, GError **error)
 {
-    const char *name = node->header_backing_file;
+    const char *name = node->header_backing_file, *base = node->filename;
 
     if (!name || !*name) {
         return NULL;
@@ -46,20 +46,43 @@ char *block_full_backing_filename(BlockNode *node, GError **error)
     if (is_absolute(name) || block_path_has_protocol(name)) {
         return g_strdup(name);
     }
-    if (!*node->filename || g_str_has_prefix(node->filename, "json:")) {
+    /* It stands beside the file in which the header is. */
+    for (BlockNode *below = node; below; below = below->file ? below->file->node : NULL) {
+        base = below->filename;
+    }
+    if (!*base || g_str_has_prefix(base, "json:")) {
         error_setf(error, "Cannot tell which directory the backing file '%s' of '%s' is in", name,
                    *node->filename ? node->filename : node->name);
         return NULL;
     }
-    return block_path_combine(node->filename, name);
+    return block_path_combine(base, name);
 }
 
 /* ---- The name of a node ---- */
 
+/* Options that every node has; they say how an image is used, not what it is. */
+static const char *const mode_keys[] = {
+    "node-name", "read-only", "auto-read-only", "cache", "discard", "detect-zeroes", "force-share",
+    NULL,
+};
+
+/* A key of strong_options may be a path: "encrypt.key-secret". */
+static bool is_strong(const BlockDriver *driver, const char *key)
+{
+    size_t len = strlen(key);
+
+    for (const char *const *strong = driver->strong_options; strong && *strong; strong++) {
+        if (!strncmp(*strong, key, len) && ((*strong)[len] == '\0' || (*strong)[len] == '.')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool has_strong_option(BlockNode *node)
 {
-    for (const char *const *key = node->driver->strong_options; key && *key; key++) {
-        if (json_object_object_get_ex(node->options, *key, NULL)) {
+    json_object_object_foreach(node->options, key, value) {
+        if (value && is_strong(node->driver, key)) {
             return true;
         }
     }
@@ -69,11 +92,35 @@ static bool has_strong_option(BlockNode *node)
 /* Another backing file than the header's own, or none though it names one. */
 static bool backing_is_overridden(BlockNode *node)
 {
-    json_object *backing;
+    g_autofree char *by_header = NULL;
 
-    return node->driver->supports_backing && node->p->explicit_options &&
-           json_object_object_get_ex(node->p->explicit_options, "backing", &backing) &&
-           (backing || node->header_backing_file);
+    if (!node->driver->supports_backing) {
+        return false;
+    }
+    if (!node->backing) {
+        json_object *none;
+
+        return node->header_backing_file && node->p->explicit_options &&
+               json_object_object_get_ex(node->p->explicit_options, "backing", &none) &&
+               (!none || !strcmp(json_object_get_string(none), ""));
+    }
+    if (node->backing->node == node->p->backing_by_header) {
+        return false;
+    }
+    by_header = block_full_backing_filename(node, NULL);
+    return g_strcmp0(by_header, node->backing->node->filename) != 0;
+}
+
+/* Does this option say what the image is? Formats and protocols have tables of those. */
+static bool is_in_name(const BlockNode *node, const char *key)
+{
+    const BlockDriver *driver = node->driver;
+
+    if (!strcmp(key, "driver")) {
+        return true;
+    }
+    return driver->is_format || driver->strong_options ? is_strong(driver, key)
+                                                       : !g_strv_contains(mode_keys, key);
 }
 
 static json_object *full_options(BlockNode *node)
@@ -86,7 +133,7 @@ static json_object *full_options(BlockNode *node)
         return all;
     }
     json_object_object_foreach(node->options, key, value) {
-        if (strcmp(key, "node-name") != 0) {
+        if (is_in_name(node, key)) {
             json_object_object_add(all, key, json_object_get(value));
         }
     }
@@ -97,13 +144,17 @@ static json_object *full_options(BlockNode *node)
             json_object_object_add(all, child->name, full_options(child->node));
         }
     }
+    if (backing_is_overridden(node)) {
+        json_object_object_add(all, "backing",
+                               node->backing ? full_options(node->backing->node) : NULL);
+    }
     return all;
 }
 
 static char *json_filename(BlockNode *node)
 {
     json_object *all = full_options(node);
-    int flags = JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
+    int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
     char *name = g_strconcat("json:", json_object_to_json_string_ext(all, flags), NULL);
 
     json_object_put(all);

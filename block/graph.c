@@ -472,6 +472,9 @@ bool block_node_set_backing(BlockNode *node, BlockNode *backing, GError **error)
     if (node->p->opened && node->driver->backing_changed) {
         node->driver->backing_changed(node);
     }
+    if (node->p->opened) {
+        block_refresh_filename(node);
+    }
     return true;
 }
 

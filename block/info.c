@@ -108,7 +108,7 @@ ImageInfo *block_image_info_chain(BlockNode *node, GError **error)
     g_autoptr(ImageInfo) top = block_image_info(node, error);
     ImageInfo *at = top;
 
-    while (at && (node = block_backing_chain_next(node))) {
+    while (at && (node = block_filter_or_cow_node(node))) {
         at = at->backing_image = block_image_info(node, error);
         if (!at) {
             return NULL;

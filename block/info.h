@@ -10,7 +10,10 @@
  * coroutine on the node's loop.
  */
 ImageInfo *block_image_info(BlockNode *node, GError **error);
-/* The same, with backing_image filled down the chain as far as it is open. */
+/*
+ * The same, with backing_image filled down the chain as far as it is open. As QMP's clients know
+ * it, what stands below a filter counts as its backing image.
+ */
 ImageInfo *block_image_info_chain(BlockNode *node, GError **error);
 /* One internal snapshot as QMP shows it. The caller's. */
 SnapshotInfo *block_snapshot_info(const BlockSnapshot *snapshot);

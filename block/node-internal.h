@@ -19,6 +19,7 @@ typedef struct BlockNodePrivate {
     bool opened;            /* the driver's open succeeded: close it */
     bool monitor_owned;     /* blockdev-add made it */
     bool implicit;          /* made by the program (a job's filter): not shown */
+    const BlockNode *backing_by_header; /* opened by the name in the header; to compare only */
     json_object *explicit_options; /* as given by the person, QMP's form */
     QapiFlags options_flags;       /* how text in them is to be read */
 
@@ -40,6 +41,8 @@ typedef struct BlockNodePrivate {
 
 /* graph.c: a node without a driver's state yet, one reference; and away with it. */
 BlockNode *block_node_new(const BlockDriver *driver, const char *name, GError **error);
+/* filename.c: node->filename, after opening and whenever the graph below has changed. */
+void block_refresh_filename(BlockNode *node);
 /* io.c */
 void block_io_init(BlockNode *node);
 void block_io_cleanup(BlockNode *node);

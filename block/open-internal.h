@@ -11,7 +11,5 @@ json_object *block_options_as_text(json_object *value);
 void block_mode_from_options(BlockMode *mode, const BlockdevOptions *options);
 /* Do they go together? */
 bool block_mode_check(const BlockMode *mode, GError **error);
-/* filename.c: node->filename, after opening and whenever the graph below has changed. */
-void block_refresh_filename(BlockNode *node);
 
 #endif

@@ -674,6 +674,7 @@ static bool add_backing(BlockNode *node, QapiFlags flags, unsigned open_flags, B
             return false;
         }
         *next = backing;
+        node->p->backing_by_header = object ? NULL : backing;
     }
     return !backing || block_node_set_backing(node, backing, error);
 }

@@ -70,10 +70,6 @@ bool qmp_block_resize(const char *device, const char *node_name, int64_t size, G
     g_autoptr(BlockBackend) blk = NULL;
     Resize resize = { .truncate = { .size = size }, .error = error };
 
-    if (!device == !node_name) {
-        error_setf(error, "Need exactly one of 'device' and 'node-name'");
-        return false;
-    }
     node = block_qmp_find_node(device, node_name, error);
     if (!node) {
         return false;

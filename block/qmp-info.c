@@ -22,14 +22,13 @@ static void run_info(void *opaque)
                           : block_image_info_chain(run->node, run->error);
 }
 
+/* Depths are told where the images are. */
 static void describe_backing(BlockDeviceInfo *info, BlockNode *node)
 {
-    BlockNode *below = block_backing_chain_next(node);
-
-    if (below && block_skip_filters(node)->backing) {
-        info->backing_file = g_strdup(below->filename);
+    if (node->backing) {
+        info->backing_file = g_strdup(node->backing->node->filename);
     }
-    for (; below; below = block_backing_chain_next(below)) {
+    for (const ImageInfo *image = info->image->backing_image; image; image = image->backing_image) {
         info->backing_file_depth++;
     }
 }

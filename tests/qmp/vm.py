@@ -15,17 +15,24 @@ class QmpError(Exception):
 
 
 class Vm:
-    """One process; leave by close() or `with`. Files go into self.dir, which is deleted."""
+    """One process; leave by close() or `with`. It runs in self.dir, which is deleted.
 
-    def __init__(self, program, *args):
+    prepare(directory) is called before the program starts.
+    """
+
+    def __init__(self, program, *args, prepare=None, accel="qtest"):
         self.dir = tempfile.mkdtemp(prefix="vireo-qmp-")
+        if prepare:
+            prepare(self.dir)
         path = os.path.join(self.dir, "qmp")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen(1)
         self.process = subprocess.Popen(
-            [program, "-accel", "qtest", "-machine", "none", "-nodefaults", "-display", "none",
-             "-chardev", f"socket,id=mon,path={path}", "-mon", "chardev=mon,mode=control", *args])
+            [os.path.abspath(program), "-accel", accel, "-machine", "none", "-nodefaults",
+             "-display", "none", "-chardev", f"socket,id=mon,path={path}",
+             "-mon", "chardev=mon,mode=control", *args],
+            cwd=self.dir)
         self.socket, _ = listener.accept()
         listener.close()
         self.stream = self.socket.makefile("rw")
@@ -63,6 +70,10 @@ class Vm:
                 raise QmpError(answer["error"]["desc"])
             else:
                 return answer["return"]
+
+    def hmp(self, line):
+        """What the human monitor answers."""
+        return self.cmd("human-monitor-command", command_line=line).replace("\r", "")
 
     def fails(self, words, name, /, **arguments):
         try:
