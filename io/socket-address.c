@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Socket addresses: text to schema type to kernel structure, and back. */
-#include <linux/vm_sockets.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h> /* linux/vm_sockets.h wants it first */
+#include <linux/vm_sockets.h>
 #include <sys/un.h>
 
 #include "io/socket-internal.h"

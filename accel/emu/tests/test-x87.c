@@ -17,6 +17,8 @@
 #define MEMORY_AT 0x10000u /* of the guest */
 #define MEMORY_SIZE 128u
 
+#if defined(__x86_64__)
+
 typedef struct Random {
     uint64_t state;
 } Random;
@@ -90,8 +92,6 @@ static uint16_t random_control(Random *r)
 
     return random_next(r) % 4 == 0 ? X87_FCW_RESET : (random_next(r) & 0x1f00) | masks | 0x40;
 }
-
-#if defined(__x86_64__)
 
 typedef struct State {
     uint8_t fx[512] __attribute__((aligned(16)));

@@ -17,29 +17,6 @@ typedef struct Area {
     uint8_t bytes[1024] __attribute__((aligned(64)));
 } Area;
 
-static uint64_t random_next(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state * 0x2545f4914f6cdd1dULL;
-}
-
-static void random_area(uint64_t *r, Area *area, uint64_t state)
-{
-    for (unsigned i = 0; i < AREA; i += 8) {
-        stq_le(area->bytes + i, random_next(r));
-    }
-    memset(area->bytes + HEADER, 0, 64);
-    stq_le(area->bytes + HEADER, state);
-    stw_le(area->bytes, (random_next(r) & 0x1f00) | 0x7f);
-    stl_le(area->bytes + 24, random_next(r) % 2 ? 0x1f80 : 0x1f80 | (random_next(r) & 0xe07f));
-    /* 48 bits of addresses, selectors that this processor does not keep. */
-    stw_le(area->bytes + 14, 0);
-    stl_le(area->bytes + 12, 0);
-    stl_le(area->bytes + 20, 0);
-}
-
 static EmuHarness *new_harness(void)
 {
     EmuHarness *harness = emu_harness_new(1, NULL);
@@ -84,6 +61,29 @@ static bool run(EmuHarness *harness, const char *insn, uint64_t at, uint64_t com
 #define STMXCSR "\x0f\xae\x1f"
 
 #if defined(__x86_64__)
+
+static uint64_t random_next(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state * 0x2545f4914f6cdd1dULL;
+}
+
+static void random_area(uint64_t *r, Area *area, uint64_t state)
+{
+    for (unsigned i = 0; i < AREA; i += 8) {
+        stq_le(area->bytes + i, random_next(r));
+    }
+    memset(area->bytes + HEADER, 0, 64);
+    stq_le(area->bytes + HEADER, state);
+    stw_le(area->bytes, (random_next(r) & 0x1f00) | 0x7f);
+    stl_le(area->bytes + 24, random_next(r) % 2 ? 0x1f80 : 0x1f80 | (random_next(r) & 0xe07f));
+    /* 48 bits of addresses, selectors that this processor does not keep. */
+    stw_le(area->bytes + 14, 0);
+    stl_le(area->bytes + 12, 0);
+    stl_le(area->bytes + 20, 0);
+}
 
 #define VECTORS "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
                 "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
