@@ -3,19 +3,15 @@
 #include "system/process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "system/runstate.h"
+#include "util/background.h"
 #include "util/error.h"
 #include "util/loop.h"
 #include "util/parse.h"
@@ -27,96 +23,30 @@ static struct {
     int signal_fd;
 } process = { .ready_fd = -1, .pidfile_fd = -1, .signal_fd = -1 };
 
-/* The parent's part of -daemonize. */
-static G_NORETURN void wait_for_child(pid_t child, int fd)
-{
-    char byte;
-    ssize_t got;
-
-    do {
-        got = read(fd, &byte, 1);
-    } while (got < 0 && errno == EINTR);
-    if (got == 1) {
-        _exit(0);
-    }
-    waitpid(child, NULL, 0);
-    _exit(1); /* it said why on stderr */
-}
-
 bool process_daemonize(GError **error)
 {
-    int fds[2];
-    pid_t child;
-
-    if (pipe2(fds, O_CLOEXEC) < 0) {
-        error_set_errno(error, errno, "-daemonize: cannot create a pipe");
+    if (!background_fork(&process.ready_fd, error)) {
+        g_prefix_error(error, "-daemonize: ");
         return false;
     }
-    child = fork();
-    if (child < 0) {
-        error_set_errno(error, errno, "-daemonize: cannot fork");
-        return false;
-    }
-    if (child > 0) {
-        close(fds[1]);
-        wait_for_child(child, fds[0]);
-    }
-    close(fds[0]);
-    process.ready_fd = fds[1];
-    setsid();
     umask(027);
     return true;
 }
 
 void process_ready(void)
 {
-    int null_fd;
-    ssize_t done;
-
-    if (process.ready_fd < 0) {
-        return;
-    }
-    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null_fd >= 0) {
-        dup2(null_fd, STDIN_FILENO);
-        dup2(null_fd, STDOUT_FILENO);
-        dup2(null_fd, STDERR_FILENO);
-        close(null_fd);
-    }
-    if (chdir("/") < 0) {
+    if (process.ready_fd >= 0 && chdir("/") < 0) {
         warn_report("cannot change to the root directory: %s", g_strerror(errno));
     }
-    do {
-        done = write(process.ready_fd, "", 1);
-    } while (done < 0 && errno == EINTR);
-    close(process.ready_fd);
-    process.ready_fd = -1;
+    background_ready(&process.ready_fd);
 }
 
 bool process_write_pidfile(const char *path, GError **error)
 {
-    g_autofree char *text = g_strdup_printf("%d\n", getpid());
-    int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-
-    if (fd < 0) {
-        error_set_errno(error, errno, "cannot create PID file '%s'", path);
+    process.pidfile_fd = pid_file_create(path, error);
+    if (process.pidfile_fd < 0) {
         return false;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        char owner[16] = "";
-        ssize_t len = read(fd, owner, sizeof(owner) - 1);
-
-        error_setf(error, "PID file '%s' is held by process %s", path,
-                   len > 0 ? g_strchomp(owner) : "?");
-        close(fd);
-        return false;
-    }
-    if (ftruncate(fd, 0) < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
-        error_set_errno(error, errno, "cannot write PID file '%s'", path);
-        close(fd);
-        return false;
-    }
-    process.pidfile_fd = fd;
     process.pidfile = g_canonicalize_filename(path, NULL);
     return true;
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <getopt.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "nbd/proto.h"
 #include "tools/image-options.h"
 #include "tools/nbd/nbd.h"
+#include "util/background.h"
 #include "util/error.h"
 #include "util/parse.h"
 #include "util/trace.h"
@@ -269,36 +267,13 @@ static bool make_objects(const NbdToolOptions *o)
     return true;
 }
 
-/*
- * The parent waits until the child says that it serves, and ends with 0; with 1 if the child ends
- * before. -1 in the child.
- */
-static int fork_server(NbdToolOptions *o)
-{
-    int fds[2];
-    pid_t child;
-    char byte;
-
-    if (pipe2(fds, O_CLOEXEC) < 0 || (child = fork()) < 0) {
-        error_report("Failed to fork: %s", g_strerror(errno));
-        return 1;
-    }
-    if (child == 0) {
-        close(fds[0]);
-        setsid();
-        o->parent_fd = fds[1];
-        return -1;
-    }
-    close(fds[1]);
-    return read(fds[0], &byte, 1) == 1 ? 0 : 1;
-}
-
 static int run(NbdToolOptions *o)
 {
-    int status = o->fork ? fork_server(o) : -1;
+    GError *error = NULL;
 
-    if (status >= 0) {
-        return status;
+    if (o->fork && !background_fork(&o->parent_fd, &error)) {
+        error_report_err(error);
+        return 1;
     }
     vm_lock();
     loop_main();

@@ -24,7 +24,7 @@ typedef struct NbdToolOptions {
     bool read_only, snapshot, image_opts;
     /* Process */
     bool list, fork;
-    int parent_fd;                      /* of --fork: tell it that all is well; or -1 */
+    int parent_fd;                      /* of --fork: for background_ready(); or -1 */
     const char *pid_file;
     GPtrArray *objects;                 /* --object, as written; borrowed texts */
 } NbdToolOptions;

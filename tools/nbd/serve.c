@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Serving: the export, the sockets, and when to end. */
-#include <errno.h>
-#include <fcntl.h>
 #include <glib-unix.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +9,7 @@
 #include "block/export.h"
 #include "block/nbd-server.h"
 #include "tools/nbd/nbd.h"
+#include "util/background.h"
 #include "util/error.h"
 
 /* The first descriptor that a service manager passes (sd_listen_fds(3)). */
@@ -93,34 +91,6 @@ static bool add_export(const NbdToolOptions *o, GError **error)
     return block_export_add(options, error) != NULL;
 }
 
-static bool write_pid_file(const char *path, GError **error)
-{
-    g_autofree char *text = g_strdup_printf("%ld\n", (long)getpid());
-
-    return !path || g_file_set_contents(path, text, -1, error);
-}
-
-/* The parent of --fork waits for this. */
-static void tell_parent(int fd)
-{
-    int null;
-
-    if (fd < 0) {
-        return;
-    }
-    null = open("/dev/null", O_RDWR);
-    if (null >= 0) {
-        for (int i = 0; i < 3; i++) {
-            dup2(null, i);
-        }
-        close(null);
-    }
-    if (write(fd, "", 1) < 0) {
-        warn_report("cannot tell the parent process: %s", g_strerror(errno));
-    }
-    close(fd);
-}
-
 int nbd_tool_serve(const NbdToolOptions *o)
 {
     Serving serving = { .options = o };
@@ -130,13 +100,14 @@ int nbd_tool_serve(const NbdToolOptions *o)
         .opaque = &serving,
     };
     GError *error = NULL;
+    int ready_fd = o->parent_fd;
 
     if (!nbd_server_start(&params, &error)) {
         error_report_err(error);
         return 1;
     }
     if (!add_export(o, &error) || !listen_somewhere(o, &error) ||
-        !write_pid_file(o->pid_file, &error)) {
+        (o->pid_file && pid_file_create(o->pid_file, &error) < 0)) {
         error_report_err(error);
         nbd_server_stop();
         return 1;
@@ -144,7 +115,7 @@ int nbd_tool_serve(const NbdToolOptions *o)
     g_unix_signal_add(SIGTERM, end_by_signal, NULL);
     g_unix_signal_add(SIGINT, end_by_signal, NULL);
     g_unix_signal_add(SIGHUP, end_by_signal, NULL);
-    tell_parent(o->parent_fd);
+    background_ready(&ready_fd);
     loop_run(loop_main());
     nbd_server_stop();
     if (o->pid_file) {
