@@ -27,7 +27,7 @@ MAY_INCLUDE = {
     'net': ['chardev', 'io', 'qapi', 'qom'],
     'monitor': ['chardev', 'io', 'qapi', 'qom'],
     'nbd': ['io', 'crypto', 'qapi'],
-    'block': ['nbd', 'virtio', 'io', 'crypto', 'qapi', 'qom'],
+    'block': ['backends/iothread.h', 'nbd', 'virtio', 'io', 'crypto', 'qapi', 'qom'],
     'hw/core': [*ACCEL_FACE, 'memory', 'vmstate', 'qapi', 'qom'],
     'hw/BUS': ['hw/core', 'hw/BUS', 'virtio', *ACCEL_FACE, 'memory', 'vmstate', 'qapi', 'qom'],
     'hw/CLASS': ['hw/core', 'hw/BUS', 'virtio', *ACCEL_FACE, 'memory', 'vmstate', 'qapi', 'qom',
@@ -36,6 +36,8 @@ MAY_INCLUDE = {
     'migration': ['memory', 'vmstate', 'io', 'block', 'qapi', 'qom'],
     'gdbstub': ['accel', 'cpu', 'chardev', 'memory', 'io', 'qapi', 'qom'],
     'tools': ['block', 'nbd', 'io', 'crypto', 'qapi', 'qom'],
+    'tools/storage-daemon': ['tools', 'monitor', 'chardev', 'backends/iothread.h', 'block', 'nbd',
+                             'io', 'crypto', 'qapi', 'qom'],
 }
 # These may include everything.
 UNRESTRICTED = {'system', 'tests', 'scripts', 'docs'}
@@ -54,7 +56,9 @@ def layer_of(path):
         if folder in BUSES:
             return 'hw/BUS'
         return folder if folder in MAY_INCLUDE else 'hw/CLASS'
-    if re.match(r'^qapi-[\w-]+\.h$', path):
+    if path.startswith('tools/storage-daemon/'):
+        return 'tools/storage-daemon'
+    if re.match(r'^(storage-daemon-)?qapi-[\w-]+\.h$', path):
         return 'qapi'
     if len(parts) == 1:
         return None
