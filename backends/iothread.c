@@ -157,6 +157,13 @@ static const TypeInfo iothread_type = {
 };
 QOM_TYPE(iothread_type);
 
+IoThread *iothread_find(const char *id, GError **error)
+{
+    Object *obj = user_object_find(id, TYPE_IOTHREAD, error);
+
+    return obj ? (IoThread *)object_ref(obj) : NULL;
+}
+
 Loop *iothread_loop(const IoThread *iothread)
 {
     return iothread->loop;

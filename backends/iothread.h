@@ -9,6 +9,8 @@
 #define TYPE_IOTHREAD "iothread"
 typedef struct IoThread IoThread;
 
+/* A reference, or NULL with the error set. */
+IoThread *iothread_find(const char *id, GError **error);
 /* Borrowed, as long as the iothread is referenced. */
 Loop *iothread_loop(const IoThread *iothread);
 /* The host's thread id. */

@@ -15,6 +15,7 @@ struct BlockBackend {
     const BlockBackendOps *ops;  /* NULL: no owner */
     void *owner;
     const char *owner_name;      /* borrowed */
+    bool fixed_loop;             /* only block_backend_set_loop() moves it */
     BlockdevOnError on_read_error, on_write_error;
     bool io_status_enabled;
     LoopBh *resized;             /* tells the owner, on the main loop */

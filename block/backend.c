@@ -85,7 +85,7 @@ static bool can_move(void *parent, Loop *loop, GError **error)
 {
     BlockBackend *blk = parent;
 
-    return blk->loop == loop || blk->moving_to == loop || !blk->ops;
+    return blk->loop == loop || blk->moving_to == loop || !blk->fixed_loop;
 }
 
 static void moved(void *parent, Loop *loop)
@@ -260,6 +260,11 @@ bool block_backend_set_loop(BlockBackend *blk, Loop *loop, GError **error)
     return ok;
 }
 
+void block_backend_set_fixed_loop(BlockBackend *blk, bool fixed)
+{
+    blk->fixed_loop = fixed;
+}
+
 static void wait_a_turn(void)
 {
     if (coroutine_current()) {
@@ -340,6 +345,7 @@ bool block_backend_attach_owner(BlockBackend *blk, const BlockBackendOps *ops, v
     blk->ops = ops;
     blk->owner = owner;
     blk->owner_name = name;
+    blk->fixed_loop = true;
     block_backend_ref(blk);
     if (blk->quiesce && ops->drain_begin) {
         ops->drain_begin(owner);
@@ -356,6 +362,7 @@ void block_backend_detach_owner(BlockBackend *blk)
     blk->ops = NULL;
     blk->owner = NULL;
     blk->owner_name = NULL;
+    blk->fixed_loop = false;
     blk->io_status_enabled = false;
     block_backend_unref(blk);
 }

@@ -34,6 +34,11 @@ bool block_backend_set_perm(BlockBackend *blk, unsigned perm, unsigned shared, G
 Loop *block_backend_loop(BlockBackend *blk);
 /* Its owner's to call: moves the node and all that hangs together with it, if everybody agrees. */
 bool block_backend_set_loop(BlockBackend *blk, Loop *loop, GError **error);
+/*
+ * May others move the node, and the backend with it? At first, and after an owner has left: yes.
+ * Attaching an owner makes it no.
+ */
+void block_backend_set_fixed_loop(BlockBackend *blk, bool fixed);
 
 /* The monitor's name of it (-drive id=), or NULL. Names are unique among backends and nodes. */
 bool block_backend_set_name(BlockBackend *blk, const char *name, GError **error);

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "block/export.h"
 
+#include "backends/iothread.h"
 #include "block/node-internal.h"
 #include "qapi-commands-block-export.h"
 #include "qapi-events-block-export.h"
 #include "util/error.h"
+#include "util/module.h"
 
 static GPtrArray *exports; /* a process has one set of exports; main thread */
 
-static const BlockExportKind *const kinds[BLOCK_EXPORT_TYPE__MAX] = {
+static const BlockExportKind *kinds[BLOCK_EXPORT_TYPE__MAX] = {
     [BLOCK_EXPORT_TYPE_NBD] = &nbd_export_kind,
-};
+    [BLOCK_EXPORT_TYPE_VHOST_USER_BLK] = &vhost_user_blk_export_kind,
+}; /* and those that modules brought */
+
+void block_export_kind_register(const BlockExportKind *kind)
+{
+    kinds[kind->type] = kind;
+}
 
 /* ---- The registry ---- */
 
@@ -45,6 +53,7 @@ BlockExport *block_export_ref(BlockExport *export)
 static void free_export(BlockExport *export)
 {
     block_backend_unref(export->blk);
+    object_unref((Object *)export->iothread);
     g_free(export->id);
     g_free(export);
 }
@@ -68,19 +77,27 @@ void block_export_unref(BlockExport *export)
 
 /* ---- Life ---- */
 
+/* Some kinds need a heavy library, and come with a module. */
+static const BlockExportKind *find_kind(BlockExportType type, GError **error)
+{
+    if (!kinds[type] && type == BLOCK_EXPORT_TYPE_FUSE && !module_load("block-fuse", error)) {
+        g_prefix_error(error, "Exports of type 'fuse' are not available: ");
+        return NULL;
+    }
+    if (!kinds[type]) {
+        error_setf(error, "Exports of type '%s' are not supported", BlockExportType_str(type));
+    }
+    return kinds[type];
+}
+
 static bool check_options(const BlockExportOptions *options, GError **error)
 {
     if (!block_node_name_valid(options->id, NULL)) {
         error_setf(error, "Invalid block export id '%s'", options->id);
     } else if (block_export_find(options->id)) {
         error_setf(error, "Block export id '%s' is already in use", options->id);
-    } else if (!kinds[options->type]) {
-        error_setf(error, "Exports of type '%s' are not supported",
-                   BlockExportType_str(options->type));
-    } else if (options->iothread) {
-        error_setf(error, "An export runs on its node's thread; 'iothread' is not supported");
     } else {
-        return true;
+        return find_kind(options->type, error) != NULL;
     }
     return false;
 }
@@ -102,10 +119,47 @@ static BlockNode *node_to_export(const BlockExportOptions *options, GError **err
     return node;
 }
 
+/* To the iothread if one is named; a node that cannot go there fails only if it must. */
+static bool choose_loop(BlockExport *export, const BlockExportOptions *options, BlockNode *node,
+                        GError **error)
+{
+    bool must = options->has_fixed_iothread && options->fixed_iothread;
+    Loop *loop;
+
+    if (!options->iothread) {
+        return true;
+    }
+    export->iothread = iothread_find(options->iothread, error);
+    if (!export->iothread) {
+        return false;
+    }
+    loop = iothread_loop(export->iothread);
+    return block_node_set_loop(node, loop, must ? error : NULL) || !must;
+}
+
+static bool start(BlockExport *export, const BlockExportOptions *options, BlockNode *node,
+                  GError **error)
+{
+    unsigned perm = BLOCK_PERM_CONSISTENT_READ | (export->writable ? BLOCK_PERM_WRITE : 0);
+
+    if (!choose_loop(export, options, node, error)) {
+        return false;
+    }
+    export->blk = block_backend_new(node->loop, perm, BLOCK_PERM_ALL);
+    block_backend_set_write_cache(export->blk,
+                                  !(options->has_writethrough && options->writethrough));
+    if (!block_backend_insert(export->blk, node, error) ||
+        !export->kind->start(export, options, error)) {
+        return false;
+    }
+    block_backend_set_fixed_loop(export->blk,
+                                 options->has_fixed_iothread && options->fixed_iothread);
+    return true;
+}
+
 BlockExport *block_export_add(const BlockExportOptions *options, GError **error)
 {
     BlockNode *node = check_options(options, error) ? node_to_export(options, error) : NULL;
-    unsigned perm = BLOCK_PERM_CONSISTENT_READ;
     BlockExport *export;
 
     if (!node) {
@@ -116,14 +170,7 @@ BlockExport *block_export_add(const BlockExportOptions *options, GError **error)
     export->id = g_strdup(options->id);
     export->refs = 1;
     export->writable = options->has_writable && options->writable;
-    if (export->writable) {
-        perm |= BLOCK_PERM_WRITE;
-    }
-    export->blk = block_backend_new(node->loop, perm, BLOCK_PERM_ALL);
-    block_backend_set_write_cache(export->blk,
-                                  !(options->has_writethrough && options->writethrough));
-    if (!block_backend_insert(export->blk, node, error) ||
-        !export->kind->start(export, options, error)) {
+    if (!start(export, options, node, error)) {
         free_export(export);
         return NULL;
     }

@@ -30,6 +30,7 @@ struct BlockExport {
     const BlockExportKind *kind;
     char *id;
     BlockBackend *blk;
+    struct IoThread *iothread; /* a reference, or NULL */
     unsigned refs;        /* atomic */
     bool shutting_down;   /* the owner's reference is gone */
     bool writable;
@@ -48,6 +49,9 @@ GPtrArray *block_export_list(void);
 BlockExport *block_export_ref(BlockExport *export);
 void block_export_unref(BlockExport *export);
 
+/* For modules. */
+void block_export_kind_register(const BlockExportKind *kind);
 extern const BlockExportKind nbd_export_kind;
+extern const BlockExportKind vhost_user_blk_export_kind;
 
 #endif
