@@ -35,7 +35,7 @@ class Vm:
             cwd=self.dir)
         self.socket, _ = listener.accept()
         listener.close()
-        self.stream = self.socket.makefile("rw")
+        self.stream = self.socket.makefile("r")
         self.events = []
         json.loads(self.stream.readline())
         self.cmd("qmp_capabilities")
@@ -60,8 +60,8 @@ class Vm:
         return self.raw({"execute": name, "arguments": arguments})
 
     def raw(self, request):
-        self.stream.write(json.dumps(request) + "\n")
-        self.stream.flush()
+        # Not through the stream: writing to one would drop what it has read ahead.
+        self.socket.sendall(json.dumps(request).encode() + b"\n")
         while True:
             answer = self._read()
             if "event" in answer:
