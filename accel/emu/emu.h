@@ -157,6 +157,9 @@ struct EmuCpu {
     uint64_t jit_slots[4], jit_slot_linear[4];
     uint64_t rflags;        /* all but CF PF AF ZF SF OF, which are zero here; bit 1 is set */
 
+    /* Not 0: an access by FS, GS outside 64-bit code has more to check than its page. Kept by
+       emu_note_segment(). */
+    uint32_t seg_closed[2];
     X86Segment segs[X86_SEG__MAX];
     EmuTlb tlb;
     EmuVec vec[16] __attribute__((aligned(32))); /* XMM, YMM */
@@ -225,6 +228,8 @@ static inline unsigned emu_cpl(const EmuCpu *cpu)
  * hardware keeps it.
  */
 void emu_update_mode(EmuCpu *cpu);
+/* FS or GS has changed; emu_update_mode() does it as well. */
+void emu_note_segment(EmuCpu *cpu, unsigned seg);
 
 /* ---- Leaving a handler ---- */
 

@@ -14,21 +14,36 @@ static uint32_t privilege(const EmuCpu *cpu)
     return cpu->rflags & FLAG_VM ? 3 : cpu->segs[X86_SS].attr >> SEG_DPL_SHIFT & 3;
 }
 
-static bool is_flat(const X86Segment *seg, uint32_t mask, uint32_t wanted)
+/* Writable data of 4 GiB? */
+static bool is_open(const X86Segment *seg)
 {
-    return seg->base == 0 && seg->limit == UINT32_MAX && (seg->attr & mask) == wanted;
+    const uint32_t mask = SEG_UNUSABLE | SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN | SEG_WRITABLE;
+
+    return seg->limit == UINT32_MAX && (seg->attr & mask) == (SEG_P | SEG_S | SEG_WRITABLE);
+}
+
+static bool is_flat_data(const X86Segment *seg)
+{
+    return seg->base == 0 && is_open(seg);
+}
+
+static bool is_flat_code(const X86Segment *seg)
+{
+    const uint32_t mask = SEG_UNUSABLE | SEG_P | SEG_S | SEG_CODE | SEG_READABLE_CODE;
+
+    return seg->base == 0 && seg->limit == UINT32_MAX &&
+           (seg->attr & mask) == (SEG_P | SEG_S | SEG_CODE | SEG_READABLE_CODE);
 }
 
 static bool segments_are_flat(const X86Segment *segs)
 {
-    const uint32_t data_mask = SEG_UNUSABLE | SEG_P | SEG_S | SEG_CODE | SEG_EXPAND_DOWN |
-                               SEG_WRITABLE;
-    const uint32_t data = SEG_P | SEG_S | SEG_WRITABLE;
-    const uint32_t code_mask = SEG_UNUSABLE | SEG_P | SEG_S | SEG_CODE | SEG_READABLE_CODE;
-    const uint32_t code = SEG_P | SEG_S | SEG_CODE | SEG_READABLE_CODE;
+    return is_flat_data(&segs[X86_SS]) && is_flat_data(&segs[X86_DS]) &&
+           is_flat_data(&segs[X86_ES]) && is_flat_code(&segs[X86_CS]);
+}
 
-    return is_flat(&segs[X86_SS], data_mask, data) && is_flat(&segs[X86_DS], data_mask, data) &&
-           is_flat(&segs[X86_ES], data_mask, data) && is_flat(&segs[X86_CS], code_mask, code);
+void emu_note_segment(EmuCpu *cpu, unsigned seg)
+{
+    cpu->seg_closed[seg - X86_FS] = !is_open(&cpu->segs[seg]);
 }
 
 static uint32_t segment_mode(const EmuCpu *cpu)
@@ -83,6 +98,8 @@ void emu_update_mode(EmuCpu *cpu)
     } else if ((cpu->cr4 & CR4_SMAP) && !(cpu->rflags & FLAG_AC)) {
         mode |= EMU_MODE_SMAP;
     }
+    emu_note_segment(cpu, X86_FS);
+    emu_note_segment(cpu, X86_GS);
     cpu->mode = mode;
     cpu->tlb.current = emu_tlb_kind(mode);
 }

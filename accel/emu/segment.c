@@ -290,6 +290,9 @@ void emu_load_segment(EmuCpu *cpu, unsigned seg, uint16_t selector)
     } else {
         load_data_segment(cpu, seg, selector);
     }
+    if (seg == X86_FS || seg == X86_GS) {
+        emu_note_segment(cpu, seg);
+    }
 }
 
 void emu_load_ldtr(EmuCpu *cpu, uint16_t selector, unsigned vector, unsigned not_present)

@@ -6,7 +6,7 @@
 static void load_target(JitTranslation *t, int64_t target)
 {
     jit_load64(t->as, HOST_RAX, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP));
-    jit_lea(t->as, true, HOST_RAX, JIT_MEM(HOST_RAX, (int32_t)target));
+    jit_lea(t->as, !t->narrow, HOST_RAX, JIT_MEM(HOST_RAX, (int32_t)target));
 }
 
 /* The block's first five bytes must hold no displacement that links patch: JitBlock.entry. */
@@ -103,7 +103,7 @@ bool jit_emit_jcc(JitTranslation *t)
 {
     uint8_t *taken;
 
-    if (t->decoded.insn.operand_width != 64 || !is_linkable(t)) {
+    if (t->decoded.insn.operand_width != t->word * 8 || !is_linkable(t)) {
         return false;
     }
     jit_vec_spill(t, t->vec_dirty);
@@ -131,6 +131,9 @@ static void check_target(JitTranslation *t)
 {
     HostReg from = HOST_RAX;
 
+    if (t->narrow) {
+        return; /* the segment has 4 GiB */
+    }
     if (t->cpu->rip >> 63) {
         jit_mov(t->as, HOST_RDX, HOST_RAX);
         jit_not(t->as, HOST_RDX);
@@ -147,8 +150,10 @@ static void load_indirect(JitTranslation *t)
     const EmuOp *op = t->op;
 
     if (op->flags & EMU_OP_MEM) {
-        jit_operand_address(t, 8, false, 1);
-        jit_load64(t->as, HOST_RAX, HOST_RAX, 0);
+        jit_operand_address(t, t->word, false, 1);
+        jit_op_mem(t->as, !t->narrow, 0x8b, HOST_RAX, &t->mem);
+    } else if (t->narrow) {
+        jit_mov32(t->as, HOST_RAX, jit_host_reg[op->r[0]]);
     } else {
         jit_mov(t->as, HOST_RAX, jit_get_reg(t, op->r[0], HOST_RAX));
     }
@@ -157,7 +162,7 @@ static void load_indirect(JitTranslation *t)
 static bool is_near(const JitTranslation *t)
 {
     return t->decoded.insn.meta.branch_type != ZYDIS_BRANCH_TYPE_FAR &&
-           t->decoded.insn.operand_width == 64;
+           t->decoded.insn.operand_width == t->word * 8;
 }
 
 static bool is_direct(const JitTranslation *t)
@@ -187,11 +192,11 @@ static void push_return_address(JitTranslation *t)
 {
     HostReg rsp = jit_host_reg[X86_RSP];
 
-    jit_stack_access(t, X86_RSP, -8, true);
+    jit_stack_access(t, X86_RSP, -t->word, true);
     jit_load64(t->as, HOST_RDX, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP));
-    jit_lea(t->as, true, HOST_RDX, JIT_MEM(HOST_RDX, t->op->page_offset + t->op->length));
-    jit_op_mem(t->as, true, 0x89, HOST_RDX, &t->mem);
-    jit_lea(t->as, true, rsp, JIT_MEM(rsp, -8));
+    jit_lea(t->as, !t->narrow, HOST_RDX, JIT_MEM(HOST_RDX, t->op->page_offset + t->op->length));
+    jit_op_mem(t->as, !t->narrow, 0x89, HOST_RDX, &t->mem);
+    jit_lea(t->as, !t->narrow, rsp, JIT_MEM(rsp, -t->word));
 }
 
 static void dispatch_unless_zero(JitTranslation *t)
@@ -299,15 +304,15 @@ bool jit_emit_ret(JitTranslation *t)
 {
     HostReg rsp = jit_host_reg[X86_RSP];
     /* RET imm16 releases that much more. */
-    int32_t release = 8 + (t->decoded.insn.operand_count_visible ? (uint16_t)t->op->imm : 0);
+    int32_t release = t->word + (t->decoded.insn.operand_count_visible ? (uint16_t)t->op->imm : 0);
 
     if (!is_near(t)) {
         return false;
     }
     jit_stack_access(t, X86_RSP, 0, false);
-    jit_op_mem(t->as, true, 0x8b, HOST_RAX, &t->mem);
+    jit_op_mem(t->as, !t->narrow, 0x8b, HOST_RAX, &t->mem);
     check_target(t);
-    jit_lea(t->as, true, rsp, JIT_MEM(rsp, release));
+    jit_lea(t->as, !t->narrow, rsp, JIT_MEM(rsp, release));
     jit_vec_spill(t, t->vec_dirty);
     jit_ret(t->as);
     t->ended = true;

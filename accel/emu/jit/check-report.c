@@ -13,6 +13,11 @@ static const uint8_t *code_of(const EmuBlock *block, const EmuOp *op)
     return (const uint8_t *)(uintptr_t)(block->physical & EMU_PAGE_MASK) + op->page_offset;
 }
 
+static ZydisMachineMode machine_of(const EmuBlock *block)
+{
+    return block->mode & EMU_MODE_CS64 ? ZYDIS_MACHINE_MODE_LONG_64 : ZYDIS_MACHINE_MODE_LEGACY_32;
+}
+
 /*
  * Flags that the last instructions leave undefined: the interpreter gives what Intel's processors
  * do, host code what this one does.
@@ -26,7 +31,9 @@ static uint32_t undefined_flags(const EmuBlock *block)
     if (__builtin_cpu_is("intel")) {
         return 0;
     }
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    ZydisDecoderInit(&decoder, machine_of(block), block->mode & EMU_MODE_CS64
+                                                      ? ZYDIS_STACK_WIDTH_64
+                                                      : ZYDIS_STACK_WIDTH_32);
     for (unsigned i = 0; i < block->op_count; i++) {
         const EmuOp *op = &block->ops[i];
 
@@ -172,8 +179,8 @@ static void tell_ops(const EmuBlock *block, const JitState *before, GString *tex
         const EmuOp *op = &block->ops[i];
         uint64_t rip = page + op->page_offset;
         ZydisDisassembledInstruction insn;
-        bool ok = ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, rip,
-                                                     code_of(block, op), op->length, &insn));
+        bool ok = ZYAN_SUCCESS(ZydisDisassembleIntel(machine_of(block), rip, code_of(block, op),
+                                                     op->length, &insn));
 
         g_string_append_printf(text, "  0x%" PRIx64 ": %s\n", rip, ok ? insn.text : "(bad)");
     }

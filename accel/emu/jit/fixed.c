@@ -231,7 +231,7 @@ bool jit_emit_mulx(JitTranslation *t)
     const EmuOp *op = t->op;
 
     if (find_memory(t) || jit_host_reg[op->r[0]] == HOST_NONE ||
-        jit_host_reg[op->r[1]] == HOST_NONE) {
+        jit_host_reg[op->r[1]] == HOST_NONE || jit_is_wider_on_host(t)) {
         return false;
     }
     rename.reg = jit_host_reg[op->r[0]];

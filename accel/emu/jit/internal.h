@@ -183,7 +183,7 @@ typedef struct JitSlowPath {
     uint32_t vec_spill, vec_reload; /* vector registers to save before, load after */
 } JitSlowPath;
 
-#define JIT_MAX_SLOW (EMU_BLOCK_MAX_OPS * 2)
+#define JIT_MAX_SLOW (EMU_BLOCK_MAX_OPS * 3)
 
 /* What EmuCpu.jit_slots[] has for the ops up to `last`. */
 typedef struct JitSlot {
@@ -213,6 +213,8 @@ struct JitTranslation {
     unsigned expected_count;
     JitSlowPath slow[JIT_MAX_SLOW];
     unsigned slow_count, slow_before; /* now; as `op` began */
+    bool narrow;            /* 32-bit code, */
+    uint8_t word;           /* whose addresses and stack have 4 bytes; else 8 */
     bool wide;              /* 256-bit vectors: registers are kept whole */
     uint32_t vec_loaded, vec_dirty;
     uint32_t vec_dirty_before; /* as `op` began */
@@ -270,13 +272,18 @@ void jit_slow_done(JitTranslation *t);
 /* ---- reencode.c ---- */
 
 /* Copy the instruction with other registers; its memory operand becomes t->mem. */
-JitEmit jit_emit_copy, jit_emit_bit_test, jit_emit_bit_scan;
+JitEmit jit_emit_copy, jit_emit_bit_test, jit_emit_bit_scan, jit_emit_inc_dec, jit_emit_mov;
 /* What the general registers of an instruction become. */
 typedef struct JitRename {
     HostReg reg, rm, vvvv; /* by place in the encoding; HOST_NONE: as it is */
     bool memory;            /* rm is t->mem */
 } JitRename;
 void jit_copy_bytes(JitTranslation *t, const JitRename *rename);
+/*
+ * In 32-bit code the W of a VEX prefix means nothing where it would be the width of a general
+ * register or of a number in memory: would it give the host's instruction 64 bits?
+ */
+bool jit_is_wider_on_host(const JitTranslation *t);
 /*
  * What the memory operand must be aligned to, as a locked one's: across cache lines it would lock
  * the host's bus, which hosts may answer with a signal.
@@ -285,7 +292,7 @@ unsigned jit_lock_alignment(const JitTranslation *t);
 
 /* ---- branch.c, stack.c, fixed.c, privileged.c, vector.c ---- */
 
-/* t->mem = the 8 bytes at a guest register plus `disp`. */
+/* t->mem = the word at a guest register plus `disp`. */
 void jit_stack_access(JitTranslation *t, unsigned base, int32_t disp, bool is_write);
 JitEmit jit_emit_jcc, jit_emit_jmp, jit_emit_call, jit_emit_ret;
 JitEmit jit_emit_push, jit_emit_pop, jit_emit_leave, jit_emit_pushf, jit_emit_popf;

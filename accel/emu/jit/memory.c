@@ -238,10 +238,13 @@ static bool plan_slot(const JitTranslation *t, const JitPlace *place, unsigned s
     return any;
 }
 
-/* Not the second access of an op: behind the first one's slow path its slot would be empty. */
-static bool may_have_slot(const JitTranslation *t)
+/*
+ * Not the second access of an op, nor one whose segment must be looked at: behind the slow path
+ * before it its slot would be empty.
+ */
+static bool may_have_slot(const JitTranslation *t, const JitWhere *where)
 {
-    return !t->info->plain && t->slow_count == t->slow_before;
+    return !t->info->plain && t->slow_count == t->slow_before && !(t->narrow && where->seg);
 }
 
 static bool has_base_alone(const JitWhere *where)
@@ -292,13 +295,13 @@ void jit_access(JitTranslation *t, const JitWhere *where, unsigned size, bool is
         follow(t, slot, where, &place, align);
         return;
     }
-    if (plain && may_have_slot(t) && plan_slot(t, &place, size, is_write, &plan)) {
+    if (plain && may_have_slot(t, where) && plan_slot(t, &place, size, is_write, &plan)) {
         JitSlot *chosen = choose_slot(t);
 
         back = (int64_t)((uint64_t)plan.place.plus - (uint64_t)place.plus);
         if (where->disp + back == (int32_t)(where->disp + back)) {
             first.disp += back;
-            plan.host = !has_base_alone(where);
+            plan.host = t->narrow || !has_base_alone(where);
             *chosen = plan;
             jit_linear(t, &first);
             look_up(t, plan.size, plan.write, align, chosen, -back);

@@ -55,12 +55,17 @@ void jit_effective(JitTranslation *t, const JitWhere *where, HostReg dst, bool w
 
 void jit_linear(JitTranslation *t, const JitWhere *where)
 {
+    if (t->narrow && where->seg) {
+        jit_load32(t->as, HOST_RCX, HOST_RBP,
+                   JIT_CPU(seg_closed) + (where->seg - X86_FS) * (int)sizeof(uint32_t));
+        jit_slow_unless_zero(t);
+    }
     jit_effective(t, where, HOST_RAX, where->addr_shift == 0);
     if (where->seg) {
         jit_load64(t->as, HOST_RCX, HOST_RBP,
                    JIT_CPU(segs) + where->seg * (int)sizeof(X86Segment) +
                    (int)offsetof(X86Segment, base));
-        jit_lea(t->as, true, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, 0, 0 });
+        jit_lea(t->as, !t->narrow, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, 0, 0 });
     }
 }
 

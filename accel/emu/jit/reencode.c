@@ -390,9 +390,29 @@ static bool is_privileged_register(const ZydisDecodedOperand *operand)
            class == ZYDIS_REGCLASS_DEBUG;
 }
 
+bool jit_is_wider_on_host(const JitTranslation *t)
+{
+    const ZydisDecodedInstruction *insn = &t->decoded.insn;
+    bool any = false;
+
+    if (!t->narrow || insn->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX || !insn->raw.vex.W) {
+        return false;
+    }
+    for (unsigned i = 0; i < insn->operand_count_visible; i++) {
+        const ZydisDecodedOperand *operand = &t->decoded.operands[i];
+
+        any |= is_general(operand) ||
+               (operand->type == ZYDIS_OPERAND_TYPE_MEMORY && operand->size <= 64);
+    }
+    return any;
+}
+
 /* Registers that this way of copying cannot give: ones that the opcode implies. */
 static bool can_rename(const JitTranslation *t)
 {
+    if (jit_is_wider_on_host(t)) {
+        return false;
+    }
     for (unsigned i = 0; i < t->decoded.insn.operand_count; i++) {
         const ZydisDecodedOperand *operand = &t->decoded.operands[i];
         JitRename unused;
@@ -518,7 +538,7 @@ static bool emit_bit_string(JitTranslation *t)
     JitAsm *as = t->as;
     HostReg offset;
 
-    if (t->op->size == 2 || where.addr_shift) {
+    if (t->op->size == 2 || where.addr_shift != jit_track_addr_shift(&t->track)) {
         return false;
     }
     jit_linear(t, &where);
@@ -529,7 +549,7 @@ static bool emit_bit_string(JitTranslation *t)
     }
     jit_mov_imm(as, HOST_RCX, log2_bits);
     jit_sarx(as, HOST_RCX, offset, HOST_RCX);
-    jit_lea(as, true, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, wide ? 3 : 2, 0 });
+    jit_lea(as, !t->narrow, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, wide ? 3 : 2, 0 });
     jit_access_linear(t, t->op->size, is_write, jit_lock_alignment(t));
     /* Its low bits, which stay within the operand. */
     jit_mov(as, HOST_RCX, jit_get_reg(t, t->op->r[0], HOST_RCX));
@@ -562,4 +582,45 @@ bool jit_emit_bit_scan(JitTranslation *t)
         }
     }
     return jit_emit_copy(t);
+}
+
+/* 40 to 4F, which are REX prefixes in 64-bit code, become FF /0 and /1. */
+bool jit_emit_inc_dec(JitTranslation *t)
+{
+    ZydisDecodedInstruction *insn = &t->decoded.insn;
+
+    if (!(insn->attributes & ZYDIS_ATTRIB_HAS_MODRM)) {
+        insn->raw.modrm.reg = insn->opcode >> 3 & 1;
+        insn->opcode = 0xff;
+        insn->attributes |= ZYDIS_ATTRIB_HAS_MODRM;
+        t->decoded.operands[0].encoding = ZYDIS_OPERAND_ENCODING_MODRM_RM;
+    }
+    return jit_emit_copy(t);
+}
+
+/* A0 to A3, the accumulator and an address without registers, become 8A, 8B, 88 and 89. */
+static bool emit_mov_offset(JitTranslation *t)
+{
+    const ZydisDecodedInstruction *insn = &t->decoded.insn;
+    bool store = insn->opcode & 2, word = insn->opcode & 1;
+    JitWhere where = jit_op_where(t->op);
+
+    if (!where.addr_shift && (uint64_t)(int64_t)where.disp != t->op->imm) {
+        return false; /* an address of more than 32 bits */
+    }
+    jit_access(t, &where, t->op->size, store, 1);
+    copy_legacy_prefixes(t);
+    jit_op_mem(t->as, t->op->size == 8, (store ? 0x88 : 0x8a) | word, jit_host_reg[X86_RAX],
+               &t->mem);
+    jit_slow_done(t);
+    return true;
+}
+
+bool jit_emit_mov(JitTranslation *t)
+{
+    const ZydisDecodedInstruction *insn = &t->decoded.insn;
+    bool offset = insn->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+                  insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (insn->opcode & 0xfc) == 0xa0;
+
+    return offset ? emit_mov_offset(t) : jit_emit_copy(t);
 }

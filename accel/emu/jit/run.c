@@ -166,7 +166,7 @@ static JitExit *run_code(EmuCpu *cpu, const void *code, const JitJumpTable *tabl
     cpu->op = NULL;
     cpu->block = NULL;
     if (exit) {
-        cpu->rip = cpu->regs[EMU_REG_PAGE_RIP] + (int64_t)exit->target;
+        cpu->rip = emu_mask_ip(cpu, cpu->regs[EMU_REG_PAGE_RIP] + (int64_t)exit->target);
     }
     return exit;
 }

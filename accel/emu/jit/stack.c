@@ -1,45 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PUSH, POP, LEAVE, PUSHF and POPF of 64-bit operands. */
+/* PUSH, POP, LEAVE, PUSHF and POPF of operands as wide as addresses. */
 #include "accel/emu/jit/internal.h"
 
 static bool is_wide(const JitTranslation *t)
 {
-    return t->op->size == 8;
+    return t->op->size == t->word;
 }
 
 void jit_stack_access(JitTranslation *t, unsigned base, int32_t disp, bool is_write)
 {
-    jit_access(t, &(JitWhere) { .base = base, .index = EMU_REG_ZERO, .disp = disp }, 8, is_write,
-               1);
+    const JitWhere where = { .base = base, .index = EMU_REG_ZERO, .disp = disp,
+                             .addr_shift = 64 - t->word * 8 };
+
+    jit_access(t, &where, t->word, is_write, 1);
 }
 
 /* t->mem = the new top of the stack. */
 static void prepare_push(JitTranslation *t)
 {
-    jit_stack_access(t, X86_RSP, -8, true);
+    jit_stack_access(t, X86_RSP, -t->word, true);
+}
+
+static void load_word(JitTranslation *t, HostReg dst)
+{
+    jit_op_mem(t->as, !t->narrow, 0x8b, dst, &t->mem);
+}
+
+static void store_word(JitTranslation *t, HostReg src)
+{
+    jit_op_mem(t->as, !t->narrow, 0x89, src, &t->mem);
 }
 
 static void move_stack(JitTranslation *t, int32_t by)
 {
     HostReg rsp = jit_host_reg[X86_RSP];
 
-    jit_lea(t->as, true, rsp, JIT_MEM(rsp, by));
+    jit_lea(t->as, !t->narrow, rsp, JIT_MEM(rsp, by));
 }
 
-static bool is_general_register(const ZydisDecodedOperand *operand)
+static bool is_general_register(const JitTranslation *t, const ZydisDecodedOperand *operand)
 {
     return operand->type == ZYDIS_OPERAND_TYPE_REGISTER &&
-           ZydisRegisterGetClass(operand->reg.value) == ZYDIS_REGCLASS_GPR64;
+           ZydisRegisterGetClass(operand->reg.value) ==
+               (t->narrow ? ZYDIS_REGCLASS_GPR32 : ZYDIS_REGCLASS_GPR64);
 }
 
 static void push_memory(JitTranslation *t)
 {
-    jit_operand_address(t, 8, false, 1);
-    jit_load64(t->as, HOST_RAX, HOST_RAX, 0);
+    jit_operand_address(t, t->word, false, 1);
+    load_word(t, HOST_RAX);
     jit_store64(t->as, HOST_RBP, JIT_CPU(jit_target), HOST_RAX);
     prepare_push(t);
     jit_load64(t->as, HOST_RCX, HOST_RBP, JIT_CPU(jit_target));
-    jit_op_mem(t->as, true, 0x89, HOST_RCX, &t->mem);
+    store_word(t, HOST_RCX);
 }
 
 bool jit_emit_push(JitTranslation *t)
@@ -51,17 +64,17 @@ bool jit_emit_push(JitTranslation *t)
     }
     if (operand->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
         prepare_push(t);
-        jit_op_mem(t->as, true, 0xc7, 0, &t->mem); /* MOV m64, simm32 */
+        jit_op_mem(t->as, !t->narrow, 0xc7, 0, &t->mem); /* MOV m, simm32 */
         jit_u32(t->as, (uint32_t)t->op->imm);
     } else if (operand->type == ZYDIS_OPERAND_TYPE_MEMORY) {
         push_memory(t);
-    } else if (is_general_register(operand)) {
+    } else if (is_general_register(t, operand)) {
         prepare_push(t);
-        jit_op_mem(t->as, true, 0x89, jit_get_reg(t, t->op->r[0], HOST_RCX), &t->mem);
+        store_word(t, jit_get_reg(t, t->op->r[0], HOST_RCX));
     } else {
         return false;
     }
-    move_stack(t, -8);
+    move_stack(t, -t->word);
     jit_slow_done(t);
     return true;
 }
@@ -71,15 +84,15 @@ bool jit_emit_pop(JitTranslation *t)
     unsigned guest = t->op->r[0];
     HostReg host = HOST_RCX;
 
-    if (!is_wide(t) || !is_general_register(&t->decoded.operands[0])) {
+    if (!is_wide(t) || !is_general_register(t, &t->decoded.operands[0])) {
         return false;
     }
     if (guest != X86_RSP && jit_host_reg[guest] != HOST_NONE) {
         host = jit_host_reg[guest];
     }
     jit_stack_access(t, X86_RSP, 0, false);
-    jit_op_mem(t->as, true, 0x8b, host, &t->mem);
-    move_stack(t, 8);
+    load_word(t, host);
+    move_stack(t, t->word);
     jit_put_reg(t, guest, host);
     jit_slow_done(t);
     return true;
@@ -93,8 +106,8 @@ bool jit_emit_leave(JitTranslation *t)
         return false;
     }
     jit_stack_access(t, X86_RBP, 0, false);
-    jit_lea(t->as, true, jit_host_reg[X86_RSP], JIT_MEM(rbp, 8));
-    jit_op_mem(t->as, true, 0x8b, rbp, &t->mem);
+    jit_lea(t->as, !t->narrow, jit_host_reg[X86_RSP], JIT_MEM(rbp, t->word));
+    load_word(t, rbp);
     jit_slow_done(t);
     return true;
 }
@@ -125,8 +138,8 @@ bool jit_emit_pushf(JitTranslation *t)
     jit_load32(as, HOST_RDX, HOST_RBP, JIT_CPU(rflags));
     jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RDX, 0, 0 });
     jit_and(as, HOST_RCX, ~(FLAG_RF | FLAG_VM), HOST_RDX);
-    jit_op_mem(as, true, 0x89, HOST_RCX, &t->mem);
-    move_stack(t, -8);
+    store_word(t, HOST_RCX);
+    move_stack(t, -t->word);
     jit_slow_done(t);
     return true;
 }
@@ -141,7 +154,7 @@ bool jit_emit_popf(JitTranslation *t)
         return false;
     }
     jit_stack_access(t, X86_RSP, 0, false);
-    jit_op_mem(as, true, 0x8b, HOST_RCX, &t->mem);
+    load_word(t, HOST_RCX);
     jit_store64(as, HOST_RBP, JIT_CPU(jit_target), HOST_RCX);
     jit_and(as, HOST_RCX, others, HOST_RAX);
     jit_load32(as, HOST_RDX, HOST_RBP, JIT_CPU(rflags));
@@ -153,7 +166,7 @@ bool jit_emit_popf(JitTranslation *t)
     jit_and(as, HOST_RCX, FLAG_ARITH, HOST_RDX);
     jit_push(as, HOST_RCX);
     pop_host_flags(t);
-    move_stack(t, 8);
+    move_stack(t, t->word);
     jit_emit_exit(t, t->op->page_offset + t->op->length);
     return true;
 }

@@ -13,9 +13,10 @@ void jit_track_forget(JitTrack *track)
     }
 }
 
-void jit_track_begin(JitTrack *track)
+void jit_track_begin(JitTrack *track, unsigned word)
 {
     track->next = 1;
+    track->word = word;
     track->regs[EMU_REG_ZERO] = (JitValue) { 0 };
     track->regs[EMU_REG_PAGE_RIP] = new_unknown(track);
     jit_track_forget(track);
@@ -29,10 +30,12 @@ static JitValue plus(JitValue value, int64_t more)
 
 /* ---- Registers ---- */
 
-static bool is_reg64(const ZydisDecodedOperand *operand)
+/* A general register as wide as addresses. */
+static bool is_full(const JitTrack *track, const ZydisDecodedOperand *operand)
 {
     return operand->type == ZYDIS_OPERAND_TYPE_REGISTER &&
-           ZydisRegisterGetClass(operand->reg.value) == ZYDIS_REGCLASS_GPR64;
+           ZydisRegisterGetClass(operand->reg.value) ==
+               (track->word == 8 ? ZYDIS_REGCLASS_GPR64 : ZYDIS_REGCLASS_GPR32);
 }
 
 static bool is_general(const ZydisDecodedOperand *operand)
@@ -71,7 +74,8 @@ static bool find_sum(const JitTrack *track, const EmuOp *op, const EmuDecoded *d
 {
     const ZydisDecodedOperand *operands = decoded->operands;
 
-    if (op->size != 8 || !decoded->insn.operand_count_visible || !is_reg64(&operands[0])) {
+    if (op->size != track->word || !decoded->insn.operand_count_visible ||
+        !is_full(track, &operands[0])) {
         return false;
     }
     *value = track->regs[op->r[0]];
@@ -89,10 +93,10 @@ static bool find_sum(const JitTrack *track, const EmuOp *op, const EmuDecoded *d
         return true;
     case ZYDIS_MNEMONIC_MOV:
         *value = track->regs[op->r[1]];
-        return is_reg64(&operands[1]);
+        return is_full(track, &operands[1]);
     case ZYDIS_MNEMONIC_LEA:
         *value = plus(track->regs[op->base], op->disp);
-        return op->index == EMU_REG_ZERO && op->addr_shift == 0;
+        return op->index == EMU_REG_ZERO && op->addr_shift == jit_track_addr_shift(track);
     default:
         return false;
     }
@@ -101,7 +105,7 @@ static bool find_sum(const JitTrack *track, const EmuOp *op, const EmuDecoded *d
 void jit_track_op(JitTrack *track, const EmuOp *op, const EmuDecoded *decoded)
 {
     JitValue rsp = track->regs[X86_RSP], rbp = track->regs[X86_RBP], sum;
-    bool wide = op->size == 8;
+    bool wide = op->size == track->word;
 
     if (find_sum(track, op, decoded, &sum)) {
         track->regs[op->r[0]] = sum;
@@ -109,12 +113,12 @@ void jit_track_op(JitTrack *track, const EmuOp *op, const EmuDecoded *decoded)
     }
     forget_written(track, decoded);
     if (wide && op->mnemonic == ZYDIS_MNEMONIC_PUSH) {
-        track->regs[X86_RSP] = plus(rsp, -8);
-    } else if (wide && op->mnemonic == ZYDIS_MNEMONIC_POP && is_reg64(&decoded->operands[0]) &&
-               op->r[0] != X86_RSP) {
-        track->regs[X86_RSP] = plus(rsp, 8);
+        track->regs[X86_RSP] = plus(rsp, -track->word);
+    } else if (wide && op->mnemonic == ZYDIS_MNEMONIC_POP &&
+               is_full(track, &decoded->operands[0]) && op->r[0] != X86_RSP) {
+        track->regs[X86_RSP] = plus(rsp, track->word);
     } else if (wide && op->mnemonic == ZYDIS_MNEMONIC_LEAVE) {
-        track->regs[X86_RSP] = plus(rbp, 8);
+        track->regs[X86_RSP] = plus(rbp, track->word);
     }
 }
 
@@ -138,7 +142,7 @@ bool jit_place_of(const JitTrack *track, const JitWhere *where, JitPlace *place)
         .plus = (int64_t)((uint64_t)base->plus + ((uint64_t)index->plus << where->scale) +
                           (uint64_t)(int64_t)where->disp),
     };
-    return where->addr_shift == 0;
+    return where->addr_shift == jit_track_addr_shift(track);
 }
 
 bool jit_same_unknowns(const JitPlace *a, const JitPlace *b)
@@ -152,12 +156,13 @@ static bool is_access(const ZydisDecodedOperand *operand)
 }
 
 /* What PUSH, POP, CALL, RET and LEAVE do to the stack. */
-static bool stack_access(const EmuOp *op, JitWhere *where, bool *write)
+static bool stack_access(const JitTrack *track, const EmuOp *op, JitWhere *where, bool *write)
 {
-    *where = (JitWhere) { .base = X86_RSP, .index = EMU_REG_ZERO };
+    *where = (JitWhere) { .base = X86_RSP, .index = EMU_REG_ZERO,
+                          .addr_shift = jit_track_addr_shift(track) };
     *write = op->mnemonic == ZYDIS_MNEMONIC_PUSH || op->mnemonic == ZYDIS_MNEMONIC_CALL;
     if (*write) {
-        where->disp = -8;
+        where->disp = -track->word;
         return true;
     }
     if (op->mnemonic == ZYDIS_MNEMONIC_LEAVE) {
@@ -183,8 +188,9 @@ unsigned jit_expect_accesses(const JitTrack *track, const EmuOp *op, const EmuDe
             count++;
         }
     }
-    if (stack_access(op, &where, &write) && jit_place_of(track, &where, &accesses[count].place)) {
-        accesses[count].size = 8;
+    if (stack_access(track, op, &where, &write) &&
+        jit_place_of(track, &where, &accesses[count].place)) {
+        accesses[count].size = track->word;
         accesses[count].write = write;
         count++;
     }

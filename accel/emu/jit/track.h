@@ -18,6 +18,7 @@ typedef struct JitValue {
 typedef struct JitTrack {
     JitValue regs[EMU_REG_COUNT];
     uint32_t next;          /* unknown values are numbered */
+    uint8_t word;           /* 8 bytes, or 4: then all is modulo 2^32 */
 } JitTrack;
 
 /* An address as instructions give it. */
@@ -42,14 +43,21 @@ typedef struct JitAccess {
     uint8_t op;             /* which of the block */
 } JitAccess;
 
-void jit_track_begin(JitTrack *track);
+/* Of 64-bit code (word 8) or 32-bit code (4). */
+void jit_track_begin(JitTrack *track, unsigned word);
+/* As EmuOp.addr_shift, of plain addresses. */
+static inline unsigned jit_track_addr_shift(const JitTrack *track)
+{
+    return 64 - track->word * 8;
+}
+
 /* Nothing is known of any register now. */
 void jit_track_forget(JitTrack *track);
 /* The registers behind the op. */
 void jit_track_op(JitTrack *track, const EmuOp *op, const EmuDecoded *decoded);
 /* Where the op's memory operand is. */
 JitWhere jit_op_where(const EmuOp *op);
-/* False: an address that is not a plain sum of 64 bits. */
+/* False: an address that is not a plain sum of as many bits as the code has. */
 bool jit_place_of(const JitTrack *track, const JitWhere *where, JitPlace *place);
 bool jit_same_unknowns(const JitPlace *a, const JitPlace *b);
 /* The accesses that the op is expected to make, at most two. */

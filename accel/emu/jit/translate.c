@@ -11,7 +11,7 @@ static const struct {
 } emitters[] = {
 #define COPY(name) { ZYDIS_MNEMONIC_##name, jit_emit_copy }
     COPY(ADD), COPY(ADC), COPY(SUB), COPY(SBB), COPY(AND), COPY(OR), COPY(XOR), COPY(CMP),
-    COPY(TEST), COPY(MOV), COPY(MOVZX), COPY(MOVSX), COPY(MOVSXD), COPY(INC), COPY(DEC), COPY(NEG),
+    COPY(TEST), COPY(MOVZX), COPY(MOVSX), COPY(MOVSXD), COPY(NEG),
     COPY(NOT), COPY(BSWAP), COPY(LZCNT), COPY(TZCNT), COPY(POPCNT),
     COPY(MOVBE), COPY(CRC32), COPY(XADD), COPY(SHLD), COPY(SHRD), COPY(RORX), COPY(SARX),
     COPY(SHLX), COPY(SHRX), COPY(ANDN), COPY(BEXTR), COPY(BLSI), COPY(BLSMSK), COPY(BLSR),
@@ -24,6 +24,8 @@ static const struct {
     COPY(SETNLE), COPY(SETNO), COPY(SETNP), COPY(SETNS), COPY(SETNZ), COPY(SETO), COPY(SETP),
     COPY(SETS), COPY(SETZ),
 #undef COPY
+    { ZYDIS_MNEMONIC_MOV, jit_emit_mov },
+    { ZYDIS_MNEMONIC_INC, jit_emit_inc_dec }, { ZYDIS_MNEMONIC_DEC, jit_emit_inc_dec },
     { ZYDIS_MNEMONIC_BSF, jit_emit_bit_scan }, { ZYDIS_MNEMONIC_BSR, jit_emit_bit_scan },
     { ZYDIS_MNEMONIC_BT, jit_emit_bit_test }, { ZYDIS_MNEMONIC_BTC, jit_emit_bit_test },
     { ZYDIS_MNEMONIC_BTR, jit_emit_bit_test }, { ZYDIS_MNEMONIC_BTS, jit_emit_bit_test },
@@ -49,6 +51,7 @@ static const struct {
     { ZYDIS_MNEMONIC_SAHF, jit_emit_ah_flags }, { ZYDIS_MNEMONIC_LAHF, jit_emit_ah_flags },
     { ZYDIS_MNEMONIC_LEAVE, jit_emit_leave },
     { ZYDIS_MNEMONIC_PUSHFQ, jit_emit_pushf }, { ZYDIS_MNEMONIC_POPFQ, jit_emit_popf },
+    { ZYDIS_MNEMONIC_PUSHFD, jit_emit_pushf }, { ZYDIS_MNEMONIC_POPFD, jit_emit_popf },
     { ZYDIS_MNEMONIC_SWAPGS, jit_emit_swapgs }, { ZYDIS_MNEMONIC_CLI, jit_emit_cli },
     { ZYDIS_MNEMONIC_CLD, jit_emit_cld }, { ZYDIS_MNEMONIC_STI, jit_emit_sti },
     { ZYDIS_MNEMONIC_LFENCE, jit_emit_fence },
@@ -207,7 +210,8 @@ static void emit_leave(JitTranslation *t, uint8_t *leave)
 
 static void emit_op(JitTranslation *t)
 {
-    JitEmit *emit = jit_find_emitter(&t->decoded, t->op);
+    /* 16-bit addresses are rare. */
+    JitEmit *emit = t->op->addr_shift > 32 ? NULL : jit_find_emitter(&t->decoded, t->op);
 
     t->vec_dirty_before = t->vec_dirty;
     t->slow_before = t->slow_count;
@@ -240,7 +244,7 @@ static bool decode_all(JitTranslation *t)
 {
     JitTrack track;
 
-    jit_track_begin(&track);
+    jit_track_begin(&track, t->word);
     for (unsigned i = 0; i < t->block->op_count; i++) {
         const EmuOp *op = &t->block->ops[i];
         EmuDecoded *decoded = &t->all_decoded[i];
@@ -309,12 +313,15 @@ static void translate_ops(JitTranslation *t)
 }
 
 /*
- * Only flat 64-bit code; not where every access wants its alignment checked, nor with SSE
+ * Only flat code of 64 or 32 bits; not where every access wants its alignment checked, nor with SSE
  * exceptions unmasked, which would reach this process.
  */
 static bool can_translate(const EmuBlock *block)
 {
-    return block->valid && (block->mode & EMU_MODE_CS64) &&
+    const uint32_t flat32 = EMU_MODE_FLAT | EMU_MODE_CS32 | EMU_MODE_SS32;
+
+    return block->valid &&
+           ((block->mode & EMU_MODE_CS64) || (block->mode & flat32) == flat32) &&
            !(block->mode & (EMU_MODE_STEP | EMU_MODE_ALIGN | EMU_MODE_MXCSR_TRAP));
 }
 
@@ -355,6 +362,8 @@ bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block)
     }
     t = g_new0(JitTranslation, 1);
     *t = (JitTranslation) { .jit = jit, .cpu = cpu, .block = block, .as = &jit->as,
+                            .narrow = !(block->mode & EMU_MODE_CS64),
+                            .word = block->mode & EMU_MODE_CS64 ? 8 : 4,
                             .wide = uses_wide_vectors(block) };
     memcpy(t->code, fetch.host + offset, block->bytes);
     decoded = g_new(EmuDecoded, block->op_count);
@@ -364,7 +373,7 @@ bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block)
     t->stale = !decode_all(t);
     if (!t->failed && !t->stale) {
         *t->info = (JitBlock) { .repeatable = true, .plain = before && before->plain };
-        jit_track_begin(&t->track);
+        jit_track_begin(&t->track, t->word);
         translate_ops(t);
     }
     if (t->failed || t->stale || jit->as.full) {

@@ -73,6 +73,9 @@ static const Form bmi[] = {
     { 3, 2, 0xf7, M }, { 3, 3, 0xf0, M | I8 },
 };
 
+/* What only 32-bit code has, besides MOV with an absolute address. */
+static const Form narrow_only[] = { { 0, 0, 0x40, O }, { 0, 0, 0x48, O } };
+
 /* ---- Chance ---- */
 
 static unsigned below(JitCode *code, unsigned n)
@@ -107,6 +110,9 @@ static unsigned pick_reg(JitCode *code)
     static const uint8_t others[] = { 0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13 };
 
     /* Pointers live longer where nothing is promised, too. */
+    if (code->narrow) {
+        return percent(code, 80) ? others[below(code, 6)] : below(code, 8);
+    }
     return code->safe || percent(code, 80) ? others[below(code, sizeof(others))] : below(code, 16);
 }
 
@@ -121,6 +127,7 @@ typedef struct Operands {
 static Operands pick_operands(JitCode *code, uint32_t how)
 {
     static const uint8_t bases[] = { 3, 14, 3, 14, 5, 10, 6, 15, 4, 13 };
+    static const uint8_t narrow_bases[] = { 3, 7, 3, 7, 5, 6, 4 };
     Operands operands = { .reg = pick_reg(code), .rm = pick_reg(code) };
     uint32_t ext = how >> 16;
 
@@ -134,9 +141,12 @@ static Operands pick_operands(JitCode *code, uint32_t how)
         return operands;
     }
     operands.base = bases[below(code, code->safe || code->near ? 4 : sizeof(bases))];
-    operands.rip = !code->safe && percent(code, 8);
+    if (code->narrow) {
+        operands.base = narrow_bases[below(code, code->near ? 4 : sizeof(narrow_bases))];
+    }
+    operands.rip = !code->safe && !code->narrow && percent(code, 8);
     operands.sib = (operands.base & 7) == 4 || (!code->safe && percent(code, 20));
-    operands.index = code->safe || percent(code, 50) ? 4 : below(code, 16);
+    operands.index = code->safe || percent(code, 50) ? 4 : below(code, code->narrow ? 8 : 16);
     operands.mod = operands.rip ? 0 : percent(code, 50) ? 1 : 2;
     return operands;
 }
@@ -202,7 +212,7 @@ static void put_opcode_map(JitCode *code, unsigned map)
 static void put_legacy(JitCode *code, const Form *form, bool may_be_narrow)
 {
     Operands operands = { .rm = pick_reg(code) };
-    bool narrow = may_be_narrow && percent(code, 15), wide = percent(code, 50);
+    bool narrow = may_be_narrow && percent(code, 15), wide = !code->narrow && percent(code, 50);
     unsigned rex;
 
     if (form->how & M) {
@@ -223,7 +233,8 @@ static void put_legacy(JitCode *code, const Form *form, bool may_be_narrow)
     }
     rex = wide << 3 | (form->how >> 16 ? 0 : (operands.reg >> 3 & 1) << 2) |
           (form->how & (M | O) ? rex_xb(&operands) : 0);
-    if (rex || code->safe || percent(code, 20)) { /* without REX there is BH, part of a pointer */
+    /* Without REX there is BH, part of a pointer. */
+    if (!code->narrow && (rex || code->safe || percent(code, 20))) {
         put(code, 0x40 | rex);
     }
     put_opcode_map(code, form->map);
@@ -249,6 +260,7 @@ static void put_vex(JitCode *code, const Form *form, bool wide_vectors, unsigned
     put(code, 0xc4);
     put(code, (form->how >> 16 || operands.reg < 8) << 7 | !(rex & 2) << 6 | !(rex & 1) << 5 |
               form->map);
+    vvvv &= code->narrow ? 7 : 15;
     put(code, percent(code, 50) << 7 | (~vvvv & 15) << 3 | wide_vectors << 2 | form->prefix);
     put(code, form->opcode);
     put_modrm(code, &operands);
@@ -289,12 +301,27 @@ static void put_vector(JitCode *code)
     }
 }
 
+static void put_narrow(JitCode *code)
+{
+    uint32_t address = code->area + g_rand_int_range(code->rand, 0, 0x18000);
+
+    if (percent(code, 50)) {
+        put_legacy(code, &narrow_only[below(code, G_N_ELEMENTS(narrow_only))], true);
+    } else {
+        put(code, 0xa0 | below(code, 4));
+        memcpy(code->at, &address, sizeof(address));
+        code->at += sizeof(address);
+    }
+}
+
 void jit_code_plain(JitCode *code)
 {
     unsigned kind = below(code, 100);
     const Form *form;
 
-    if (kind < 25 && !code->safe) {
+    if (code->narrow && percent(code, 10)) {
+        put_narrow(code);
+    } else if (kind < 25 && !code->safe) {
         put_vector(code);
     } else if (kind < 33) {
         put_vex(code, &bmi[below(code, G_N_ELEMENTS(bmi))], false, pick_reg(code));

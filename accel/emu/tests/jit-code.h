@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random 64-bit code for the translator's tests: each form that it has an emitter for, and more. */
+/* Random code for the translator's tests: each form that it has an emitter for, and more. */
 #ifndef VIREO_ACCEL_EMU_TESTS_JIT_CODE_H
 #define VIREO_ACCEL_EMU_TESTS_JIT_CODE_H
 
@@ -15,6 +15,8 @@ typedef struct JitCode {
      */
     bool safe;
     bool near;           /* few bases, displacements close together: what a block may check once */
+    bool narrow;         /* 32-bit code; never safe */
+    uint32_t area;       /* narrow: where absolute addresses point to */
     uint8_t *at;         /* next byte */
 } JitCode;
 

@@ -37,10 +37,12 @@ typedef struct Result {
     EmuFpu fpu;
     bool done;
     EmuFault fault;
+    uint32_t gs_limit;   /* counts in 32-bit code only */
     uint8_t area[AREA_SIZE];
 } Result;
 
 typedef struct Test {
+    bool narrow;         /* 32-bit code */
     EmuHarness *harness;
     EmuCpu *cpu;
     GRand *rand;
@@ -110,6 +112,7 @@ static void make_random_state(Test *test)
     state->mxcsr = 0x1f80 | (random64(test) & 0xe03f);
     state->rip = LINEAR + CODE_PAGE * EMU_PAGE_SIZE + test->code_offset;
     state->fpu = (EmuFpu) { .fcw = 0x37f };
+    state->gs_limit = g_rand_int(test->rand) & 1 ? UINT32_MAX : LINEAR + AREA_SIZE / 2;
     for (unsigned i = 0; i < AREA_SIZE; i += 8) {
         uint64_t value = random64(test);
 
@@ -135,7 +138,8 @@ static void load_state(Test *test, const Result *state)
     cpu->shadow = 0;
     cpu->step_once = false;
     cpu->segs[X86_FS].base = 0x1000;
-    cpu->segs[X86_GS].base = -0x800ull;
+    cpu->segs[X86_GS].base = test->narrow ? -0x800u : -0x800ull;
+    cpu->segs[X86_GS].limit = state->gs_limit;
     emu_update_mode(cpu);
     emu_serve_requests(cpu);
     cpu->attention = 0;
@@ -197,7 +201,8 @@ static void run(Test *test, bool translate, Result *result)
 static void make_code(Test *test)
 {
     JitCode code = { .rand = test->rand, .at = test->code,
-                     .near = g_rand_int(test->rand) & 1 };
+                     .near = g_rand_int(test->rand) & 1, .narrow = test->narrow,
+                     .area = LINEAR };
     unsigned count = g_rand_int_range(test->rand, 1, 12);
 
     for (unsigned i = 0; i < count; i++) {
@@ -229,7 +234,9 @@ static void tell_code(const Test *test)
     while (at < test->code_len) {
         ZydisDisassembledInstruction insn;
 
-        if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, test->before.rip + at,
+        if (!ZYAN_SUCCESS(ZydisDisassembleIntel(test->narrow ? ZYDIS_MACHINE_MODE_LEGACY_32
+                                                             : ZYDIS_MACHINE_MODE_LONG_64,
+                                                test->before.rip + at,
                                                 test->code + at, test->code_len - at, &insn))) {
             g_printerr("#   (bad) %02x\n", test->code[at]);
             return;
@@ -276,11 +283,12 @@ static void tell(const Test *test, unsigned number)
     }
 }
 
-static void test_random_blocks(void)
+static void test_random_blocks(const void *narrow)
 {
     Test *test = g_new0(Test, 1);
     unsigned differences = 0;
 
+    test->narrow = narrow != NULL;
     test->no_jumps.negated[0] = JIT_NO_JUMP;
     test->harness = emu_harness_new(1, NULL);
     test->cpu = test->harness->cpu;
@@ -289,6 +297,9 @@ static void test_random_blocks(void)
         g_test_skip("what is undefined is tested on Intel's processors only");
     } else {
         emu_harness_set_mode(test->cpu, EMU_HARNESS_LONG64);
+        if (test->narrow) {
+            test->cpu->segs[X86_CS].attr ^= SEG_L | SEG_DB; /* compatibility mode */
+        }
         map_area(test->cpu);
         for (unsigned i = 0; i < BLOCKS && differences < 10; i++) {
             make_code(test);
@@ -313,6 +324,7 @@ static void test_random_blocks(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/jit/random-blocks", test_random_blocks);
+    g_test_add_data_func("/jit/random-blocks", NULL, test_random_blocks);
+    g_test_add_data_func("/jit/random-narrow-blocks", "", test_random_blocks);
     return g_test_run();
 }
