@@ -45,8 +45,15 @@ typedef struct HeaderIo {
 static bool header_read(void *opaque, uint64_t offset, void *buf, size_t len, GError **error)
 {
     HeaderIo *header = opaque;
-    int ret = block_pread(header->file, (int64_t)offset, (int64_t)len, buf);
+    int64_t size = block_getlength(header->file->node);
+    int ret;
 
+    if (size >= 0 && !range_ok(offset, len, (uint64_t)size)) {
+        error_setf(error, "LUKS header: %zu bytes at %" PRIu64 " are beyond the end of the file",
+                   len, offset);
+        return false;
+    }
+    ret = block_pread(header->file, (int64_t)offset, (int64_t)len, buf);
     if (ret < 0) {
         error_set_errno(error, -ret, "Could not read the LUKS header at %" PRIu64, offset);
     }

@@ -97,7 +97,7 @@ static bool take_header(BlockNode *node, const uint8_t *h, GError **error)
         error_setf(error, "QED header: invalid cluster size %" PRIu32, cluster);
     } else if (!is_power_of_two(table, 1, 16)) {
         error_setf(error, "QED header: invalid table size %" PRIu32, table);
-    } else if (l1 % cluster || !range_ok(l1, (uint64_t)cluster * table,
+    } else if (l1 == 0 || l1 % cluster || !range_ok(l1, (uint64_t)cluster * table,
                                          (uint64_t)q->image.file_size)) {
         error_setf(error, "QED header: the L1 table at %" PRIu64 " is beyond the end of the file "
                    "or not aligned", l1);
