@@ -39,19 +39,10 @@ static int compress_pwritev(BlockNode *node, int64_t offset, int64_t bytes, cons
 static const BlockDriver compress_driver = {
     .name = "compress",
     .kind = BLOCKDEV_DRIVER_COMPRESS,
-    .is_filter = true,
-    .children = block_filter_children,
+    BLOCK_FILTER_COMMON,
     .open = compress_open,
     .refresh_limits = compress_refresh_limits,
     .preadv = block_filter_preadv,
     .pwritev = compress_pwritev,
-    .pwritev_compressed = block_filter_pwritev_compressed,
-    .pwrite_zeroes = block_filter_pwrite_zeroes,
-    .pdiscard = block_filter_pdiscard,
-    .block_status = block_filter_block_status,
-    .truncate = block_filter_truncate,
-    .getlength = block_filter_getlength,
-    .get_info = block_filter_get_info,
-    .has_zero_init = block_filter_has_zero_init,
 };
 BLOCK_DRIVER(compress_driver);

@@ -29,4 +29,13 @@ int64_t block_filter_getlength(BlockNode *node);
 int block_filter_get_info(BlockNode *node, BlockNodeInfo *info);
 bool block_filter_has_zero_init(BlockNode *node);
 
+/* What filters over "file" have in common: all but opening, reading and writing. */
+#define BLOCK_FILTER_COMMON                                                                        \
+    .is_filter = true, .children = block_filter_children,                                          \
+    .pwritev_compressed = block_filter_pwritev_compressed,                                         \
+    .pwrite_zeroes = block_filter_pwrite_zeroes, .pdiscard = block_filter_pdiscard,                \
+    .block_status = block_filter_block_status, .truncate = block_filter_truncate,                  \
+    .getlength = block_filter_getlength, .get_info = block_filter_get_info,                        \
+    .has_zero_init = block_filter_has_zero_init
+
 #endif
