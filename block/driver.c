@@ -31,6 +31,18 @@ void block_driver_register(const BlockDriver *driver)
     g_ptr_array_add(registered, (void *)driver);
 }
 
+/* The drivers in no order, counted from 0; NULL: there are no more. */
+static const BlockDriver *driver_at(size_t i)
+{
+    size_t linked = (size_t)(__stop_vireo_block_drivers - __start_vireo_block_drivers);
+
+    if (i < linked) {
+        return __start_vireo_block_drivers[i];
+    }
+    i -= linked;
+    return registered && i < registered->len ? g_ptr_array_index(registered, i) : NULL;
+}
+
 static int by_name(const void *a, const void *b)
 {
     const BlockDriver *const *x = a, *const *y = b;
@@ -41,13 +53,10 @@ static int by_name(const void *a, const void *b)
 GPtrArray *block_driver_list(void)
 {
     GPtrArray *list = g_ptr_array_new();
+    const BlockDriver *driver;
 
-    for (const BlockDriver *const *at = __start_vireo_block_drivers;
-         at < __stop_vireo_block_drivers; at++) {
-        g_ptr_array_add(list, (void *)*at);
-    }
-    for (guint i = 0; registered && i < registered->len; i++) {
-        g_ptr_array_add(list, g_ptr_array_index(registered, i));
+    for (size_t i = 0; (driver = driver_at(i)); i++) {
+        g_ptr_array_add(list, (void *)driver);
     }
     g_ptr_array_sort(list, by_name);
     return list;
@@ -55,17 +64,29 @@ GPtrArray *block_driver_list(void)
 
 static const BlockDriver *find(const char *name, const char *protocol)
 {
-    g_autoptr(GPtrArray) list = block_driver_list();
+    const BlockDriver *driver;
 
-    for (guint i = 0; i < list->len; i++) {
-        const BlockDriver *driver = g_ptr_array_index(list, i);
-
+    for (size_t i = 0; (driver = driver_at(i)); i++) {
         if (name ? !strcmp(driver->name, name)
                  : driver->protocol && !strcmp(driver->protocol, protocol)) {
             return driver;
         }
     }
     return NULL;
+}
+
+/* The driver that claims something most; of two that claim it alike the first by name. */
+typedef struct Claim {
+    const BlockDriver *driver; /* NULL: nobody */
+    int score;
+} Claim;
+
+static void claim(Claim *best, const BlockDriver *driver, int score)
+{
+    if (score > best->score ||
+        (best->driver && score == best->score && strcmp(driver->name, best->driver->name) < 0)) {
+        *best = (Claim){ driver, score };
+    }
 }
 
 /* One of them is NULL. False with the error set if there is a module that cannot be loaded. */
@@ -112,20 +133,13 @@ const BlockDriver *block_driver_find(const char *name, GError **error)
 /* The driver that claims a plain path most: a block device, else "file". */
 static const BlockDriver *find_by_path(const char *path, GError **error)
 {
-    g_autoptr(GPtrArray) list = block_driver_list();
-    const BlockDriver *best = NULL;
-    int best_score = 0;
+    const BlockDriver *driver;
+    Claim best = { 0 };
 
-    for (guint i = 0; i < list->len; i++) {
-        const BlockDriver *driver = g_ptr_array_index(list, i);
-        int score = driver->probe_name ? driver->probe_name(path) : 0;
-
-        if (score > best_score) {
-            best = driver;
-            best_score = score;
-        }
+    for (size_t i = 0; (driver = driver_at(i)); i++) {
+        claim(&best, driver, driver->probe_name ? driver->probe_name(path) : 0);
     }
-    return best ? best : block_driver_find("file", error);
+    return best.driver ? best.driver : block_driver_find("file", error);
 }
 
 const BlockDriver *block_driver_find_protocol(const char *filename, GError **error)
@@ -153,20 +167,13 @@ const BlockDriver *block_driver_find_protocol(const char *filename, GError **err
 
 const BlockDriver *block_probe(const uint8_t *buf, size_t len, const char *filename)
 {
-    g_autoptr(GPtrArray) list = block_driver_list();
-    const BlockDriver *best = NULL;
-    int best_score = 0;
+    const BlockDriver *driver;
+    Claim best = { 0 };
 
-    for (guint i = 0; i < list->len; i++) {
-        const BlockDriver *driver = g_ptr_array_index(list, i);
-        int score = driver->probe ? driver->probe(buf, len, filename) : 0;
-
-        if (score > best_score) {
-            best = driver;
-            best_score = score;
-        }
+    for (size_t i = 0; (driver = driver_at(i)); i++) {
+        claim(&best, driver, driver->probe ? driver->probe(buf, len, filename) : 0);
     }
-    return best;
+    return best.driver;
 }
 
 void block_snapshot_free(BlockSnapshot *snapshot)
