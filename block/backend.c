@@ -150,10 +150,6 @@ BlockBackend *block_backend_ref(BlockBackend *blk)
     return blk;
 }
 
-static void nothing(void *opaque)
-{
-}
-
 void block_backend_unref(BlockBackend *blk)
 {
     if (!blk || --blk->refs > 0) {
@@ -163,7 +159,7 @@ void block_backend_unref(BlockBackend *blk)
     block_backend_remove(blk);
     if (blk->loop != loop_main()) {
         /* Its thread may still be in block_backend_leave(). */
-        loop_post_wait(blk->loop, nothing, NULL);
+        loop_synchronize(blk->loop);
     }
     g_assert(blk->in_flight == 0 && blk->queued.length == 0);
     throttle_member_leave(&blk->throttle);

@@ -90,13 +90,9 @@ static bool is_busy(BlockNode *node)
     return false;
 }
 
-static void nothing(void *opaque)
-{
-}
-
 void block_drain_kick(void)
 {
-    loop_post(loop_main(), nothing, NULL);
+    loop_kick(loop_main());
 }
 
 static void wake(void *opaque)

@@ -28,17 +28,13 @@ void block_io_init(BlockNode *node)
     g_mutex_init(&node->p->bitmap_lock);
 }
 
-static void nothing(void *opaque)
-{
-}
-
 void block_io_cleanup(BlockNode *node)
 {
     BlockNodePrivate *p = node->p;
 
     if (node->loop != loop_main()) {
         /* Its thread may still be in block_dec_in_flight(). */
-        loop_post_wait(node->loop, nothing, NULL);
+        loop_synchronize(node->loop);
     }
     g_assert(p->tracked.length == 0 && p->flush_waiters.length == 0);
     g_clear_pointer(&p->write_hooks, g_ptr_array_unref);

@@ -253,6 +253,20 @@ void loop_post_wait(Loop *loop, LoopFn *fn, void *opaque)
     g_mutex_clear(&wait.lock);
 }
 
+static void nothing(void *opaque)
+{
+}
+
+void loop_kick(Loop *loop)
+{
+    loop_post(loop, nothing, NULL);
+}
+
+void loop_synchronize(Loop *loop)
+{
+    loop_post_wait(loop, nothing, NULL);
+}
+
 /* Descriptors. */
 
 static void watch_remove(Loop *loop, LoopWatch *watch)

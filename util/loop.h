@@ -53,6 +53,10 @@ void loop_set_fd(Loop *loop, int fd, LoopFn *on_read, LoopFn *on_write, void *op
 void loop_post(Loop *loop, LoopFn *fn, void *opaque);
 /* As loop_post, and wait until it has run. Not from the loop's own thread with the VM lock held. */
 void loop_post_wait(Loop *loop, LoopFn *fn, void *opaque);
+/* Make the loop turn once, though there is nothing to do. Any thread. */
+void loop_kick(Loop *loop);
+/* As loop_post_wait: until all is over that the loop's thread is doing just now. */
+void loop_synchronize(Loop *loop);
 
 /*
  * A deferred callback that can be scheduled again and again without allocating ("bottom half").
