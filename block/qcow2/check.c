@@ -66,16 +66,21 @@ void refmap_add(RefMap *map, int64_t cluster, uint32_t n)
 
 /* ---- Findings ---- */
 
+static void G_GNUC_PRINTF(2, 0) say(const Check *check, const char *fmt, va_list args)
+{
+    if (!check->quiet) {
+        vfprintf(stderr, fmt, args);
+        fputc('\n', stderr);
+    }
+}
+
 void check_say(const Check *check, const char *fmt, ...)
 {
     va_list args;
 
-    if (!check->quiet) {
-        va_start(args, fmt);
-        vfprintf(stderr, fmt, args);
-        va_end(args);
-        fputc('\n', stderr);
-    }
+    va_start(args, fmt);
+    say(check, fmt, args);
+    va_end(args);
 }
 
 bool check_defect(Check *check, unsigned kind, const char *fmt, ...)
@@ -84,12 +89,9 @@ bool check_defect(Check *check, unsigned kind, const char *fmt, ...)
     BlockCheckResult *r = check->result;
     va_list args;
 
-    if (!check->quiet) {
-        va_start(args, fmt);
-        vfprintf(stderr, fmt, args);
-        va_end(args);
-        fputc('\n', stderr);
-    }
+    va_start(args, fmt);
+    say(check, fmt, args);
+    va_end(args);
     if (fixed) {
         *(leak ? &r->leaks_fixed : &r->corruptions_fixed) += 1;
     } else {
