@@ -2,11 +2,15 @@
 /* L1 tables and the refcount table: arrays of 64-bit entries that are kept in memory. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "block/qcow2/qcow2.h"
 #include "util/bitmap.h"
+#include "util/bits.h"
 #include "util/error.h"
+#include "util/zero.h"
 
+#define READ_PIECE (64 * (int64_t)KiB)
 #define PER_SECTOR (BLOCK_SECTOR / sizeof(uint64_t))
 
 static uint32_t sectors_of(uint32_t n)
@@ -29,6 +33,28 @@ void qcow2_table_cleanup(Qcow2Table *table)
     *table = (Qcow2Table) { 0 };
 }
 
+/* By pieces: where all is zero, as in the table of a large empty disk, no memory is touched. */
+static int read_entries(Qcow2 *q, const Qcow2Table *table)
+{
+    int64_t bytes = (int64_t)table->n * 8, piece = MIN(bytes, READ_PIECE);
+    uint64_t *buf = bytes ? block_alloc(q->node->file->node, (size_t)piece) : NULL;
+    int ret = bytes && !buf ? -ENOMEM : 0;
+
+    for (int64_t done = 0, n; done < bytes && ret >= 0; done += n) {
+        uint64_t *to = table->entries + done / 8;
+
+        n = MIN(piece, bytes - done);
+        ret = block_pread(q->node->file, table->offset + done, n, buf);
+        if (ret >= 0 && !buffer_is_zero(buf, (size_t)n)) {
+            for (int64_t i = 0; i < n / 8; i++) {
+                to[i] = be64toh(buf[i]);
+            }
+        }
+    }
+    free(buf);
+    return ret;
+}
+
 bool qcow2_table_load(Qcow2 *q, Qcow2Table *table, int64_t offset, uint32_t n, const char *what,
                       GError **error)
 {
@@ -47,15 +73,12 @@ bool qcow2_table_load(Qcow2 *q, Qcow2Table *table, int64_t offset, uint32_t n, c
         return false;
     }
     qcow2_table_init(table, offset, n);
-    ret = bytes ? block_pread(q->node->file, offset, bytes, table->entries) : 0;
+    ret = read_entries(q, table);
     if (ret < 0) {
         error_set_errno(error, -ret, "Could not read the qcow2 %s at offset 0x%" PRIx64, what,
                         (uint64_t)offset);
         qcow2_table_cleanup(table);
         return false;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        table->entries[i] = be64toh(table->entries[i]);
     }
     return true;
 }
