@@ -51,7 +51,7 @@ static int cloop_map(BlockNode *node, int64_t offset, Extent *extent)
     *extent = (Extent){
         .kind = EXTENT_PACKED, .bytes = c->block_size - offset % c->block_size,
         .at = (int64_t)from, .unit_start = index * c->block_size, .unit_bytes = c->block_size,
-        .packed_bytes = (int64_t)(to - from), .unpack = extent_unpack_zlib,
+        .packed_bytes = (int64_t)(to - from), .method = CODEC_ZLIB,
     };
     return 0;
 }

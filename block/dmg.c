@@ -6,7 +6,7 @@
  *
  * The property list has under the key "blkx" an array of tables, as base64 in <data> elements. A
  * table begins with "mish" and says from its first sector on which chunk of the data fork has which
- * sectors: raw, zeroes, or compressed by zlib, bzip2 or xz; the latter two are modules. Images that
+ * sectors: raw, zeroes, or compressed by zlib, bzip2 or xz; each is a module. Images that
  * are compressed in other ways are refused. The property list is not read as XML: tables are looked
  * for between the key and the end of its array.
  */
@@ -14,11 +14,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "block/dmg-codec.h"
+#include "block/codec/codec.h"
 #include "block/extent.h"
 #include "util/bits.h"
 #include "util/error.h"
-#include "util/module.h"
 
 #define TRAILER_SIZE 512
 #define KOLY 0x6b6f6c79
@@ -36,18 +35,18 @@ enum {
     CHUNK_LZFSE = 0x80000007, CHUNK_XZ = 0x80000008, CHUNK_END = 0xffffffff,
 };
 
-static ExtentUnpack *codecs[DMG_CODEC__MAX]; /* what modules brought */
-
 /* How chunks are compressed. */
-static const struct {
+typedef struct Compression {
     uint32_t type;
     const char *name;
-    const char *module; /* NULL: nobody can unpack it here */
-    DmgCodec codec;
-} compressions[] = {
-    { CHUNK_ADC, "ADC", NULL }, { CHUNK_LZFSE, "LZFSE", NULL },
-    { CHUNK_BZIP2, "bzip2", "block-dmg-bzip2", DMG_CODEC_BZIP2 },
-    { CHUNK_XZ, "xz", "block-dmg-xz", DMG_CODEC_XZ },
+    bool known;         /* else nobody can unpack it here */
+    CodecMethod method;
+} Compression;
+
+static const Compression compressions[] = {
+    { CHUNK_ADC, "ADC" }, { CHUNK_LZFSE, "LZFSE" },
+    { CHUNK_ZLIB, "zlib", true, CODEC_ZLIB }, { CHUNK_BZIP2, "bzip2", true, CODEC_BZIP2 },
+    { CHUNK_XZ, "xz", true, CODEC_XZ },
 };
 
 typedef struct DmgChunk {
@@ -70,44 +69,34 @@ static int dmg_probe(const uint8_t *buf, size_t len, const char *filename)
 
 /* ---- Compression ---- */
 
-void dmg_codec_register(DmgCodec codec, ExtentUnpack *unpack)
-{
-    codecs[codec] = unpack;
-}
-
-/* NULL: unknown, or its module was not loaded. */
-static ExtentUnpack *unpack_of(uint32_t type)
+static const Compression *compression_of(uint32_t type)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(compressions); i++) {
-        if (compressions[i].type == type && compressions[i].module) {
-            return codecs[compressions[i].codec];
+        if (compressions[i].type == type) {
+            return &compressions[i];
         }
     }
-    return type == CHUNK_ZLIB ? extent_unpack_zlib : NULL;
+    return NULL;
 }
 
 /* Chunks of this type will have to be read. */
 static bool prepare_type(uint32_t type, GError **error)
 {
-    if (type == CHUNK_ZERO || type == CHUNK_IGNORE || type == CHUNK_RAW || unpack_of(type)) {
+    const Compression *compression = compression_of(type);
+
+    if (type == CHUNK_ZERO || type == CHUNK_IGNORE || type == CHUNK_RAW) {
         return true;
     }
-    for (size_t i = 0; i < G_N_ELEMENTS(compressions); i++) {
-        if (compressions[i].type != type) {
-            continue;
-        }
-        if (!compressions[i].module) {
-            error_setf(error, "dmg chunk: it is compressed by %s, which cannot be read",
-                       compressions[i].name);
-            return false;
-        }
-        if (!module_load(compressions[i].module, error)) {
-            g_prefix_error(error, "dmg chunk: it is compressed by %s: ", compressions[i].name);
-            return false;
-        }
+    if (!compression) {
+        error_setf(error, "dmg chunk: its type 0x%" PRIx32 " is not known", type);
+    } else if (!compression->known) {
+        error_setf(error, "dmg chunk: it is compressed by %s, which cannot be read",
+                   compression->name);
+    } else if (codec_load(compression->method, error)) {
         return true;
+    } else {
+        g_prefix_error(error, "dmg chunk: it is compressed by %s: ", compression->name);
     }
-    error_setf(error, "dmg chunk: its type 0x%" PRIx32 " is not known", type);
     return false;
 }
 
@@ -147,8 +136,8 @@ static int map_chunk(const DmgChunk *chunk, int64_t offset, Extent *extent)
         extent->unit_start = chunk->start;
         extent->unit_bytes = chunk->bytes;
         extent->packed_bytes = chunk->packed_bytes;
-        extent->unpack = unpack_of(chunk->type);
-        return extent->unpack ? 0 : -ENOTSUP;
+        extent->method = compression_of(chunk->type)->method;
+        return 0;
     }
 }
 

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "block/io.h"
 #include "util/bits.h"
@@ -163,6 +162,7 @@ int extent_entry(BlockNode *node, int64_t offset, void *entry, size_t bytes)
 
 typedef struct Unpack {
     const Extent *extent;
+    bool *reported;      /* that the method cannot be had */
     void *dst;
     const void *src;
 } Unpack;
@@ -170,16 +170,31 @@ typedef struct Unpack {
 static int unpack_work(void *opaque)
 {
     const Unpack *unpack = opaque;
+    size_t bytes = (size_t)unpack->extent->unit_bytes;
+    g_autoptr(GError) error = NULL;
+    const Codec *codec = codec_load(unpack->extent->method, &error);
+    ssize_t ret;
+    void *state;
 
-    return unpack->extent->unpack(unpack->dst, (size_t)unpack->extent->unit_bytes, unpack->src,
-                                  (size_t)unpack->extent->packed_bytes);
+    if (!codec) {
+        if (!*unpack->reported) {
+            error_report("%s", error->message);
+        }
+        *unpack->reported = true;
+        return -ENOTSUP;
+    }
+    state = codec->state_new();
+    ret = codec->decompress(state, unpack->dst, bytes, unpack->src,
+                            (size_t)unpack->extent->packed_bytes);
+    codec->state_free(state);
+    return ret == (ssize_t)bytes ? 0 : (int)MIN(ret, -EIO);
 }
 
 static int unpack_unit(BlockNode *node, const Extent *extent)
 {
     ExtentImage *image = node->opaque;
     g_autofree uint8_t *packed = g_try_malloc((size_t)extent->packed_bytes);
-    Unpack unpack = { .extent = extent, .src = packed };
+    Unpack unpack = { .extent = extent, .reported = &image->reported, .src = packed };
     int ret;
 
     image->unit_at = -1;
@@ -226,32 +241,6 @@ static int read_packed(BlockNode *node, const Extent *extent, int64_t offset, in
     }
     co_mutex_unlock(&image->lock);
     return ret;
-}
-
-static int inflate_all(void *dst, size_t dst_len, const void *src, size_t src_len, int window_bits)
-{
-    z_stream stream = {
-        .next_in = (Bytef *)(uintptr_t)src, .avail_in = (uInt)src_len,
-        .next_out = dst, .avail_out = (uInt)dst_len,
-    };
-    int ret;
-
-    if (inflateInit2(&stream, window_bits) != Z_OK) {
-        return -ENOMEM;
-    }
-    ret = inflate(&stream, Z_FINISH);
-    inflateEnd(&stream);
-    return (ret == Z_STREAM_END || ret == Z_BUF_ERROR) && stream.avail_out == 0 ? 0 : -EIO;
-}
-
-int extent_unpack_zlib(void *dst, size_t dst_len, const void *src, size_t src_len)
-{
-    return inflate_all(dst, dst_len, src, src_len, 15);
-}
-
-int extent_unpack_deflate(void *dst, size_t dst_len, const void *src, size_t src_len)
-{
-    return inflate_all(dst, dst_len, src, src_len, -15);
 }
 
 /* ---- Requests ---- */

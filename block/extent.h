@@ -9,6 +9,7 @@
 #ifndef VIREO_BLOCK_EXTENT_H
 #define VIREO_BLOCK_EXTENT_H
 
+#include "block/codec/codec.h"
 #include "block/node.h"
 #include "crypto/block.h"
 
@@ -21,11 +22,8 @@ typedef enum ExtentKind {
     EXTENT_ABSENT, /* the backing file decides; zeroes if there is none */
     EXTENT_ZERO,
     EXTENT_DATA,   /* at `at` in the file */
-    EXTENT_PACKED,
+    EXTENT_PACKED, /* by `method`; exactly unit_bytes come out, or the data is broken */
 } ExtentKind;
-
-/* 0, or -errno: exactly dst_len bytes come out, or the data is broken. Any thread. */
-typedef int ExtentUnpack(void *dst, size_t dst_len, const void *src, size_t src_len);
 
 typedef struct Extent {
     ExtentKind kind;
@@ -33,7 +31,7 @@ typedef struct Extent {
     int64_t at;
     /* PACKED: the unit that the offset is in, packed_bytes at `at`. */
     int64_t unit_start, unit_bytes, packed_bytes;
-    ExtentUnpack *unpack;
+    CodecMethod method;
 } Extent;
 
 typedef struct ExtentImage {
@@ -47,6 +45,7 @@ typedef struct ExtentImage {
     unsigned next_window;
     uint8_t *unit;       /* the decompressed unit that stands at unit_at in the file */
     int64_t unit_at, unit_len, unit_capacity;
+    bool reported;       /* that a method cannot be had */
 } ExtentImage;
 
 /* The state of a driver that uses this begins with an ExtentImage. */
@@ -71,8 +70,5 @@ int extent_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec
                   size_t vec_offset, unsigned flags);
 int extent_block_status(BlockNode *node, bool exact, int64_t offset, int64_t bytes,
                         BlockStatus *status);
-
-/* Deflate streams with and without zlib's header. */
-ExtentUnpack extent_unpack_zlib, extent_unpack_deflate;
 
 #endif

@@ -57,7 +57,7 @@ static void compressed_extent(const QcowImage *q, int64_t offset, uint64_t entry
     extent->packed_bytes = (int64_t)(entry >> (63 - q->cluster_bits)) & (cluster - 1);
     extent->unit_start = offset & ~(cluster - 1);
     extent->unit_bytes = cluster;
-    extent->unpack = extent_unpack_deflate;
+    extent->method = CODEC_DEFLATE;
 }
 
 static int qcow_map(BlockNode *node, int64_t offset, Extent *extent)

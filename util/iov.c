@@ -97,6 +97,16 @@ unsigned iov_slice(struct iovec *dst, unsigned dst_n, const struct iovec *iov, u
     return used;
 }
 
+void *iov_contiguous(const struct iovec *iov, unsigned n, size_t offset, size_t len)
+{
+    unsigned i = 0;
+
+    for (; i < n && offset >= iov[i].iov_len; i++) {
+        offset -= iov[i].iov_len;
+    }
+    return i < n && len <= iov[i].iov_len - offset ? (uint8_t *)iov[i].iov_base + offset : NULL;
+}
+
 void iov_advance(struct iovec **iov, unsigned *n, size_t bytes)
 {
     while (*n && bytes >= (*iov)->iov_len) {

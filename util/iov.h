@@ -23,6 +23,8 @@ size_t iov_memset(const struct iovec *iov, unsigned n, size_t offset, int byte, 
  */
 unsigned iov_slice(struct iovec *dst, unsigned dst_n, const struct iovec *iov, unsigned n,
                    size_t offset, size_t len);
+/* Where [offset, offset + len) of the vector stands if it is in one piece; else NULL. len > 0. */
+void *iov_contiguous(const struct iovec *iov, unsigned n, size_t offset, size_t len);
 /* Drop the first bytes: moves *iov and *n on, and cuts the first element left. */
 void iov_advance(struct iovec **iov, unsigned *n, size_t bytes);
 

@@ -18,14 +18,30 @@ static char *module_path(const char *name)
                                     : g_strdup_printf("%s/%s.so", VIREO_MODULEDIR, name);
 }
 
-bool module_load(const char *name, GError **error)
+static void *load(const char *name, GError **error)
 {
     g_autofree char *path = module_path(name);
-
     /* A module that is loaded already is only counted again. */
-    if (!dlopen(path, RTLD_NOW | RTLD_LOCAL)) {
+    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+    if (!module) {
         error_setf(error, "Cannot load the module '%s': %s", name, dlerror());
-        return false;
     }
-    return true;
+    return module;
+}
+
+bool module_load(const char *name, GError **error)
+{
+    return load(name, error) != NULL;
+}
+
+const void *module_symbol(const char *name, const char *symbol, GError **error)
+{
+    void *module = load(name, error);
+    const void *found = module ? dlsym(module, symbol) : NULL;
+
+    if (module && !found) {
+        error_setf(error, "The module '%s' has no '%s'", name, symbol);
+    }
+    return found;
 }

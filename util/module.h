@@ -13,5 +13,10 @@
 
 /* True if it is there (again). False: not installed, or it does not load. Main thread. */
 bool module_load(const char *name, GError **error);
+/*
+ * What the module exports by this name, for modules that have nothing to register. NULL: not
+ * installed, does not load, or has no such thing. Any thread.
+ */
+const void *module_symbol(const char *name, const char *symbol, GError **error);
 
 #endif

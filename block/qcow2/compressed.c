@@ -6,7 +6,8 @@
  */
 #include <errno.h>
 
-#include "block/qcow2/codec-pool.h"
+#include "block/codec/pool.h"
+#include "block/qcow2/qcow2.h"
 #include "util/iov.h"
 
 /* So much guest data, or one cluster, is compressed or decompressed at once. */
@@ -14,8 +15,6 @@
 #define MAX_BATCH 256
 /* Clusters are read together if there is less than this between them. */
 #define MAX_GAP (64 * (int64_t)KiB)
-
-#define MAX_SLICES 64
 
 static unsigned batch_size(const Qcow2 *q, int64_t clusters)
 {
@@ -27,7 +26,9 @@ static unsigned batch_size(const Qcow2 *q, int64_t clusters)
 typedef struct Pack {
     CodecJob jobs[MAX_BATCH];
     int64_t place[MAX_BATCH];
-    uint8_t *in, *out;
+    const uint8_t *in;  /* whole clusters */
+    uint8_t *copy;      /* of them; NULL: in is the caller's memory */
+    uint8_t *out;
 } Pack;
 
 static bool extend_last(Qcow2 *q, int64_t bytes, int64_t *ret)
@@ -175,10 +176,11 @@ static int store_all(Qcow2 *q, int64_t guest, int64_t bytes, Pack *pack, unsigne
         int64_t at = (int64_t)i << q->cluster_bits;
 
         run = 1;
-        if (pack->jobs[i].result == -ENOMEM) {
+        if (pack->jobs[i].result == -ENOSPC) {
             int64_t len = MIN(bytes - at, q->cluster_size);
 
-            ret = qcow2_write(q, guest + at, len, BLOCK_VEC_BUF(pack->in + at, (size_t)len), 0);
+            ret = qcow2_write(q, guest + at, len,
+                              BLOCK_VEC_BUF((void *)(uintptr_t)(pack->in + at), (size_t)len), 0);
             continue;
         }
         if (pack->jobs[i].result < 0) {
@@ -197,6 +199,22 @@ static int store_all(Qcow2 *q, int64_t guest, int64_t bytes, Pack *pack, unsigne
     return ret;
 }
 
+/* What is to be compressed, in one piece, the last cluster filled up. False: no memory. */
+static bool take_clusters(Pack *pack, int64_t bytes, const BlockVec *vec, size_t vec_offset,
+                          size_t size)
+{
+    pack->in = iov_contiguous(vec->iov, vec->n, vec_offset, size);
+    if (!pack->in || (size_t)bytes < size) {
+        pack->in = pack->copy = g_try_malloc(size);
+        if (pack->copy) {
+            size_t got = iov_to_buf(vec->iov, vec->n, vec_offset, pack->copy, (size_t)bytes);
+
+            memset(pack->copy + got, 0, size - got);
+        }
+    }
+    return pack->in;
+}
+
 static int write_batch(Qcow2 *q, int64_t guest, int64_t bytes, const BlockVec *vec,
                        size_t vec_offset, unsigned n)
 {
@@ -204,13 +222,10 @@ static int write_batch(Qcow2 *q, int64_t guest, int64_t bytes, const BlockVec *v
     g_autofree Pack *pack = g_new(Pack, 1);
     int ret;
 
-    pack->in = g_try_malloc(size);
+    pack->copy = NULL;
     pack->out = g_try_malloc(size);
-    ret = pack->in && pack->out ? 0 : -ENOMEM;
+    ret = pack->out && take_clusters(pack, bytes, vec, vec_offset, size) ? 0 : -ENOMEM;
     if (ret >= 0) {
-        size_t got = iov_to_buf(vec->iov, vec->n, vec_offset, pack->in, (size_t)bytes);
-
-        memset(pack->in + got, 0, size - got);
         for (unsigned i = 0; i < n; i++) {
             pack->jobs[i] = (CodecJob) {
                 .src = pack->in + ((size_t)i << q->cluster_bits), .src_size = q->cluster_size,
@@ -218,12 +233,12 @@ static int write_batch(Qcow2 *q, int64_t guest, int64_t bytes, const BlockVec *v
                 .dst_size = q->cluster_size - 1,
             };
         }
-        ret = codec_run(q, true, pack->jobs, n);
+        ret = codec_pool_run(q->codecs, true, pack->jobs, n);
     }
     if (ret >= 0) {
         ret = store_all(q, guest, bytes, pack, n);
     }
-    g_free(pack->in);
+    g_free(pack->copy);
     g_free(pack->out);
     return ret;
 }
@@ -304,15 +319,11 @@ static int look_around(Qcow2 *q, int64_t guest, unsigned max, Window *w)
 static void *wanted_at(const Qcow2 *q, int64_t offset, int64_t bytes, const BlockVec *vec,
                        size_t vec_offset, int64_t cluster)
 {
-    struct iovec slice[MAX_SLICES];
-    unsigned n;
-
-    if (cluster < offset || cluster + q->cluster_size > offset + bytes || vec->n > MAX_SLICES) {
+    if (cluster < offset || cluster + q->cluster_size > offset + bytes) {
         return NULL;
     }
-    n = iov_slice(slice, MAX_SLICES, vec->iov, vec->n, vec_offset + (size_t)(cluster - offset),
-                  q->cluster_size);
-    return n == 1 ? slice[0].iov_base : NULL;
+    return iov_contiguous(vec->iov, vec->n, vec_offset + (size_t)(cluster - offset),
+                          q->cluster_size);
 }
 
 static int unpack(Qcow2 *q, int64_t offset, int64_t bytes, const BlockVec *vec, size_t vec_offset,
@@ -336,13 +347,13 @@ static int unpack(Qcow2 *q, int64_t offset, int64_t bytes, const BlockVec *vec, 
             .dst_size = q->cluster_size,
         };
     }
-    ret = codec_run(q, false, jobs, w->n);
+    ret = codec_pool_run(q->codecs, false, jobs, w->n);
     for (unsigned i = 0; i < w->n && ret >= 0; i++) {
         int64_t cluster = first + ((int64_t)i << q->cluster_bits);
         int64_t from = MAX(cluster, offset), to = MIN(cluster + q->cluster_size, offset + bytes);
         const uint8_t *data = jobs[i].dst;
 
-        ret = (int)jobs[i].result;
+        ret = jobs[i].result == (ssize_t)q->cluster_size ? 0 : (int)MIN(jobs[i].result, -EIO);
         if (ret >= 0 && data >= bounce && data < bounce + ((size_t)w->n << q->cluster_bits)) {
             iov_from_buf(vec->iov, vec->n, vec_offset + (size_t)(from - offset),
                          data + (from - cluster), (size_t)(to - from));

@@ -8,7 +8,7 @@
 #include "block/dirty-bitmap.h"
 #include "block/open.h"
 #include "block/qcow2/bitmap.h"
-#include "block/qcow2/codec-pool.h"
+#include "block/codec/pool.h"
 #include "block/qcow2/crypto.h"
 #include "block/qcow2/settings.h"
 #include "block/qcow2/snapshot.h"
@@ -131,6 +131,7 @@ static bool load(Qcow2 *q, const BlockdevOptionsQcow2 *options, unsigned flags, 
         return false;
     }
     start_caches(q);
+    q->codecs = codec_pool_new(q->compression_type ? CODEC_ZSTD : CODEC_DEFLATE);
     if (!open_data_file(q, flags, error) || !qcow2_crypto_open(q, options->encrypt, flags, error) ||
         !qcow2_snapshots_read(q, flags, error)) {
         return false;
@@ -150,7 +151,7 @@ static void unload(Qcow2 *q)
     stop_sweeping(q);
     qcow2_snapshots_free(q);
     g_clear_pointer(&q->crypto, crypto_block_free);
-    codec_pool_free(q);
+    g_clear_pointer(&q->codecs, codec_pool_free);
     g_clear_pointer(&q->metadata, g_hash_table_unref);
     table_cache_cleanup(&q->l2_cache);
     table_cache_cleanup(&q->refcount_cache);

@@ -165,7 +165,7 @@ typedef struct Qcow2 {
 
     GPtrArray *snapshots;     /* Qcow2Snapshot */
     CryptoBlock *crypto;
-    GPtrArray *codec_states;  /* of the codec, not in use now */
+    struct CodecPool *codecs; /* to compress and decompress */
     bool dirty_marked;        /* the file's header says dirty because of us */
     bool corrupt_reported;
     bool tmp_snapshot;        /* shows a snapshot: nothing may be written */

@@ -481,7 +481,7 @@ static void free_image(VmdkImage *image)
     g_free(image->text);
     vmdk_descriptor_clear(&image->descriptor);
     vmdk_cache_free(image->cache);
-    vmdk_codec_free(image->codec);
+    codec_pool_free(image->codecs);
 }
 
 bool vmdk_open(BlockNode *node, const BlockdevOptions *options, unsigned flags, GError **error)
@@ -497,7 +497,7 @@ bool vmdk_open(BlockNode *node, const BlockdevOptions *options, unsigned flags, 
     co_mutex_init(&image->lock);
     co_mutex_init(&image->table_lock);
     image->cache = vmdk_cache_new();
-    image->codec = vmdk_codec_new();
+    image->codecs = codec_pool_new(CODEC_ZLIB);
     if (image->descriptor.parent_hint && image->descriptor.parent_cid != VMDK_NO_PARENT) {
         node->header_backing_file = g_strdup(image->descriptor.parent_hint);
         node->header_backing_format = g_strdup(node->driver->name);

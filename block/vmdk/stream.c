@@ -22,6 +22,20 @@
 /* Grains that one request compresses at once. */
 #define BATCH 32u
 
+/* All at once; 0, or the first failure. What is decompressed is filled up with zeroes. */
+static int run_jobs(VmdkImage *image, bool compress, CodecJob *jobs, unsigned n, size_t size)
+{
+    int ret = codec_pool_run(image->codecs, compress, jobs, n);
+
+    for (unsigned i = 0; i < n && ret >= 0; i++) {
+        ret = (int)MIN(jobs[i].result, 0);
+        if (ret >= 0 && !compress) {
+            memset((uint8_t *)jobs[i].dst + jobs[i].result, 0, size - (size_t)jobs[i].result);
+        }
+    }
+    return ret;
+}
+
 /* ---- Reading ---- */
 
 /* The grain's marker and data in buf (room bytes) become the grain in out. */
@@ -29,10 +43,9 @@ static int unpack(BlockNode *node, const VmdkRun *run, const uint8_t *buf, uint8
 {
     VmdkImage *image = node->opaque;
     const VmdkExtent *extent = run->extent;
-    VmdkCodecJob job = {
+    CodecJob job = {
         .src = buf, .src_size = run->room, .dst = out, .dst_size = extent->grain_size,
     };
-    int ret;
 
     if (extent->markers) {
         job.src = buf + VMDK_GRAIN_MARKER;
@@ -41,11 +54,7 @@ static int unpack(BlockNode *node, const VmdkRun *run, const uint8_t *buf, uint8
             return -EIO;
         }
     }
-    ret = vmdk_codec_run(image->codec, false, &job, 1);
-    if (ret >= 0) {
-        memset(out + job.result, 0, extent->grain_size - job.result);
-    }
-    return ret;
+    return run_jobs(image, false, &job, 1, extent->grain_size);
 }
 
 int vmdk_read_compressed(BlockNode *node, const VmdkRun *run, int64_t offset, const BlockVec *vec,
@@ -237,10 +246,11 @@ static int begin(BlockNode *node, VmdkExtent *extent)
 /* ---- Writing ---- */
 
 typedef struct Packed {
-    VmdkCodecJob jobs[BATCH];
+    CodecJob jobs[BATCH];
     uint32_t at[BATCH];     /* sectors from the first one's place */
     unsigned n;
-    uint8_t *in, *out;      /* grains; markers and streams, one after the other's room */
+    uint8_t *in;            /* grains; NULL: as they are in the caller's memory */
+    uint8_t *out;           /* markers and streams, one after the other's room */
     size_t slot, size;      /* size: of all in the file */
 } Packed;
 
@@ -270,27 +280,49 @@ static void join(const VmdkExtent *extent, int64_t first, Packed *p)
     p->size = at;
 }
 
+/* What is to be compressed, in one piece, the last grain filled up; NULL: no memory. */
+static const uint8_t *whole_grains(const VmdkExtent *extent, int64_t bytes, const BlockVec *vec,
+                                   size_t vec_offset, Packed *p)
+{
+    size_t size = p->n * (size_t)extent->grain_size;
+    const uint8_t *there = iov_contiguous(vec->iov, vec->n, vec_offset, size);
+
+    if (there && (size_t)bytes == size) {
+        return there;
+    }
+    p->in = g_try_malloc0(size);
+    if (p->in) {
+        iov_to_buf(vec->iov, vec->n, vec_offset, p->in, bytes);
+    }
+    return p->in;
+}
+
 static int pack(VmdkImage *image, const VmdkExtent *extent, int64_t first, int64_t bytes,
                 const BlockVec *vec, size_t vec_offset, Packed *p)
 {
-    size_t bound = vmdk_zlib_bound(extent->grain_size);
+    const Codec *codec = codec_pool_codec(image->codecs);
+    const uint8_t *grains;
+    size_t bound;
     int ret;
 
+    if (!codec) {
+        return -ENOTSUP;
+    }
+    bound = codec->bound(extent->grain_size);
     p->n = DIV_ROUND_UP(bytes, extent->grain_size);
     p->slot = ROUND_UP(VMDK_GRAIN_MARKER + bound, BLOCK_SECTOR);
-    p->in = g_try_malloc0(p->n * (size_t)extent->grain_size);
     p->out = g_try_malloc(p->n * p->slot);
-    if (!p->in || !p->out) {
+    grains = p->out ? whole_grains(extent, bytes, vec, vec_offset, p) : NULL;
+    if (!grains) {
         return -ENOMEM;
     }
-    iov_to_buf(vec->iov, vec->n, vec_offset, p->in, bytes);
     for (unsigned i = 0; i < p->n; i++) {
-        p->jobs[i] = (VmdkCodecJob) {
-            .src = p->in + i * (size_t)extent->grain_size, .src_size = extent->grain_size,
+        p->jobs[i] = (CodecJob) {
+            .src = grains + i * (size_t)extent->grain_size, .src_size = extent->grain_size,
             .dst = p->out + i * p->slot + VMDK_GRAIN_MARKER, .dst_size = bound,
         };
     }
-    ret = vmdk_codec_run(image->codec, true, p->jobs, p->n);
+    ret = run_jobs(image, true, p->jobs, p->n, 0);
     if (ret >= 0) {
         join(extent, first, p);
     }

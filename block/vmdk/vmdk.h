@@ -9,6 +9,7 @@
 #ifndef VIREO_BLOCK_VMDK_VMDK_H
 #define VIREO_BLOCK_VMDK_VMDK_H
 
+#include "block/codec/pool.h"
 #include "block/driver.h"
 #include "block/io.h"
 #include "block/node.h"
@@ -60,7 +61,6 @@ typedef struct VmdkExtentLine {
 } VmdkExtentLine;
 
 typedef struct VmdkTableCache VmdkTableCache;
-typedef struct VmdkCodec VmdkCodec;
 
 typedef struct VmdkImage {
     VmdkExtent *extents;
@@ -75,7 +75,7 @@ typedef struct VmdkImage {
     CoMutex lock;             /* of allocations, next, the descriptor */
     CoMutex table_lock;       /* of reading and writing tables */
     VmdkTableCache *cache;
-    VmdkCodec *codec;
+    CodecPool *codecs;
 } VmdkImage;
 
 /* ---- descriptor.c ---- */
@@ -153,31 +153,6 @@ int vmdk_stream_end(BlockNode *node, VmdkExtent *extent);
 /* The end of a stream: directory and tables (stream, by index; NULL: none), footer, EOS. */
 int vmdk_write_tail(BlockChild *child, int64_t at, uint8_t *header, uint32_t entries,
                     uint32_t *const *stream);
-
-/* ---- codec.c ---- */
-
-typedef struct VmdkCodecJob {
-    const void *src;
-    void *dst;
-    size_t src_size, dst_size;
-    ssize_t result;      /* bytes in dst, or -errno */
-} VmdkCodecJob;
-
-VmdkCodec *vmdk_codec_new(void);
-void vmdk_codec_free(VmdkCodec *codec);
-/* All of them at once, on the thread pool; in a coroutine. 0, or the first failure. */
-int vmdk_codec_run(VmdkCodec *codec, bool compress, VmdkCodecJob *jobs, unsigned n);
-
-/* ---- zlib-libdeflate.c or zlib-zlib.c: zlib streams, for any thread ---- */
-
-/* The library's working memory, for one thread at a time. NULL: there is none. */
-void *vmdk_zlib_state_new(bool compress);
-void vmdk_zlib_state_free(bool compress, void *state);
-/* Room that compressing so much may need. */
-size_t vmdk_zlib_bound(size_t bytes);
-/* result is set. What is behind the stream's end in src does not matter. */
-void vmdk_zlib_compress(void *state, VmdkCodecJob *job);
-void vmdk_zlib_decompress(void *state, VmdkCodecJob *job);
 
 /* ---- create.c, check.c ---- */
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Zstandard frames. A cluster may consist of several; they are decompressed into it directly. */
+/* Zstandard. What is decompressed may consist of several frames. */
 #include <errno.h>
-#include <glib.h>
 #include <zstd.h>
 
-#include "block/qcow2/codec.h"
+#include "block/codec/codec.h"
 
 #define LEVEL 2
 
@@ -37,14 +36,14 @@ static ssize_t zstd_compress(void *opaque, void *dst, size_t dst_size, const voi
         state->compressor = ZSTD_createCCtx();
     }
     if (!state->compressor) {
-        return -EIO;
+        return -ENOMEM;
     }
     n = ZSTD_compressCCtx(state->compressor, dst, dst_size, src, src_size, LEVEL);
-    return ZSTD_isError(n) ? -ENOMEM : (ssize_t)n;
+    return ZSTD_isError(n) ? -ENOSPC : (ssize_t)n;
 }
 
-static int zstd_decompress(void *opaque, void *dst, size_t dst_size, const void *src,
-                           size_t src_size)
+static ssize_t zstd_decompress(void *opaque, void *dst, size_t dst_size, const void *src,
+                               size_t src_size)
 {
     State *state = opaque;
     size_t done = 0, used = 0;
@@ -52,7 +51,10 @@ static int zstd_decompress(void *opaque, void *dst, size_t dst_size, const void 
     if (!state->decompressor) {
         state->decompressor = ZSTD_createDCtx();
     }
-    while (state->decompressor && done < dst_size) {
+    if (!state->decompressor) {
+        return -ENOMEM;
+    }
+    while (done < dst_size) {
         size_t frame = ZSTD_findFrameCompressedSize((const char *)src + used, src_size - used);
         size_t n;
 
@@ -67,7 +69,9 @@ static int zstd_decompress(void *opaque, void *dst, size_t dst_size, const void 
         done += n;
         used += frame;
     }
-    return done == dst_size ? 0 : -EIO;
+    return (ssize_t)done;
 }
 
-const Qcow2Codec qcow2_zstd = { state_new, state_free, zstd_compress, zstd_decompress };
+const Codec codec_zstd = {
+    state_new, state_free, ZSTD_compressBound, zstd_compress, zstd_decompress,
+};
