@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "util/bits.h"
 
@@ -55,6 +57,49 @@ static TableSlice **find(const TableCache *cache, int64_t offset)
     return at;
 }
 
+/*
+ * Memory of slices is page by page: it is aligned for direct I/O without the waste that the heap
+ * would have, and goes back to the system. The last that became free is kept for the next, since
+ * where the cache is too small for the image they come and go with every request.
+ */
+static bool is_whole_pages(const TableCache *cache)
+{
+    return cache->slice_size % (size_t)getpagesize() == 0;
+}
+
+static void *new_data(TableCache *cache)
+{
+    void *data;
+
+    if (cache->spare) {
+        return g_steal_pointer(&cache->spare);
+    }
+    if (is_whole_pages(cache)) {
+        data = mmap(NULL, cache->slice_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                    -1, 0);
+        return data == MAP_FAILED ? NULL : data;
+    }
+    return posix_memalign(&data, MIN(cache->slice_size, 4096), cache->slice_size) ? NULL : data;
+}
+
+static void release(const TableCache *cache, void *data)
+{
+    if (!is_whole_pages(cache)) {
+        free(data);
+    } else if (data) {
+        munmap(data, cache->slice_size);
+    }
+}
+
+static void free_data(TableCache *cache, void *data)
+{
+    if (cache->spare) {
+        release(cache, data);
+    } else {
+        cache->spare = data;
+    }
+}
+
 static void drop(TableCache *cache, TableSlice *slice)
 {
     g_assert(!slice->pins);
@@ -62,7 +107,7 @@ static void drop(TableCache *cache, TableSlice *slice)
     g_queue_unlink(&cache->lru, &slice->link);
     cache->n--;
     cache->dirty -= slice->dirty;
-    free(slice->data);
+    free_data(cache, slice->data);
     g_free(slice);
 }
 
@@ -77,8 +122,8 @@ void table_cache_cleanup(TableCache *cache)
 {
     if (cache->buckets) {
         table_cache_drop_all(cache);
-        g_free(cache->buckets);
-        cache->buckets = NULL;
+        g_clear_pointer(&cache->buckets, g_free);
+        release(cache, g_steal_pointer(&cache->spare));
     }
 }
 
@@ -135,13 +180,6 @@ static int make_room(TableCache *cache)
     return 0;
 }
 
-static void *new_data(const TableCache *cache)
-{
-    void *data;
-
-    return posix_memalign(&data, MIN(cache->slice_size, 4096), cache->slice_size) ? NULL : data;
-}
-
 /* Takes data. */
 static int add(TableCache *cache, int64_t offset, void *data, TableSlice **out)
 {
@@ -149,7 +187,7 @@ static int add(TableCache *cache, int64_t offset, void *data, TableSlice **out)
     int ret = make_room(cache);
 
     if (ret < 0) {
-        free(data);
+        free_data(cache, data);
         return ret;
     }
     grow_buckets(cache);
@@ -177,7 +215,7 @@ static int load(TableCache *cache, int64_t offset, TableSlice **out)
     }
     ret = block_pread(*cache->file, offset, (int64_t)cache->slice_size, data);
     if (ret < 0) {
-        free(data);
+        free_data(cache, data);
         return ret;
     }
     return add(cache, offset, data, out);

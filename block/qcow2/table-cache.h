@@ -29,6 +29,7 @@ typedef struct TableCache {
     size_t slice_size;
     unsigned max;           /* slices; exceeded only while all are pinned */
     unsigned n, dirty;
+    void *spare;            /* data of a slice that was dropped; NULL: none */
     GQueue lru;
     TableSlice **buckets;
     unsigned bucket_bits;
