@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "util/file-io-internal.h"
+#include "util/iov.h"
 #include "util/thread-pool.h"
 
 static ssize_t do_blocking(const FileRequest *request)
@@ -69,6 +70,7 @@ static int run(FileRequest *request)
 
 /* A coroutine that never has to wait still lets others run after so many reads. */
 #define HITS_IN_A_ROW 256
+#define SMALL_WRITE (64 * 1024)
 
 /*
  * Read what the page cache has, here and now: to queue such a request and to come back costs more
@@ -99,6 +101,16 @@ ssize_t file_io_readv(FileIo *io, const struct iovec *iov, unsigned n, int64_t o
     return result ? result : run(&request);
 }
 
+/*
+ * No file system writes to the page cache without perhaps waiting, so rings and pools have it done
+ * by a thread. To wake that costs several times what copying a few pages does.
+ */
+static bool writes_at_once(const FileIo *io, const FileRequest *request)
+{
+    return io->try_cache && !request->flags && loop_may_wait(loop_current()) &&
+           iov_size(request->iov, request->n) <= SMALL_WRITE;
+}
+
 ssize_t file_io_writev(const FileIo *io, const struct iovec *iov, unsigned n, int64_t offset,
                        bool durable)
 {
@@ -107,7 +119,7 @@ ssize_t file_io_writev(const FileIo *io, const struct iovec *iov, unsigned n, in
         .flags = durable ? RWF_DSYNC : 0,
     };
 
-    return run(&request);
+    return writes_at_once(io, &request) ? work(&request) : run(&request);
 }
 
 int file_io_flush(const FileIo *io)

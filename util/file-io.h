@@ -29,7 +29,7 @@ typedef struct FileIo {
     int fd;
     FileEngine engine;
     unsigned max_batch; /* requests that wait for the end of the round; 0: any number */
-    bool try_cache;     /* reads look into the page cache first, which costs who misses a call */
+    bool try_cache;     /* it goes through the page cache: reads look there first */
     unsigned hits;      /* of those; private */
 } FileIo;
 

@@ -57,6 +57,7 @@ struct Loop {
     EventNotifier wake;
     bool sleeping; /* atomic: about to sleep or asleep, and not yet woken */
     bool quit;     /* atomic */
+    bool may_wait;
     bool running;  /* atomic: in loop_run(), of an iothread */
     GSource *source;
     GHashTable *watches; /* fd -> LoopWatch */
@@ -497,6 +498,16 @@ void loop_forbid_file_ring(Loop *loop)
 {
     g_assert(!loop->file_ring);
     loop->file_ring_tried = true;
+}
+
+void loop_allow_waiting(Loop *loop)
+{
+    loop->may_wait = true;
+}
+
+bool loop_may_wait(const Loop *loop)
+{
+    return loop->may_wait;
 }
 
 /* Run everything that is ready, after waiting up to ns for it. */

@@ -35,6 +35,13 @@ bool loop_in_main_thread(void);
  */
 void loop_set_polling(Loop *loop, int64_t max_ns, int64_t grow, int64_t shrink);
 
+/*
+ * For programs whose loop does nothing but their work, as tools: it may wait inside a system call
+ * where handing the work over would cost more than doing it. Loop's thread.
+ */
+void loop_allow_waiting(Loop *loop);
+bool loop_may_wait(const Loop *loop);
+
 /* Dispatch until loop_quit(). For the main loop this runs glib's context. */
 void loop_run(Loop *loop);
 /* Any thread. */
