@@ -19,7 +19,7 @@
 enum { COMPARE_SAME = 0, COMPARE_DIFFER = 1, COMPARE_OPEN = 2, COMPARE_STATUS = 3,
        COMPARE_READ = 4 };
 
-#define CHUNK (256 * 1024)
+#define CHUNK (128 * 1024)
 #define WORKERS 4
 
 static const struct option long_options[] = {

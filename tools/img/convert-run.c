@@ -17,8 +17,11 @@
 #include "util/error.h"
 #include "util/zero.h"
 
-/* Large enough for the disk, small enough to stay in the processor's cache until it is written. */
-#define CHUNK (256 * 1024)
+/*
+ * Small enough to stay in the processor's cache until it is written, large enough that handing it
+ * to another processor costs little: a thread of the kernel's writes it, one chunk after another.
+ */
+#define CHUNK (512 * 1024)
 #define COPY_RANGE_CHUNK (16 * 1024 * 1024)
 #define ZERO_CHUNK (1024 * 1024 * 1024)
 /* Salvaging goes down to pieces of this size. */

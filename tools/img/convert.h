@@ -13,6 +13,8 @@
 #include "util/ratelimit.h"
 
 #define CONVERT_MAX_WORKERS 16
+/* Enough to keep a disk, and the processors that compress, busy; each has a buffer. */
+#define CONVERT_WORKERS 4
 
 /* ---- The command line ---- */
 
