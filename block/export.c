@@ -92,7 +92,9 @@ static const BlockExportKind *find_kind(BlockExportType type, GError **error)
 
 static bool check_options(const BlockExportOptions *options, GError **error)
 {
-    if (!block_node_name_valid(options->id, NULL)) {
+    /* As nodes are called; one may have the same name. */
+    if (!g_ascii_isalpha(options->id[0]) ||
+        options->id[strspn(options->id, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "-._")]) {
         error_setf(error, "Invalid block export id '%s'", options->id);
     } else if (block_export_find(options->id)) {
         error_setf(error, "Block export id '%s' is already in use", options->id);

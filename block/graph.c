@@ -349,12 +349,11 @@ bool block_child_replace(BlockChild *child, BlockNode *node, GError **error)
     }
     block_drain_begin(node);
     move_edge(child, node);
-    ok = block_node_refresh_perms(node, error);
+    /* Of both at once: what the one gives up the other may need. */
+    ok = block_nodes_refresh_perms((BlockNode *[]){ node, from }, from ? 2 : 1, error);
     if (!ok && from) {
         move_edge(child, from);
         block_node_unref(node);
-    } else if (from) {
-        block_node_refresh_perms(from, NULL);
     }
     block_drain_end(node);
     if (from) {

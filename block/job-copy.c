@@ -39,7 +39,8 @@ int job_copy_range(const JobCopy *copy, int64_t offset, int64_t bytes, bool *rea
     }
     return block_pwrite_zeroes(copy->target, offset, bytes,
                                (copy->zeroes_unmap ? BLOCK_REQ_MAY_UNMAP : 0) |
-                                   (copy->write_flags & BLOCK_REQ_WRITE_UNCHANGED));
+                                   (copy->write_flags &
+                                    (BLOCK_REQ_WRITE_UNCHANGED | BLOCK_REQ_SERIALISING)));
 }
 
 typedef struct CopyRun {
