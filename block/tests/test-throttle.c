@@ -56,10 +56,11 @@ static void write_some(Disk *disk, unsigned n)
 static void read_some(Disk *disk, unsigned n)
 {
     static uint8_t buf[512];
+    static const struct iovec iov = { buf, sizeof(buf) };
 
     for (unsigned i = 0; i < n; i++) {
         disk->asked++;
-        block_backend_aio_preadv(disk->blk, 0, BLOCK_VEC_BUF(buf, sizeof(buf)), 0, done, disk);
+        block_backend_aio_preadv(disk->blk, 0, &(BlockVec){ &iov, 1 }, 0, done, disk);
     }
 }
 
