@@ -97,3 +97,12 @@ void block_backend_reset_io_status(BlockBackend *blk)
 {
     __atomic_store_n(&blk->io_status, BLOCK_DEVICE_IO_STATUS_OK, __ATOMIC_RELAXED);
 }
+
+void block_backends_go_on(void)
+{
+    g_autoptr(GPtrArray) list = block_backend_list();
+
+    for (guint i = 0; i < list->len; i++) {
+        block_backend_reset_io_status(g_ptr_array_index(list, i));
+    }
+}

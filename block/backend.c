@@ -236,6 +236,12 @@ bool block_backend_set_perm(BlockBackend *blk, unsigned perm, unsigned shared, G
     return true;
 }
 
+void block_backend_get_perm(BlockBackend *blk, unsigned *perm, unsigned *shared)
+{
+    *perm = blk->perm;
+    *shared = blk->shared;
+}
+
 Loop *block_backend_loop(BlockBackend *blk)
 {
     return blk->loop;
@@ -296,6 +302,18 @@ BlockBackend *block_backend_find(const char *name)
         BlockBackend *blk = l->data;
 
         if (blk->name && !strcmp(blk->name, name)) {
+            return blk;
+        }
+    }
+    return NULL;
+}
+
+BlockBackend *block_backend_find_by_owner(const char *name)
+{
+    for (GList *l = backends.head; l; l = l->next) {
+        BlockBackend *blk = l->data;
+
+        if (blk->owner_name && !strcmp(blk->owner_name, name)) {
             return blk;
         }
     }

@@ -31,6 +31,7 @@ void block_backend_remove(BlockBackend *blk);
 BlockNode *block_backend_node(BlockBackend *blk);   /* borrowed; NULL: no medium */
 BlockChild *block_backend_root(BlockBackend *blk);  /* or NULL */
 bool block_backend_set_perm(BlockBackend *blk, unsigned perm, unsigned shared, GError **error);
+void block_backend_get_perm(BlockBackend *blk, unsigned *perm, unsigned *shared);
 Loop *block_backend_loop(BlockBackend *blk);
 /* Its owner's to call: moves the node and all that hangs together with it, if everybody agrees. */
 bool block_backend_set_loop(BlockBackend *blk, Loop *loop, GError **error);
@@ -45,6 +46,8 @@ bool block_backend_set_name(BlockBackend *blk, const char *name, GError **error)
 void block_backend_drop_name(BlockBackend *blk);
 const char *block_backend_name(BlockBackend *blk);
 BlockBackend *block_backend_find(const char *name);
+/* By its owner's, or NULL. */
+BlockBackend *block_backend_find_by_owner(const char *name);
 
 /*
  * ---- Requests, in a coroutine ----
@@ -138,8 +141,10 @@ void block_backend_set_stop_vm(void (*stop_vm)(void));
 /* For devices that ask block_backend_error_action(): query-block then shows how it stands. */
 void block_backend_enable_io_status(BlockBackend *blk);
 bool block_backend_io_status(BlockBackend *blk, BlockDeviceIoStatus *status);
-/* The VM goes on: all is well until the next error. */
+/* All is well until the next error. */
 void block_backend_reset_io_status(BlockBackend *blk);
+/* The VM goes on: the same for all of them. Main thread. */
+void block_backends_go_on(void);
 /* Borrowed. Requests are counted already. */
 BlockAccounting *block_backend_accounting(BlockBackend *blk);
 /* Main thread: wait until nothing is in flight. */

@@ -14,20 +14,6 @@
 
 /* ---- Finding ---- */
 
-static BlockBackend *find_by_owner(const char *id)
-{
-    g_autoptr(GPtrArray) list = block_backend_list();
-
-    for (guint i = 0; i < list->len; i++) {
-        BlockBackend *blk = g_ptr_array_index(list, i);
-
-        if (!g_strcmp0(blk->owner_name, id)) {
-            return blk;
-        }
-    }
-    return NULL;
-}
-
 BlockBackend *block_qmp_find_backend(const char *device, const char *id, GError **error)
 {
     BlockBackend *blk;
@@ -36,7 +22,7 @@ BlockBackend *block_qmp_find_backend(const char *device, const char *id, GError 
         error_setf(error, "Need exactly one of 'device' and 'id'");
         return NULL;
     }
-    blk = device ? block_backend_find(device) : find_by_owner(id);
+    blk = device ? block_backend_find(device) : block_backend_find_by_owner(id);
     if (!blk) {
         error_set_code(error, VIREO_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found",
                        device ? device : id);

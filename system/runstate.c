@@ -248,6 +248,7 @@ bool runstate_start(GError **error)
     if (rs.state == RUN_STATE_SUSPENDED) {
         return true;
     }
+    block_backends_go_on();
     rs.state = RUN_STATE_RUNNING;
     vm_clock_start();
     tell_run_state(true);

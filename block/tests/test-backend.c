@@ -401,7 +401,7 @@ static void test_error_actions(void)
     g_assert_nonnull(strstr(log->str, "\"operation\":\"write\",\"action\":\"stop\","
                                       "\"nospace\":true,"));
     g_assert_nonnull(strstr(log->str, "BLOCK_IO_ERROR {\"device\":\"hd\","));
-    block_backend_reset_io_status(blk);
+    block_backends_go_on();
     block_backend_io_status(blk, &status);
     g_assert_cmpint(status, ==, BLOCK_DEVICE_IO_STATUS_OK);
     block_backend_set_stop_vm(NULL);
