@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "block/commit-image.h"
 #include "block/drive.h"
 #include "block/open.h"
 #include "monitor/hmp.h"
@@ -146,6 +147,52 @@ static bool cmd_set_io_throttle(Hmp *hmp, const HmpValue *values, GError **error
     return qmp_block_set_io_throttle(&limits, error);
 }
 
+/* ---- commit ---- */
+
+static bool commit_drive(BlockBackend *blk, GError **error)
+{
+    BlockNode *node = block_backend_node(blk);
+
+    if (!node) {
+        error_setf(error, "Device '%s' has no medium", block_backend_name(blk));
+        return false;
+    }
+    return block_commit_image(block_skip_filters(node), error);
+}
+
+/* Those that have something to commit and somewhere to commit it to. */
+static bool commit_all(GError **error)
+{
+    g_autoptr(GPtrArray) list = qmp_query_block(error);
+
+    for (guint i = 0; list && i < list->len; i++) {
+        const BlockInfo *info = g_ptr_array_index(list, i);
+        BlockBackend *blk = block_backend_find(info->device);
+        BlockNode *node = blk && info->inserted && !info->inserted->ro
+                              ? block_skip_filters(block_backend_node(blk)) : NULL;
+
+        if (node && node->backing && !block_commit_image(node, error)) {
+            return false;
+        }
+    }
+    return list != NULL;
+}
+
+static bool cmd_commit(Hmp *hmp, const HmpValue *values, GError **error)
+{
+    const char *name = values[0].text;
+    BlockBackend *blk = block_backend_find(name);
+
+    if (!strcmp(name, "all")) {
+        return commit_all(error);
+    }
+    if (!blk) {
+        error_set_code(error, VIREO_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", name);
+        return false;
+    }
+    return commit_drive(blk, error);
+}
+
 static const HmpCommand block_commands[] = {
     {
         .name = "drive_add",
@@ -172,6 +219,12 @@ static const HmpCommand block_commands[] = {
         .help = "take the medium out, even if the guest has locked it (-f)",
         .args = { { "-f", HMP_FLAG }, { "device", HMP_WORD, .complete = complete_drive } },
         .run = cmd_eject,
+    },
+    {
+        .name = "commit",
+        .help = "put what a drive (or all) has written into its backing image",
+        .args = { { "device", HMP_WORD, .complete = complete_drive } },
+        .run = cmd_commit,
     },
     {
         .name = "block_resize",

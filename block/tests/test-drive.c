@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "block/commit-image.h"
 #include "block/create.h"
 #include "block/drive.h"
 #include "block/throttle-group.h"
@@ -207,6 +208,22 @@ static void run_work(void *opaque)
     write_and_read();
 }
 
+/* The overlay is empty, and what it had is read from below. */
+static void run_commit_check(void *opaque)
+{
+    uint8_t in[4096];
+    int64_t n;
+
+    g_assert_cmpint(block_is_allocated(block_backend_node(at_work), 0, 4096, &n), ==, 0);
+    g_assert_cmpint(block_backend_pread(at_work, 0, sizeof(in), in), ==, 0);
+    g_assert_cmpint(in[17], ==, 'x');
+}
+
+static void run_late_write(void *opaque)
+{
+    g_assert_cmpint(block_backend_pwrite(at_work, 0, 1, "y", 0), ==, 0);
+}
+
 /* What is written to a snapshot does not reach the image, and no file is left. */
 static void test_snapshot(void)
 {
@@ -227,6 +244,21 @@ static void test_snapshot(void)
     g_assert_true(g_file_get_contents(path, &content, &len, NULL));
     g_assert_cmpuint(len, ==, 1024 * 1024);
     g_assert_cmpint(content[0], ==, 0);
+    g_clear_pointer(&content, g_free);
+
+    /* Unless it is committed. What is written later stays out again. */
+    at_work = add_ok(text)->blk;
+    coroutine_run(run_work, NULL);
+    g_assert_true(block_commit_image(block_backend_node(at_work), NULL));
+    g_assert_true(block_backend_node(at_work)->backing->node->mode.read_only);
+    coroutine_run(run_commit_check, NULL);
+    g_assert_true(block_commit_image(block_backend_node(at_work), NULL));
+    coroutine_run(run_late_write, NULL);
+    drive_close_all();
+    g_assert_true(g_file_get_contents(path, &content, &len, NULL));
+    g_assert_cmpint(content[0], ==, 'x');
+    g_assert_cmpint(content[4095], ==, 'x');
+    g_assert_cmpint(content[4096], ==, 0);
     at_work = add_ok(plain)->blk;
     g_assert_true(block_backend_node(at_work)->mode.read_only);
     g_assert_true(block_backend_node(at_work)->probed);

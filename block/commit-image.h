@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commit as the human monitor knows it: at once, with everybody waiting. What clients of QMP want
+ * is the job.
+ */
+#ifndef VIREO_BLOCK_COMMIT_IMAGE_H
+#define VIREO_BLOCK_COMMIT_IMAGE_H
+
+#include "block/node.h"
+
+/*
+ * What the image has itself goes into its backing image, which grows if it is shorter, and is
+ * stable there before the image is emptied (where its format can be). Main thread; drains the node.
+ */
+bool block_commit_image(BlockNode *top, GError **error);
+
+#endif
