@@ -247,4 +247,5 @@ void hmp_block_register(void)
 {
     hmp_add_commands(block_commands);
     hmp_block_info_register();
+    hmp_block_io_register();
 }

@@ -7,5 +7,7 @@
 void hmp_block_register(void);
 /* The part that is `info`; called by hmp_block_register(). */
 void hmp_block_info_register(void);
+/* qemu-io; called by hmp_block_register(). */
+void hmp_block_io_register(void);
 
 #endif

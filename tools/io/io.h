@@ -30,6 +30,7 @@ typedef struct IoSession {
     BlockBackend *blk;      /* NULL: nothing is open */
     IoOpen defaults;
     bool writethrough;
+    bool requests_only;     /* refuse commands that are about the program, or open and close */
     bool quit;
     unsigned in_flight;     /* of aio_read, aio_write */
     Coroutine *flusher;     /* waits in aio_flush, or NULL */
@@ -42,13 +43,13 @@ typedef struct IoCommand {
     const char *name, *alias;
     IoCommandFn *fn;
     int min_args, max_args; /* beside the options; max -1: any number */
-    bool needs_image;
+    bool needs_image, is_request;
     const char *usage, *summary;
 } IoCommand;
 
 extern const IoCommand io_commands[]; /* ends with a NULL name */
 
-/* One line with a command; empty ones do nothing. */
+/* run.c: one line with a command; empty ones do nothing. */
 int io_run_line(IoSession *session, const char *line);
 /* Wait for all requests that aio_* have started. */
 void io_wait_for_requests(IoSession *session);
