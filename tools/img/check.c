@@ -104,7 +104,8 @@ static int verdict(const BlockCheckResult *result)
 }
 
 /* Once; and after a repair once more, to see what is left. */
-static int run_check(BlockNode *node, BlockCheckResult *result, unsigned fix, GError **error)
+static int run_check(BlockNode *node, BlockCheckResult *result, unsigned fix, bool quiet,
+                     GError **error)
 {
     BlockCheckResult second = { 0 };
     int ret = node->driver->check(node, result, fix, error);
@@ -112,10 +113,12 @@ static int run_check(BlockNode *node, BlockCheckResult *result, unsigned fix, GE
     if (ret < 0 || !(result->corruptions_fixed || result->leaks_fixed)) {
         return ret;
     }
-    printf("The following inconsistencies were found and repaired:\n\n"
-           "    %" PRId64 " leaked clusters\n    %" PRId64 " corruptions\n\n"
-           "Double checking the fixed image now...\n", result->leaks_fixed,
-           result->corruptions_fixed);
+    if (!quiet) {
+        printf("The following inconsistencies were found and repaired:\n\n"
+               "    %" PRId64 " leaked clusters\n    %" PRId64 " corruptions\n\n"
+               "Double checking the fixed image now...\n", result->leaks_fixed,
+               result->corruptions_fixed);
+    }
     ret = node->driver->check(node, &second, 0, error);
     second.leaks_fixed = result->leaks_fixed;
     second.corruptions_fixed = result->corruptions_fixed;
@@ -145,7 +148,7 @@ static int check(const ImgOptions *options, const char *filename, unsigned fix)
         error_report("This image format does not support checks");
         return CHECK_NONE;
     }
-    ret = run_check(node, &result, fix, &error);
+    ret = run_check(node, &result, fix, options->quiet || options->json, &error);
     if (ret < 0) {
         if (!error) {
             error_set_errno(&error, -ret, "Check failed");
