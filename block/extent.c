@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "block/io.h"
+#include "util/bitmap.h"
 #include "util/bits.h"
 #include "util/error.h"
 #include "util/iov.h"
@@ -241,6 +243,56 @@ static int read_packed(BlockNode *node, const Extent *extent, int64_t offset, in
     }
     co_mutex_unlock(&image->lock);
     return ret;
+}
+
+/* ---- Checking ---- */
+
+#define MAX_UNITS (128 * (int64_t)MiB)
+
+int extent_use_init(ExtentUse *use, int64_t file_size, int64_t unit_bytes)
+{
+    use->n_units = DIV_ROUND_UP(file_size, unit_bytes);
+    use->last = -1;
+    if (use->n_units > MAX_UNITS) {
+        return -EFBIG;
+    }
+    use->units = bitmap_new((size_t)MAX(use->n_units, 1));
+    return 0;
+}
+
+void extent_use_cleanup(ExtentUse *use)
+{
+    g_free(use->units);
+}
+
+bool extent_use_claim(ExtentUse *use, int64_t first, int64_t count, const char **why)
+{
+    if (first < 0 || first >= use->n_units || count > use->n_units - first) {
+        *why = "beyond the end of the file";
+        return false;
+    }
+    for (int64_t i = first; i < first + count; i++) {
+        if (bitmap_test(use->units, (size_t)i)) {
+            *why = "in use already";
+            return false;
+        }
+    }
+    bitmap_set_range(use->units, (size_t)first, (size_t)count);
+    return true;
+}
+
+void extent_use_data(ExtentUse *use, int64_t unit, int64_t entry, BlockCheckResult *result)
+{
+    const char *why;
+
+    if (!extent_use_claim(use, unit, 1, &why)) {
+        fprintf(stderr, "ERROR: entry %" PRId64 " points to cluster %" PRId64 " of the file, %s\n",
+                entry, unit, why);
+        result->corruptions++;
+    }
+    result->allocated_clusters++;
+    result->fragmented_clusters += use->last >= 0 && unit != use->last + 1;
+    use->last = unit;
 }
 
 /* ---- Requests ---- */

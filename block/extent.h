@@ -65,6 +65,22 @@ bool extent_read_backing(BlockNode *node, uint64_t offset, uint64_t len, const c
 /* An entry of 4 or 8 bytes of a table. 0; -EIO also if it is beyond the end of the file. */
 int extent_entry(BlockNode *node, int64_t offset, void *entry, size_t bytes);
 
+/*
+ * For `check`: which of the file's units have a user. Images with more than 128 Mi units are
+ * refused with -EFBIG. claim: false, and the reason in *why, if a unit is not in the file or is
+ * claimed already. Units are counted from the start of the file.
+ */
+typedef struct ExtentUse {
+    unsigned long *units;
+    int64_t n_units;
+    int64_t last;        /* the one claimed last, or -1 */
+} ExtentUse;
+int extent_use_init(ExtentUse *use, int64_t file_size, int64_t unit_bytes);
+void extent_use_cleanup(ExtentUse *use);
+bool extent_use_claim(ExtentUse *use, int64_t first, int64_t count, const char **why);
+/* As claim, for guest data: counts what `check` tells of it, and complains on stderr. */
+void extent_use_data(ExtentUse *use, int64_t unit, int64_t entry, BlockCheckResult *result);
+
 /* Members of BlockDriver. */
 int extent_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
                   size_t vec_offset, unsigned flags);

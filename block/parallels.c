@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "block/extent.h"
@@ -28,6 +29,7 @@ enum {
 
 typedef struct ParallelsImage {
     ExtentImage image;
+    bool in_use;        /* not closed */
     int64_t cluster;    /* bytes */
     uint32_t entries;
     uint32_t unit;      /* bytes that an entry counts */
@@ -102,6 +104,7 @@ static bool take_header(BlockNode *node, const uint8_t *h, GError **error)
 static bool parallels_open(BlockNode *node, const BlockdevOptions *options, unsigned flags,
                            GError **error)
 {
+    ParallelsImage *p = node->opaque;
     uint8_t header[HEADER_SIZE];
 
     if (!extent_open(node, parallels_map, error)) {
@@ -112,7 +115,8 @@ static bool parallels_open(BlockNode *node, const BlockdevOptions *options, unsi
         extent_close(node);
         return false;
     }
-    if (ldl_le(header + H_IN_USE) == IN_USE) {
+    p->in_use = ldl_le(header + H_IN_USE) == IN_USE;
+    if (p->in_use && !(flags & BLOCK_OPEN_CHECK)) {
         warn_report("Parallels image '%s' was not closed", node->file->node->filename);
     }
     return true;
@@ -124,6 +128,65 @@ static int parallels_get_info(BlockNode *node, BlockNodeInfo *info)
 
     info->cluster_size = p->cluster;
     return 0;
+}
+
+/* ---- Checking ---- */
+
+/* Clusters of the kind that counts sectors may stand anywhere; they are in two units then. */
+static int check_clusters(BlockNode *node, ExtentUse *use, BlockCheckResult *result, int64_t *end)
+{
+    ParallelsImage *p = node->opaque;
+
+    for (int64_t i = 0; i < p->entries; i++) {
+        uint32_t entry;
+        int64_t at;
+        int ret = extent_entry(node, HEADER_SIZE + 4 * i, &entry, sizeof(entry));
+
+        if (ret < 0) {
+            return ret;
+        }
+        if (!entry) {
+            continue;
+        }
+        at = (int64_t)le32toh(entry) * p->unit;
+        if (at < HEADER_SIZE + 4 * (int64_t)p->entries) {
+            fprintf(stderr, "ERROR: entry %" PRId64 " points into the block table\n", i);
+            result->corruptions++;
+            continue;
+        }
+        extent_use_data(use, at / p->cluster, i, result);
+        *end = MAX(*end, at + p->cluster);
+    }
+    return 0;
+}
+
+static int parallels_check(BlockNode *node, BlockCheckResult *result, unsigned fix, GError **error)
+{
+    ParallelsImage *p = node->opaque;
+    int64_t end = HEADER_SIZE + 4 * (int64_t)p->entries;
+    ExtentUse use;
+    int ret;
+
+    if (fix) {
+        error_setf(error, "Parallels images cannot be repaired");
+        return -ENOTSUP;
+    }
+    ret = extent_use_init(&use, p->image.file_size, p->cluster);
+    if (ret < 0) {
+        return ret;
+    }
+    if (p->in_use) {
+        fprintf(stderr, "ERROR: the image was not closed\n");
+        result->corruptions++;
+    }
+    ret = check_clusters(node, &use, result, &end);
+    extent_use_cleanup(&use);
+    result->total_clusters = p->entries;
+    result->image_end_offset = end;
+    if (p->image.file_size > end && result->allocated_clusters) {
+        result->leaks += DIV_ROUND_UP(p->image.file_size - end, p->cluster);
+    }
+    return ret;
 }
 
 static const BlockDriver parallels_driver = {
@@ -138,5 +201,6 @@ static const BlockDriver parallels_driver = {
     .preadv = extent_preadv,
     .block_status = extent_block_status,
     .get_info = parallels_get_info,
+    .check = parallels_check,
 };
 BLOCK_DRIVER(parallels_driver);

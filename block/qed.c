@@ -10,8 +10,10 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "block/extent.h"
+#include "util/bitmap.h"
 #include "util/bits.h"
 #include "util/error.h"
 
@@ -29,7 +31,7 @@ typedef struct QedImage {
     ExtentImage image;
     uint64_t features;
     int64_t cluster, entries; /* bytes; in a table */
-    int64_t l1;
+    int64_t l1, header_clusters;
 } QedImage;
 
 static int qed_probe(const uint8_t *buf, size_t len, const char *filename)
@@ -105,6 +107,7 @@ static bool take_header(BlockNode *node, const uint8_t *h, GError **error)
         q->cluster = cluster;
         q->entries = (int64_t)cluster * table / 8;
         q->l1 = (int64_t)l1;
+        q->header_clusters = ldl_le(h + H_HEADER);
         node->size = (int64_t)size;
         if (size <= (uint64_t)BLOCK_MAX_LENGTH && size % BLOCK_SECTOR == 0 &&
             (size == 0 || (int64_t)(size - 1) / q->cluster / q->entries < q->entries)) {
@@ -163,6 +166,98 @@ static int qed_get_info(BlockNode *node, BlockNodeInfo *info)
     return 0;
 }
 
+/* ---- Checking ---- */
+
+static int64_t table_clusters(const QedImage *q)
+{
+    return q->entries * 8 / q->cluster;
+}
+
+static void complain(BlockCheckResult *result, const char *what, int64_t index, const char *why)
+{
+    fprintf(stderr, "ERROR: %s %" PRId64 ": %s\n", what, index, why);
+    result->corruptions++;
+}
+
+static int check_table(BlockNode *node, ExtentUse *use, uint64_t table, int64_t first,
+                       BlockCheckResult *result)
+{
+    QedImage *q = node->opaque;
+    int64_t last = DIV_ROUND_UP(node->size, q->cluster);
+
+    for (int64_t i = 0; i < q->entries && first + i < last; i++) {
+        uint64_t entry;
+        int ret = read_entry(node, table, i, &entry);
+
+        if (ret < 0) {
+            return ret;
+        }
+        if (entry == 0 || entry == ZERO_CLUSTER) {
+            continue;
+        }
+        if (entry % (uint64_t)q->cluster) {
+            complain(result, "entry of cluster", first + i, "it is not aligned");
+        } else {
+            extent_use_data(use, (int64_t)(entry / (uint64_t)q->cluster), first + i, result);
+        }
+    }
+    return 0;
+}
+
+static int check_tables(BlockNode *node, ExtentUse *use, BlockCheckResult *result)
+{
+    QedImage *q = node->opaque;
+    int64_t n = DIV_ROUND_UP(DIV_ROUND_UP(node->size, q->cluster), q->entries);
+
+    for (int64_t i = 0; i < n; i++) {
+        const char *why = "it is not aligned";
+        uint64_t entry;
+        int ret = read_entry(node, (uint64_t)q->l1, i, &entry);
+
+        if (ret >= 0 && entry) {
+            if (entry % (uint64_t)q->cluster ||
+                !extent_use_claim(use, (int64_t)(entry / (uint64_t)q->cluster), table_clusters(q),
+                                  &why)) {
+                complain(result, "entry of table", i, why);
+            } else {
+                ret = check_table(node, use, entry, i * q->entries, result);
+            }
+        }
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return 0;
+}
+
+static int qed_check(BlockNode *node, BlockCheckResult *result, unsigned fix, GError **error)
+{
+    QedImage *q = node->opaque;
+    const char *why;
+    ExtentUse use;
+    int ret;
+
+    if (fix) {
+        error_setf(error, "QED images cannot be repaired");
+        return -ENOTSUP;
+    }
+    ret = extent_use_init(&use, q->image.file_size, q->cluster);
+    if (ret < 0) {
+        return ret;
+    }
+    if (!extent_use_claim(&use, 0, q->header_clusters, &why) ||
+        !extent_use_claim(&use, q->l1 / q->cluster, table_clusters(q), &why)) {
+        complain(result, "header or L1 table at cluster", q->l1 / q->cluster, why);
+    }
+    ret = check_tables(node, &use, result);
+    for (int64_t i = 0; ret >= 0 && i < q->image.file_size / q->cluster; i++) {
+        result->leaks += !bitmap_test(use.units, (size_t)i);
+    }
+    result->total_clusters = DIV_ROUND_UP(node->size, q->cluster);
+    extent_use_cleanup(&use);
+    return ret;
+}
+
 static const BlockDriver qed_driver = {
     .name = "qed",
     .kind = BLOCKDEV_DRIVER_QED,
@@ -176,5 +271,6 @@ static const BlockDriver qed_driver = {
     .preadv = extent_preadv,
     .block_status = extent_block_status,
     .get_info = qed_get_info,
+    .check = qed_check,
 };
 BLOCK_DRIVER(qed_driver);

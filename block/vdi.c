@@ -15,12 +15,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "block/create.h"
 #include "block/driver.h"
 #include "block/io.h"
 #include "block/node.h"
+#include "crypto/random.h"
 #include "util/bitmap.h"
 #include "util/bits.h"
 #include "util/co-lock.h"
@@ -514,8 +514,8 @@ static bool vdi_translate_create_options(json_object *options, GError **error)
     return true;
 }
 
-static void fill_header(uint8_t raw[VDI_HEADER_SIZE], uint64_t size, uint32_t blocks,
-                        bool is_static)
+static bool fill_header(uint8_t raw[VDI_HEADER_SIZE], uint64_t size, uint32_t blocks,
+                        bool is_static, GError **error)
 {
     VdiHeader h = {
         .signature = htole32(VDI_SIGNATURE), .version = htole32(VDI_VERSION_1_1),
@@ -527,11 +527,14 @@ static void fill_header(uint8_t raw[VDI_HEADER_SIZE], uint64_t size, uint32_t bl
         .allocated = htole32(is_static ? blocks : 0),
     };
 
-    (void)!getentropy(h.uuid_image, sizeof(h.uuid_image));
-    (void)!getentropy(h.uuid_snapshot, sizeof(h.uuid_snapshot));
+    if (!crypto_random_bytes(h.uuid_image, sizeof(h.uuid_image), error) ||
+        !crypto_random_bytes(h.uuid_snapshot, sizeof(h.uuid_snapshot), error)) {
+        return false;
+    }
     memset(raw, 0, VDI_HEADER_SIZE);
     memcpy(raw, VDI_TEXT, sizeof(VDI_TEXT));
     memcpy(raw + VDI_TEXT_SIZE, &h, sizeof(h));
+    return true;
 }
 
 static int write_empty_map(BlockChild *file, uint32_t blocks, bool is_static)
@@ -558,7 +561,9 @@ static bool write_image(BlockChild *file, uint64_t size, bool is_static, GError 
     uint8_t raw[VDI_HEADER_SIZE];
     int ret;
 
-    fill_header(raw, size, blocks, is_static);
+    if (!fill_header(raw, size, blocks, is_static, error)) {
+        return false;
+    }
     ret = block_pwrite(file, 0, sizeof(raw), raw, 0);
     if (ret >= 0) {
         ret = write_empty_map(file, blocks, is_static);

@@ -4,12 +4,12 @@
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "block/create.h"
 #include "block/io.h"
 #include "block/node.h"
 #include "block/vpc-format.h"
+#include "crypto/random.h"
 #include "util/bits.h"
 #include "util/error.h"
 
@@ -108,7 +108,8 @@ const BlockOption vpc_create_options[] = {
     { NULL },
 };
 
-static void fill_footer(uint8_t *f, uint64_t size, Geometry g, bool is_fixed, bool exact)
+static bool fill_footer(uint8_t *f, uint64_t size, Geometry g, bool is_fixed, bool exact,
+                        GError **error)
 {
     memset(f, 0, VPC_FOOTER_SIZE);
     memcpy(f, VPC_COOKIE, 8);
@@ -125,8 +126,11 @@ static void fill_footer(uint8_t *f, uint64_t size, Geometry g, bool is_fixed, bo
     f[VPC_HEADS] = g.heads;
     f[VPC_SECTORS] = g.sectors;
     stl_be(f + VPC_TYPE, is_fixed ? VPC_TYPE_FIXED : VPC_TYPE_DYNAMIC);
-    (void)!getentropy(f + VPC_UUID, 16);
+    if (!crypto_random_bytes(f + VPC_UUID, 16, error)) {
+        return false;
+    }
     stl_be(f + VPC_CHECKSUM, vpc_checksum(f, VPC_FOOTER_SIZE, VPC_CHECKSUM));
+    return true;
 }
 
 static bool write_fixed(BlockChild *file, const uint8_t *footer, uint64_t size, GError **error)
@@ -202,14 +206,15 @@ bool vpc_create(const BlockdevCreateOptions *options, GError **error)
     uint64_t size;
     bool ok;
 
-    if (!choose_size(o, &size, &geometry, error)) {
+    if (!choose_size(o, &size, &geometry, error) ||
+        !fill_footer(footer, size, geometry, is_fixed, o->has_force_size && o->force_size,
+                     error)) {
         return false;
     }
     file = block_create_open(o->file, error);
     if (!file) {
         return false;
     }
-    fill_footer(footer, size, geometry, is_fixed, o->has_force_size && o->force_size);
     ok = block_truncate(file, &empty, error) >= 0 &&
          (is_fixed ? write_fixed(file, footer, size, error)
                    : write_dynamic(file, footer, size, error));

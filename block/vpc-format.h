@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "block/driver.h"
+#include "util/co-lock.h"
 
 #define VPC_COOKIE "conectix"
 #define VPC_DYN_COOKIE "cxsparse"
@@ -32,10 +33,47 @@ enum {
 };
 enum { VPC_TYPE_FIXED = 2, VPC_TYPE_DYNAMIC = 3, VPC_TYPE_DIFFERENCING = 4 };
 
+typedef struct VpcImage {
+    uint8_t footer[VPC_FOOTER_SIZE];
+    bool is_fixed;
+    uint32_t *bat;          /* host order */
+    uint32_t entries, block_size, bitmap_size;
+    int64_t bat_offset;
+    int64_t next_block;     /* where the footer stands */
+    CoMutex lock;           /* of allocation: bat, next_block */
+} VpcImage;
+
+/* Of a block with its bitmap. */
+static inline int64_t vpc_block_bytes(const VpcImage *image)
+{
+    return (int64_t)image->bitmap_size + image->block_size;
+}
+
+/* Where blocks may begin. */
+static inline int64_t vpc_table_end(const VpcImage *image)
+{
+    int64_t sectors = (4 * (int64_t)image->entries + BLOCK_SECTOR - 1) / BLOCK_SECTOR;
+
+    return image->bat_offset + sectors * BLOCK_SECTOR;
+}
+
+/*
+ * Where blocks may end: an image has as many places as table entries. One beyond the end of the
+ * file is fine: a power cut keeps entries whose data is lost, which no guest has flushed, and there
+ * it reads as zeroes.
+ */
+static inline int64_t vpc_last_place(const VpcImage *image, int64_t file_size)
+{
+    return MAX(file_size, vpc_table_end(image) + image->entries * vpc_block_bytes(image));
+}
+
 /* One's complement of the sum of all bytes but those of the checksum itself. */
 uint32_t vpc_checksum(const uint8_t *buf, size_t len, size_t checksum_at);
 /* Bytes, by the field that the footer's maker means. */
 uint64_t vpc_disk_size(const uint8_t *footer);
+
+/* BlockDriver.check; in vpc-check.c. */
+int vpc_check(BlockNode *node, BlockCheckResult *result, unsigned fix, GError **error);
 
 extern const BlockOption vpc_create_options[];
 bool vpc_create(const BlockdevCreateOptions *options, GError **error);

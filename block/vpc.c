@@ -35,16 +35,6 @@
 #include "util/error.h"
 #include "util/iov.h"
 
-typedef struct VpcImage {
-    uint8_t footer[VPC_FOOTER_SIZE];
-    bool is_fixed;
-    uint32_t *bat;          /* host order */
-    uint32_t entries, block_size, bitmap_size;
-    int64_t bat_offset;
-    int64_t next_block;     /* where the footer stands */
-    CoMutex lock;           /* of allocation: bat, next_block */
-} VpcImage;
-
 /* Entries of the table that are read at once. */
 #define BAT_PIECE (64u * 1024)
 
@@ -83,8 +73,6 @@ static bool find_footer(BlockNode *node, GError **error)
         image->is_fixed = ldl_be(image->footer + VPC_TYPE) == VPC_TYPE_FIXED;
         return true;
     }
-    image->is_fixed = true;
-    image->next_block = size - VPC_FOOTER_SIZE;
     if (size < VPC_FOOTER_SIZE) {
         error_setf(error, "VHD: the file is too short for a footer");
         return false;
@@ -93,11 +81,12 @@ static bool find_footer(BlockNode *node, GError **error)
                       error)) {
         return false;
     }
-    if (memcmp(image->footer, VPC_COOKIE, 8) != 0 ||
-        ldl_be(image->footer + VPC_TYPE) != VPC_TYPE_FIXED) {
+    if (memcmp(image->footer, VPC_COOKIE, 8) != 0) {
         error_setf(error, "VHD: invalid footer cookie");
         return false;
     }
+    /* Otherwise the copy of a dynamic image is destroyed. */
+    image->is_fixed = ldl_be(image->footer + VPC_TYPE) == VPC_TYPE_FIXED;
     return true;
 }
 
@@ -154,23 +143,12 @@ static bool take_dynamic_header(BlockNode *node, const uint8_t *h, GError **erro
     return false;
 }
 
-static int64_t block_bytes(const VpcImage *image)
-{
-    return (int64_t)image->bitmap_size + image->block_size;
-}
-
 /*
- * Where blocks may end: an image has as many places as table entries. One beyond the end of the
- * file is fine: a power cut keeps entries whose data is lost, which no guest has flushed, and there
- * it reads as zeroes.
+ * Where the blocks end is where the next one and the footer go. end: where they must. tolerant:
+ * entries that lead astray are left to the check.
  */
-static int64_t last_place(const VpcImage *image, int64_t file_size)
-{
-    return MAX(file_size, image->next_block + image->entries * block_bytes(image));
-}
-
-/* Where the blocks end is where the next one and the footer go. end: where they must. */
-static bool take_entries(VpcImage *image, uint32_t from, uint32_t to, int64_t end, GError **error)
+static bool take_entries(VpcImage *image, uint32_t from, uint32_t to, int64_t end, bool tolerant,
+                         GError **error)
 {
     for (uint32_t i = from; i < to; i++) {
         uint32_t sector = image->bat[i] = be32toh(image->bat[i]);
@@ -179,18 +157,21 @@ static bool take_entries(VpcImage *image, uint32_t from, uint32_t to, int64_t en
         if (sector == VPC_UNALLOCATED) {
             continue;
         }
-        if (!range_ok(at, block_bytes(image), end) || at < VPC_FOOTER_SIZE) {
+        if (!range_ok(at, vpc_block_bytes(image), end) || at < VPC_FOOTER_SIZE) {
+            if (tolerant) {
+                continue;
+            }
             error_setf(error, "VHD block table: entry %" PRIu32 " points to %" PRId64
                        ", beyond the last block", i, at);
             return false;
         }
-        image->next_block = MAX(image->next_block, at + block_bytes(image));
+        image->next_block = MAX(image->next_block, at + vpc_block_bytes(image));
     }
     return true;
 }
 
 /* In pieces: a long table of rubbish ends with its first entry, and has cost no memory. */
-static bool read_bat(BlockNode *node, GError **error)
+static bool read_bat(BlockNode *node, bool tolerant, GError **error)
 {
     VpcImage *image = node->opaque;
     int64_t file_size = block_getlength(node->file->node);
@@ -202,21 +183,21 @@ static bool read_bat(BlockNode *node, GError **error)
         return false;
     }
     image->bat = g_malloc(MAX(bytes, 1));
-    image->next_block = image->bat_offset + ROUND_UP(bytes, BLOCK_SECTOR);
-    last = last_place(image, file_size);
+    image->next_block = vpc_table_end(image);
+    last = vpc_last_place(image, file_size);
     for (uint32_t i = 0; i < image->entries; i += BAT_PIECE) {
         uint32_t end = MIN(i + BAT_PIECE, image->entries);
 
         if (!read_exactly(node, image->bat_offset + 4 * (int64_t)i, 4 * (size_t)(end - i),
                           image->bat + i, "block table", error) ||
-            !take_entries(image, i, end, last, error)) {
+            !take_entries(image, i, end, last, tolerant, error)) {
             return false;
         }
     }
     return true;
 }
 
-static bool open_dynamic(BlockNode *node, GError **error)
+static bool open_dynamic(BlockNode *node, bool tolerant, GError **error)
 {
     VpcImage *image = node->opaque;
     uint8_t header[VPC_DYN_SIZE];
@@ -228,7 +209,7 @@ static bool open_dynamic(BlockNode *node, GError **error)
     }
     return read_exactly(node, ldq_be(image->footer + VPC_DATA_OFFSET) & INT64_MAX, sizeof(header),
                         header, "dynamic header", error) &&
-           take_dynamic_header(node, header, error) && read_bat(node, error);
+           take_dynamic_header(node, header, error) && read_bat(node, tolerant, error);
 }
 
 static bool vpc_open(BlockNode *node, const BlockdevOptions *options, unsigned flags,
@@ -248,7 +229,7 @@ static bool vpc_open(BlockNode *node, const BlockdevOptions *options, unsigned f
             return false;
         }
         image->next_block = node->size;
-    } else if (!open_dynamic(node, error)) {
+    } else if (!open_dynamic(node, flags & BLOCK_OPEN_CHECK, error)) {
         g_free(image->bat);
         return false;
     }
@@ -324,14 +305,14 @@ static int write_new_block(BlockNode *node, const Chunk *chunk, const BlockVec *
 {
     VpcImage *image = node->opaque;
     uint32_t in_block = chunk->offset % image->block_size;
-    g_autofree uint8_t *block = g_try_malloc0(block_bytes(image));
+    g_autofree uint8_t *block = g_try_malloc0(vpc_block_bytes(image));
 
     if (!block) {
         return -ENOMEM;
     }
     memset(block, 0xff, image->bitmap_size);
     iov_to_buf(vec->iov, vec->n, vec_offset, block + image->bitmap_size + in_block, chunk->bytes);
-    return block_pwrite(node->file, image->next_block, block_bytes(image), block, 0);
+    return block_pwrite(node->file, image->next_block, vpc_block_bytes(image), block, 0);
 }
 
 /* With the lock held. */
@@ -350,7 +331,7 @@ static int allocate(BlockNode *node, const Chunk *chunk, const BlockVec *vec, si
     if (ret < 0) {
         return ret;
     }
-    image->next_block += block_bytes(image);
+    image->next_block += vpc_block_bytes(image);
     ret = write_footer(node);
     if (ret >= 0) {
         ret = block_pwrite(node->file, image->bat_offset + 4 * (int64_t)index, sizeof(entry),
@@ -470,6 +451,7 @@ static const BlockDriver vpc_driver = {
     .block_status = vpc_block_status,
     .get_info = vpc_get_info,
     .has_zero_init = vpc_has_zero_init,
+    .check = vpc_check,
     .create_options = vpc_create_options,
     .create = vpc_create,
 };
