@@ -92,6 +92,17 @@ static void run_float(unsigned long count)
     printf("%g\n", sum);
 }
 
+static void run_x87(unsigned long count)
+{
+    long double x = 0.5L, sum = 0;
+
+    for (unsigned long i = 0; i < count; i++) {
+        x = x * 3.9L * (1 - x);
+        sum += sqrtl(x) / (1 + x);
+    }
+    printf("%Lg\n", sum);
+}
+
 static __attribute__((noinline)) unsigned long fibonacci(unsigned n)
 {
     return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2);
@@ -172,7 +183,7 @@ static const struct {
     void (*run)(unsigned long count);
 } loads[] = {
     { "registers", run_registers }, { "memory", run_memory }, { "integer", run_integer },
-    { "float", run_float }, { "calls", run_calls }, { "syscall", run_syscall },
+    { "float", run_float }, { "x87", run_x87 }, { "calls", run_calls }, { "syscall", run_syscall },
     { "fork", run_fork },
 };
 

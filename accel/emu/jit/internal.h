@@ -57,12 +57,12 @@ typedef struct JitReuse {
     JitReuseSlot slots[JIT_SLOTS];
 } JitReuse;
 
-/* An instruction that its handler does, as an op of its own. */
+/* Instructions that their handlers do, as ops of their own: one, or several that follow. */
 typedef struct JitCallout {
-    EmuOp op, stop;
     EmuBlock *block;
-    bool keeps_flags;       /* the handler neither reads nor writes arithmetic flags */
     JitReuse *reuse;        /* of a slow path that slots must outlive, else NULL */
+    bool keeps_flags;       /* the handlers neither read nor write arithmetic flags */
+    EmuOp ops[];            /* the last is emu_op_stop's */
 } JitCallout;
 
 /*
@@ -162,9 +162,11 @@ void jit_renew(EmuJit *jit, const EmuBlock *block);
 /* The host register that holds a guest register, HOST_NONE if it lives in the EmuCpu. */
 extern const int8_t jit_host_reg[16];
 
-/* The op that t->op is, alone, for its handler; t->failed if there is no room. */
+/* t->op and `count` - 1 that follow it for their handlers; t->failed if there is no room. */
 typedef struct JitTranslation JitTranslation;
-JitCallout *jit_make_callout(JitTranslation *t);
+JitCallout *jit_make_callout(JitTranslation *t, unsigned count);
+/* Is it done by the unit of x87 and MMX registers? */
+bool jit_is_x87(const EmuDecoded *decoded);
 
 /*
  * Run a block's host code alone, without regard to attention: links have not been made, and `jumps`

@@ -47,7 +47,7 @@ static JitReuse *make_reuse(JitTranslation *t)
 
 static void add_slow_path(JitTranslation *t, uint8_t *jump)
 {
-    JitCallout *callout = jit_make_callout(t);
+    JitCallout *callout = jit_make_callout(t, 1);
     JitSlowPath *slow;
 
     if (t->slow_count == G_N_ELEMENTS(t->slow) || !callout) {

@@ -2,6 +2,8 @@
 /* Registers and addresses of translated instructions. */
 #include "accel/emu/jit/internal.h"
 
+#include <string.h>
+
 HostReg jit_get_reg(JitTranslation *t, unsigned guest, HostReg scratch)
 {
     if (jit_host_reg[guest] != HOST_NONE) {
@@ -90,19 +92,41 @@ static bool keeps_flags(const EmuOp *op)
     return false;
 }
 
-JitCallout *jit_make_callout(JitTranslation *t)
+bool jit_is_x87(const EmuDecoded *decoded)
 {
-    JitCallout *callout = jit_data_take(t->jit, sizeof(*callout));
+    unsigned unit = decoded->row->unit;
+
+    return unit == EMU_UNIT_X87 || unit == EMU_UNIT_MMX || unit == EMU_UNIT_WAIT;
+}
+
+/* FCOMI and FCMOV have to do with them. */
+static bool is_x87_without_flags(const EmuDecoded *decoded)
+{
+    const ZydisAccessedFlags *flags = decoded->insn.cpu_flags;
+
+    return jit_is_x87(decoded) && !(flags && (flags->tested | flags->modified | flags->set_0 |
+                                              flags->set_1 | flags->undefined));
+}
+
+JitCallout *jit_make_callout(JitTranslation *t, unsigned count)
+{
+    size_t ops_size = count * sizeof(EmuOp);
+    JitCallout *callout = jit_data_take(t->jit, sizeof(*callout) + ops_size + sizeof(EmuOp));
 
     if (!callout) {
         t->failed = true;
         return NULL;
     }
-    callout->op = *t->op;
-    callout->stop = (EmuOp) { .fn = emu_op_stop,
-                              .page_offset = t->op->page_offset + t->op->length };
-    callout->block = t->block;
-    callout->keeps_flags = keeps_flags(t->op);
-    callout->reuse = NULL;
+    *callout = (JitCallout) { .block = t->block, .keeps_flags = true };
+    memcpy(callout->ops, t->op, ops_size);
+    callout->ops[count] = (EmuOp) {
+        .fn = emu_op_stop,
+        .page_offset = t->op[count - 1].page_offset + t->op[count - 1].length,
+    };
+    for (unsigned i = 0; i < count; i++) {
+        callout->keeps_flags &= keeps_flags(&t->op[i]) ||
+                                (!emu_op_only_raises(&t->op[i]) &&
+                                 is_x87_without_flags(&t->all_decoded[t->index + i]));
+    }
     return callout;
 }

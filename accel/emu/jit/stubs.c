@@ -72,14 +72,14 @@ void jit_do_callout(EmuCpu *cpu, JitCallout *callout)
 {
     cpu->stats.callouts++;
     cpu->block = callout->block;
-    cpu->op = &callout->op;
+    cpu->op = callout->ops;
     if (callout->keeps_flags) {
         cpu->jit->flags_in_host = true;
-        callout->op.fn(cpu, &callout->op);
+        callout->ops[0].fn(cpu, callout->ops);
         cpu->jit->flags_in_host = false;
     } else {
         emu_flags_set(cpu, unpack_flags(cpu->host_flags));
-        callout->op.fn(cpu, &callout->op);
+        callout->ops[0].fn(cpu, callout->ops);
         cpu->host_flags = pack_flags(emu_flags_get(cpu));
     }
     if (emu_lines_deliverable(cpu)) {

@@ -116,11 +116,13 @@ static bool is_repeatable(const EmuOp *op)
 }
 
 /* RDX = the callout. */
-static void prepare_callout(JitTranslation *t)
+static void prepare_callout(JitTranslation *t, unsigned count)
 {
-    JitCallout *callout = jit_make_callout(t);
+    JitCallout *callout = jit_make_callout(t, count);
 
-    t->info->repeatable &= is_repeatable(t->op);
+    for (unsigned i = 0; i < count; i++) {
+        t->info->repeatable &= is_repeatable(&t->op[i]);
+    }
     jit_vec_spill(t, t->vec_dirty);
     t->vec_dirty = t->vec_loaded = 0;
     jit_forget_slots(t);
@@ -129,7 +131,7 @@ static void prepare_callout(JitTranslation *t)
 
 void jit_emit_ending_callout(JitTranslation *t)
 {
-    prepare_callout(t);
+    prepare_callout(t, 1);
     jit_jmp_to(t->as, t->jit->stubs.callout_end);
     t->ended = true;
 }
@@ -139,9 +141,21 @@ static void emit_callout(JitTranslation *t)
     if (t->op->flags & EMU_OP_ENDS) {
         jit_emit_ending_callout(t);
     } else {
-        prepare_callout(t);
+        prepare_callout(t, 1);
         jit_call_to(t->as, t->jit->stubs.callout);
     }
+}
+
+/* How many instructions of the x87 and MMX unit follow one another, at `first` and behind? */
+static unsigned x87_run(const JitTranslation *t, unsigned first)
+{
+    unsigned i = first;
+
+    while (i < t->block->op_count && !emu_op_only_raises(&t->block->ops[i]) &&
+           !(t->block->ops[i].flags & EMU_OP_ENDS) && jit_is_x87(&t->all_decoded[i])) {
+        i++;
+    }
+    return i - first;
 }
 
 static void emit_slow_paths(JitTranslation *t)
@@ -283,9 +297,21 @@ static bool uses_wide_vectors(const EmuBlock *block)
     return false;
 }
 
+/* One callout for all of them. */
+static void emit_x87_run(JitTranslation *t, unsigned count)
+{
+    prepare_callout(t, count);
+    jit_call_to(t->as, t->jit->stubs.callout);
+    jit_forget_cached(t);
+    for (unsigned i = 0; i < count; i++) {
+        jit_track_op(&t->track, &t->op[i], &t->all_decoded[t->index + i]);
+    }
+}
+
 static void translate_ops(JitTranslation *t)
 {
     EmuBlock *block = t->block;
+    unsigned run;
     uint8_t *leave;
 
     leave = emit_entries(t);
@@ -296,6 +322,12 @@ static void translate_ops(JitTranslation *t)
         if (emu_op_only_raises(t->op)) {
             emit_callout(t);
             jit_forget_cached(t);
+            continue;
+        }
+        run = x87_run(t, i);
+        if (run > 1) {
+            emit_x87_run(t, run);
+            i += run - 1;
             continue;
         }
         t->decoded = t->all_decoded[i];
