@@ -32,8 +32,7 @@ struct EmuJump {
 };
 #define JUMP_BITS 10
 #define JUMP_COUNT (1u << JUMP_BITS)
-/* Halves of the address space: the upper one is the kernel's, whose pages are global as a rule. */
-#define HALVES 2
+#define HALVES 2 /* of the address space, as emu_is_upper() says */
 #define PAGE_MARKS 16384u /* a false one costs all jumps */
 
 
@@ -175,7 +174,7 @@ void emu_blocks_forget_local(EmuCpu *cpu)
 
 bool emu_blocks_all_global(const EmuCpu *cpu, uint64_t linear)
 {
-    return !cpu->blocks->half[linear >> 63].local;
+    return !cpu->blocks->half[emu_is_upper(cpu->mode, linear)].local;
 }
 
 static unsigned page_mark(uint64_t linear)
@@ -240,9 +239,10 @@ static bool reaches(uint64_t linear, uint64_t end)
     return end - linear <= BRANCH_REACH;
 }
 
-static uint64_t own_page(uint64_t linear)
+static uint64_t own_page(uint32_t mode, uint64_t linear)
 {
-    bool owns = linear >> 63 || reaches(linear, BIT_ULL(47)) || reaches(linear, BIT_ULL(56));
+    bool owns = emu_is_upper(mode, linear) || reaches(linear, BIT_ULL(47)) ||
+                reaches(linear, BIT_ULL(56));
 
     return owns ? linear & ~(uint64_t)(EMU_PAGE_SIZE - 1) : 0;
 }
@@ -252,7 +252,7 @@ static EmuBlock *hash_find(EmuBlockCache *cache, uint64_t physical, uint64_t lin
     EmuBlock *block = cache->hash[hash_of(physical, mode)];
 
     while (block && (block->physical != physical || block->mode != mode ||
-                     block->own_page != own_page(linear))) {
+                     block->own_page != own_page(mode, linear))) {
         block = block->hash_next;
     }
     return block;
@@ -517,7 +517,7 @@ static void insert_block(EmuCpu *cpu, EmuBlock *block)
 
 static EmuBlock *begin_block(EmuBlock *block, const Source *source, uint64_t physical)
 {
-    *block = (EmuBlock) { .physical = physical, .own_page = own_page(source->linear),
+    *block = (EmuBlock) { .physical = physical, .own_page = own_page(source->mode, source->linear),
                           .mode = source->mode };
     return block;
 }
@@ -565,9 +565,9 @@ static EmuBlock *decode_block(EmuCpu *cpu, Source *source, uint64_t physical)
 
 /* ---- Lookup ---- */
 
-static EmuJump *jump_entry(EmuBlockCache *cache, uint64_t linear)
+static EmuJump *jump_entry(EmuBlockCache *cache, uint32_t mode, uint64_t linear)
 {
-    return &cache->half[linear >> 63].jumps[(linear ^ linear >> 10) % JUMP_COUNT];
+    return &cache->half[emu_is_upper(mode, linear)].jumps[(linear ^ linear >> 10) % JUMP_COUNT];
 }
 
 bool emu_block_within_limit(const EmuCpu *cpu, const EmuBlock *block)
@@ -592,9 +592,9 @@ static EmuBlock *find_by_page_walk(EmuCpu *cpu, Source *source)
 
 static void remember_jump(EmuBlockCache *cache, const Source *source, EmuBlock *block)
 {
-    unsigned mark = page_mark(source->linear), half = source->linear >> 63;
+    unsigned mark = page_mark(source->linear), half = emu_is_upper(source->mode, source->linear);
 
-    *jump_entry(cache, source->linear) = (EmuJump) { source->linear, block };
+    *jump_entry(cache, source->mode, source->linear) = (EmuJump) { source->linear, block };
     cache->half[half].used = true;
     cache->half[half].local |= !source->page.global;
     cache->page_marks[mark / 64] |= BIT_ULL(mark % 64);
@@ -609,7 +609,7 @@ static EmuBlock *lookup(EmuCpu *cpu, uint32_t mode)
 
     find_source(cpu, &source);
     cpu->regs[EMU_REG_PAGE_RIP] = cpu->rip - (source.linear & (EMU_PAGE_SIZE - 1));
-    jump = jump_entry(cache, source.linear);
+    jump = jump_entry(cache, mode, source.linear);
     block = jump->block;
     if (EMU_LIKELY(block && jump->linear == source.linear && block->valid &&
                    block->mode == mode && emu_block_within_limit(cpu, block))) {

@@ -6,7 +6,7 @@
  *
  * A block is found by the physical address of its first byte and the mode; what it does depends on
  * nothing else, so one block serves every linear address (processes share libraries at different
- * ones): RIP-relative things count from EMU_REG_PAGE_RIP. (But in the upper half of the address
+ * ones): RIP-relative things count from EMU_REG_PAGE_RIP. (But in the upper part of the address
  * space, the kernel's, a block belongs to one linear address, so that the translator may link
  * across pages; and so it does near the hole of non-canonical addresses, where it decides which
  * direct branches fault.) All its bytes are in one page, except for a single instruction that
@@ -42,6 +42,12 @@ struct EmuBlock {
     EmuOp ops[];           /* op_count + 1 */
 };
 
+/* The part of the address space that is the system's, whose pages are global as a rule. */
+static inline bool emu_is_upper(uint32_t mode, uint64_t linear)
+{
+    return linear >> 63 || (!(mode & EMU_MODE_LONG) && linear >> 30 == 3);
+}
+
 /* max_bytes bounds ops and blocks; the host gives memory as it is used. NULL: it cannot. */
 EmuBlockCache *emu_blocks_new(size_t max_bytes, GError **error);
 /* NULL is ignored. */
@@ -62,7 +68,7 @@ bool emu_block_within_limit(const EmuCpu *cpu, const EmuBlock *block);
 void emu_blocks_forget_linear(EmuCpu *cpu);
 /* Only what does not lead through global pages: another address space. */
 void emu_blocks_forget_local(EmuCpu *cpu);
-/* Does the jump cache hold only global pages in the half of the address space that holds this? */
+/* Does the jump cache hold only global pages in the part of the address space that holds this? */
 bool emu_blocks_all_global(const EmuCpu *cpu, uint64_t linear);
 /* What leads into this page, or with `large` perhaps others. */
 void emu_blocks_forget_page(EmuCpu *cpu, uint64_t linear, bool large);

@@ -204,10 +204,11 @@ static void link_crossing(EmuCpu *cpu, JitExit *exit, const EmuBlock *next)
     const JitBlock *info = next->jit;
 
     /*
-     * Both in the upper half of the address space, where blocks belong to one linear address, as
+     * Both in the upper part of the address space, where blocks belong to one linear address, as
      * long as only global pages were met in it.
      */
-    if (exit->block->own_page >> 63 && cpu->rip >> 63 && emu_blocks_all_global(cpu, cpu->rip)) {
+    if (emu_is_upper(cpu->mode, exit->block->own_page) && emu_is_upper(cpu->mode, cpu->rip) &&
+        emu_blocks_all_global(cpu, cpu->rip)) {
         jit_patch(exit->jump, info->far_entry);
         cpu->stats.links++;
         g_ptr_array_add(cpu->jit->crossing, exit);
