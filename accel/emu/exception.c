@@ -4,7 +4,7 @@
  */
 #include "accel/emu/exec.h"
 
-#include "accel/emu/system.h"
+#include "accel/emu/system-internal.h"
 #include "accel/emu/transfer.h"
 #include "util/log.h"
 
@@ -48,6 +48,39 @@ static void log_event(const EmuCpu *cpu, const Event *event)
                cpu->vcpu->index, kinds[event->kind], event->vector, event->error, emu_cpl(cpu),
                cpu->segs[X86_CS].selector, cpu->rip, cpu->segs[X86_SS].selector,
                cpu->regs[X86_RSP], cpu->cr2, event->flags);
+}
+
+/* So many triple faults, each within this time of the one before, are a loop. */
+#define LOOP_FAULTS 3
+#define LOOP_SECONDS 10
+
+static bool is_loop_going_on(const EmuCpu *cpu)
+{
+    int64_t since = g_get_monotonic_time() - cpu->sys->triple_fault_us;
+
+    return cpu->sys->triple_faults && since < LOOP_SECONDS * G_USEC_PER_SEC;
+}
+
+bool emu_log_events(const EmuCpu *cpu)
+{
+    return log_enabled(LOG_INT) &&
+           (cpu->sys->triple_faults < LOOP_FAULTS || !is_loop_going_on(cpu));
+}
+
+void emu_log_triple_fault(EmuCpu *cpu)
+{
+    EmuSystem *sys = cpu->sys;
+
+    if (emu_log_events(cpu)) {
+        log_printf(LOG_INT, "cpu %u: triple fault", cpu->vcpu->index);
+    }
+    sys->triple_faults = is_loop_going_on(cpu) ? MIN(sys->triple_faults + 1, LOOP_FAULTS + 1) : 1;
+    sys->triple_fault_us = g_get_monotonic_time();
+    if (sys->triple_faults == LOOP_FAULTS) {
+        log_printf(LOG_INT, "cpu %u: triple faults reset the guest again and again; no interrupts "
+                   "are logged until %u seconds have passed without one (-no-reboot ends the VM at "
+                   "the first)", cpu->vcpu->index, LOOP_SECONDS);
+    }
 }
 
 /* The value for the frame: faults let the instruction be resumed past its own breakpoint. */
@@ -293,7 +326,7 @@ void emu_deliver(EmuCpu *cpu, unsigned vector, EmuEventKind kind, bool has_error
         .flags = frame_flags(cpu, vector, kind),
     };
 
-    if (log_enabled(LOG_INT)) {
+    if (emu_log_events(cpu)) {
         log_event(cpu, &event);
     }
     cpu->delivering = kind == EMU_EVENT_FAULT ? fault_class(vector) : CLASS_BENIGN;
@@ -322,9 +355,7 @@ void emu_deliver_fault(EmuCpu *cpu)
     int first = cpu->delivering, second = fault_class(fault.vector);
 
     if (first == CLASS_DOUBLE_FAULT && second != CLASS_BENIGN) {
-        if (log_enabled(LOG_INT)) {
-            log_printf(LOG_INT, "cpu %u: triple fault", cpu->vcpu->index);
-        }
+        emu_log_triple_fault(cpu);
         cpu->triple_fault = true;
         emu_escape(cpu, EMU_EXIT_LEAVE);
     }

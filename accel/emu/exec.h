@@ -34,6 +34,12 @@ void emu_deliver(EmuCpu *cpu, unsigned vector, EmuEventKind kind, bool has_error
  * cpu->rip is the faulting instruction's.
  */
 void emu_deliver_fault(EmuCpu *cpu);
+/*
+ * Are events to be logged (-d int)? Not while the guest resets by triple faults again and again,
+ * which emu_log_triple_fault() has said then.
+ */
+bool emu_log_events(const EmuCpu *cpu);
+void emu_log_triple_fault(EmuCpu *cpu);
 /* Nothing is being delivered, and the next fault is a first one. */
 void emu_delivery_ends(EmuCpu *cpu);
 

@@ -262,7 +262,7 @@ void emu_enter_smm(EmuCpu *cpu)
     SaveMap map = { { 0 } };
     SavedState state;
 
-    if (log_enabled(LOG_INT)) {
+    if (emu_log_events(cpu)) {
         log_printf(LOG_INT, "cpu %u: SMI at %04x:%" PRIx64 "\n", cpu->vcpu->index,
                    cpu->segs[X86_CS].selector, cpu->rip);
     }
@@ -347,7 +347,7 @@ void emu_op_rsm(EmuCpu *cpu, const EmuOp *op)
         emu_escape(cpu, EMU_EXIT_LEAVE);
     }
     restore(cpu, &state);
-    if (log_enabled(LOG_INT)) {
+    if (emu_log_events(cpu)) {
         log_printf(LOG_INT, "cpu %u: RSM to %04x:%" PRIx64 "\n", cpu->vcpu->index,
                    cpu->segs[X86_CS].selector, cpu->rip);
     }

@@ -60,6 +60,9 @@ struct EmuSystem {
     bool branched;          /* the last instruction that ran alone did not go on to the next one */
     unsigned pauses;        /* PAUSEs since the host was last asked to run others */
     X86Events injected;     /* from set_state: an exception or interrupt to deliver first */
+    /* How many triple faults came shortly after another, and when the last was (monotonic). */
+    unsigned triple_faults;
+    int64_t triple_fault_us;
     uint64_t smm_pdptr[4];  /* of the interrupted program, while in SMM */
 
     uint64_t random[EMU_RANDOM_WORDS];

@@ -14,6 +14,7 @@
 #include "cpu/x86/msr.h"
 #include "memory/memory.h"
 #include "util/error.h"
+#include "util/log.h"
 #include "util/timer.h"
 #include "util/vm-lock.h"
 
@@ -90,6 +91,19 @@ static void random_state(X86CpuState *state, GRand *rand)
     x86_cpu_state_set_msr(state, MSR_SMBASE, 0x7e0000);
     state->events.nmi_masked = true;
     state->events.interrupt_shadow = 2;
+    state->mp_state = (const X86MpState[]) { X86_MP_RUNNABLE, X86_MP_HALTED, X86_MP_WAIT_FOR_SIPI,
+                                            }[g_rand_int_range(rand, 0, 3)];
+    state->cr8 = g_rand_int_range(rand, 0, 16);
+}
+
+static uint8_t saved_tpr(void *apic)
+{
+    return *(uint8_t *)apic;
+}
+
+static void save_tpr(void *apic, uint8_t cr8)
+{
+    *(uint8_t *)apic = cr8;
 }
 
 /* All but the TSC, which runs. */
@@ -111,8 +125,12 @@ static void test_round_trip(EmuCpu *cpu)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(1);
     g_autofree X86CpuState *wanted = g_new0(X86CpuState, 1);
+    static const VCpuApicOps apic_ops = { .get_tpr = saved_tpr, .set_tpr = save_tpr };
     X86CpuState *state = &cpu->vcpu->state;
+    uint8_t tpr = 0;
 
+    cpu->vcpu->apic_ops = &apic_ops;
+    cpu->vcpu->apic = &tpr;
     for (unsigned i = 0; i < 50; i++) {
         set_reset_state(cpu);
         emu_get_state(cpu->vcpu, NULL);
@@ -121,7 +139,17 @@ static void test_round_trip(EmuCpu *cpu)
         g_assert_true(emu_set_state(cpu->vcpu, NULL));
         memset(state->regs, 0, sizeof(state->regs));
         memset(state->xsave, 0, sizeof(state->xsave));
+        state->cr2 = state->cr8 = state->mp_state = 0;
+        state->idt = (X86Table) { 0 };
+        g_assert_cmpuint(tpr, ==, wanted->cr8);
+        g_assert_cmpint(cpu->halted, ==, wanted->mp_state != X86_MP_RUNNABLE);
         g_assert_true(emu_get_state(cpu->vcpu, NULL));
+        g_assert_cmphex(state->cr2, ==, wanted->cr2);
+        g_assert_cmphex(state->cr8, ==, wanted->cr8);
+        g_assert_cmphex(state->idt.base, ==, wanted->idt.base);
+        g_assert_cmphex(state->idt.limit, ==, wanted->idt.limit);
+        g_assert_cmphex(state->gdt.limit, ==, wanted->gdt.limit);
+        g_assert_cmpint(state->mp_state, ==, wanted->mp_state);
         g_assert_cmpmem(state->regs, sizeof(state->regs), wanted->regs, sizeof(wanted->regs));
         g_assert_cmpmem(state->segs, sizeof(state->segs), wanted->segs, sizeof(wanted->segs));
         g_assert_cmpmem(state->dr, sizeof(state->dr), wanted->dr, sizeof(wanted->dr));
@@ -142,7 +170,85 @@ static void test_round_trip(EmuCpu *cpu)
         g_assert_true(state->events.nmi_masked);
         g_assert_cmpuint(state->events.interrupt_shadow, ==, 2);
     }
+    cpu->vcpu->apic_ops = NULL;
+    cpu->vcpu->apic = NULL;
     set_reset_state(cpu);
+}
+
+/* PAE paging goes by what was loaded, whatever memory holds by now. */
+static void test_pdptrs(EmuCpu *cpu)
+{
+    enum { TABLE = 0x10000, DIRECTORY = 0x11000, PAGE = 0x200000 };
+    const uint64_t entry = PAGE | 0xe3, loaded = DIRECTORY | 1;
+    X86CpuState *state = &cpu->vcpu->state;
+    uint64_t pdptrs[4];
+
+    set_reset_state(cpu);
+    emu_get_state(cpu->vcpu, NULL);
+    address_space_write(address_space_memory(), DIRECTORY, &entry, sizeof(entry));
+    emu_phys_write(cpu, PAGE + 0x123, 0xabcd, 2);
+    state->cr0 |= CR0_PE | CR0_PG;
+    state->cr4 = CR4_PAE;
+    state->cr3 = TABLE; /* which is empty */
+    state->pdptrs_valid = true;
+    for (unsigned i = 0; i < 4; i++) {
+        state->pdptrs[i] = loaded + i * EMU_PAGE_SIZE;
+    }
+    memcpy(pdptrs, state->pdptrs, sizeof(pdptrs));
+    g_assert_true(emu_set_state(cpu->vcpu, NULL));
+    memset(state->pdptrs, 0, sizeof(state->pdptrs));
+    g_assert_true(emu_get_state(cpu->vcpu, NULL));
+    g_assert_true(state->pdptrs_valid);
+    g_assert_cmpmem(state->pdptrs, sizeof(state->pdptrs), pdptrs, sizeof(pdptrs));
+    if (!sigsetjmp(cpu->escape, 0)) {
+        g_assert_cmphex(emu_implicit_read_u16(cpu, 0x123), ==, 0xabcd);
+    } else {
+        g_assert_not_reached();
+    }
+    set_reset_state(cpu);
+}
+
+/* The gate is the machine's and no state moves it: what was looked up before is forgotten. */
+static void test_a20(EmuCpu *cpu)
+{
+    X86CpuState *state = &cpu->vcpu->state;
+
+    set_reset_state(cpu);
+    emu_phys_write(cpu, 0x1234, 0x11, 1);
+    emu_phys_write(cpu, MiB + 0x1234, 0x22, 1);
+    emu_get_state(cpu->vcpu, NULL);
+    state->cr0 |= CR0_PE;
+    g_assert_true(emu_set_state(cpu->vcpu, NULL));
+    for (unsigned i = 0; i < 4; i++) {
+        bool open = !(i & 1);
+
+        accel_set_a20(open);
+        g_assert_true(emu_get_state(cpu->vcpu, NULL));
+        g_assert_true(emu_set_state(cpu->vcpu, NULL));
+        g_assert_cmphex(accel_a20_mask(), ==, open ? UINT64_MAX : ~(uint64_t)MiB);
+        g_assert_cmphex(emu_implicit_read_u8(cpu, MiB + 0x1234), ==, open ? 0x22 : 0x11);
+        g_assert_cmphex(emu_implicit_read_u8(cpu, 0x1234), ==, 0x11);
+    }
+    accel_set_a20(true);
+    set_reset_state(cpu);
+}
+
+static void test_triple_faults(EmuCpu *cpu)
+{
+    g_assert_true(log_set_items("int", NULL));
+    g_assert_true(log_set_file("/dev/null", NULL));
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_true(emu_log_events(cpu));
+        emu_log_triple_fault(cpu);
+    }
+    g_assert_false(emu_log_events(cpu));
+    cpu->sys->triple_fault_us -= 11 * G_USEC_PER_SEC;
+    g_assert_true(emu_log_events(cpu));
+    emu_log_triple_fault(cpu);
+    g_assert_true(emu_log_events(cpu)); /* a first one again */
+    g_assert_true(log_set_items("", NULL));
+    g_assert_false(emu_log_events(cpu));
+    g_assert_true(log_set_file(NULL, NULL));
 }
 
 static void test_reset(EmuCpu *cpu)
@@ -717,6 +823,9 @@ static const struct {
 } tests[] = {
     { "/emu/system/reset", test_reset },
     { "/emu/system/round-trip", test_round_trip },
+    { "/emu/system/pdptrs", test_pdptrs },
+    { "/emu/system/a20", test_a20 },
+    { "/emu/system/triple-faults", test_triple_faults },
     { "/emu/system/hostile-state", test_hostile_state },
     { "/emu/system/cpuid", test_cpuid },
     { "/emu/system/msrs", test_msrs },
