@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "block/dirty-bitmap.h"
 #include "block/nbd-server.h"
+#include "block/qmp-internal.h"
 #include "util/bits.h"
 #include "util/error.h"
 
@@ -53,16 +55,115 @@ static int depth_status(const NbdContext *context, BlockNode *node, int64_t offs
     return 0;
 }
 
-static void add_context(NbdExport *export, const char *name, NbdContextFn *status, void *opaque)
+static int bitmap_status(const NbdContext *context, BlockNode *node, int64_t offset,
+                         int64_t bytes, uint32_t *flags, int64_t *len)
 {
-    NbdContext context = { g_strdup(name), status, opaque };
+    int64_t end = offset + bytes, dirty, clean;
+
+    dirty = block_dirty_bitmap_next_dirty(context->bitmap, offset, end);
+    *flags = 0;
+    *len = dirty < 0 ? bytes : dirty - offset;
+    if (dirty == offset) {
+        clean = block_dirty_bitmap_next_clean(context->bitmap, offset, end);
+        *flags = NBD_STATE_DIRTY;
+        *len = clean < 0 ? bytes : clean - offset;
+    }
+    return 0;
+}
+
+static void add_context(NbdExport *export, const char *name, NbdContextFn *status)
+{
+    NbdContext context = { .name = g_strdup(name), .status = status };
 
     g_array_append_val(export->contexts, context);
 }
 
 static void context_clear(void *opaque)
 {
-    g_free(((NbdContext *)opaque)->name);
+    NbdContext *context = opaque;
+
+    if (context->bitmap) {
+        block_dirty_bitmap_change_flags(context->bitmap, 0, BLOCK_BITMAP_BUSY);
+        block_node_unref(context->node);
+    }
+    g_free(context->name);
+}
+
+/* By its name alone: of the node, or else of one that stands below it. */
+static DirtyBitmap *find_bitmap(BlockNode *node, const BlockDirtyBitmapOrStr *which,
+                                GError **error)
+{
+    const char *name = which->u.local;
+    DirtyBitmap *bitmap = NULL;
+
+    if (which->type == QAPI_JSON_STRING) {
+        for (; node && !bitmap; node = block_filter_or_cow_node(node)) {
+            bitmap = block_dirty_bitmap_find(node, name);
+        }
+    } else {
+        name = which->u.external->name;
+        return block_qmp_find_bitmap(which->u.external->node, which->u.external->name, error);
+    }
+    for (; node && !bitmap; node = block_filter_or_cow_node(node)) {
+        bitmap = block_dirty_bitmap_find(node, which->u.local);
+    }
+    if (!bitmap) {
+        error_setf(error, "Bitmap '%s' is not found", which->u.local);
+    }
+    return bitmap;
+}
+
+static bool check_bitmap(const NbdExport *export, const DirtyBitmap *bitmap, const char *context,
+                         GError **error)
+{
+    const char *name = block_dirty_bitmap_name(bitmap);
+
+    if (!block_dirty_bitmap_check(bitmap, BLOCK_BITMAP_NOT_FOR_READING, error)) {
+        return false;
+    }
+    if (!export->base.writable &&
+        !block_node_is_read_only(block_dirty_bitmap_node(bitmap)) &&
+        (block_dirty_bitmap_flags(bitmap) & BLOCK_BITMAP_ENABLED)) {
+        error_setf(error, "Enabled bitmap '%s' incompatible with readonly export", name);
+        return false;
+    }
+    if (strlen(context) > NBD_MAX_STRING) {
+        error_setf(error, "Bitmap name '%.40s...' is too long for NBD", name);
+        return false;
+    }
+    if (export->contexts->len == NBD_MAX_CONTEXTS) {
+        error_setf(error, "More than %d metadata contexts", NBD_MAX_CONTEXTS);
+        return false;
+    }
+    return true;
+}
+
+static bool add_bitmap(NbdExport *export, const BlockDirtyBitmapOrStr *which, GError **error)
+{
+    DirtyBitmap *bitmap = find_bitmap(block_backend_node(export->base.blk), which, error);
+    g_autofree char *context = NULL;
+    NbdContext *added;
+
+    if (!bitmap) {
+        return false;
+    }
+    context = g_strconcat(NBD_CONTEXT_BITMAP, block_dirty_bitmap_name(bitmap), NULL);
+    for (guint i = 0; i < export->contexts->len; i++) {
+        if (strcmp(g_array_index(export->contexts, NbdContext, i).name, context) == 0) {
+            error_setf(error, "Bitmap name '%s' is exported twice",
+                       block_dirty_bitmap_name(bitmap));
+            return false;
+        }
+    }
+    if (!check_bitmap(export, bitmap, context, error)) {
+        return false;
+    }
+    add_context(export, context, bitmap_status);
+    added = &g_array_index(export->contexts, NbdContext, export->contexts->len - 1);
+    added->bitmap = bitmap;
+    added->node = block_node_ref(block_dirty_bitmap_node(bitmap));
+    block_dirty_bitmap_change_flags(bitmap, BLOCK_BITMAP_BUSY, 0);
+    return true;
 }
 
 /* ---- The kind ---- */
@@ -87,8 +188,6 @@ static bool check(const BlockExportOptions *options, GError **error)
         error_setf(error, "description '%.40s...' too long", nbd->description);
     } else if (nbd_export_find(name)) {
         error_setf(error, "NBD server already has export named '%s'", name);
-    } else if (nbd->bitmaps && nbd->bitmaps->len) {
-        error_setf(error, "Exporting dirty bitmaps is not supported yet");
     } else {
         return true;
     }
@@ -105,6 +204,17 @@ static void length_run(void *opaque)
     LengthRun *run = opaque;
 
     run->length = block_backend_getlength(run->blk);
+}
+
+static void nbd_export_cleanup(BlockExport *base)
+{
+    NbdExport *export = (NbdExport *)base;
+
+    g_assert(export->clients->len == 0);
+    g_ptr_array_unref(export->clients);
+    g_array_unref(export->contexts);
+    g_free(export->name);
+    g_free(export->description);
 }
 
 static bool nbd_export_start(BlockExport *base, const BlockExportOptions *options, GError **error)
@@ -127,9 +237,15 @@ static bool nbd_export_start(BlockExport *base, const BlockExportOptions *option
     export->clients = g_ptr_array_new();
     export->contexts = g_array_new(false, false, sizeof(NbdContext));
     g_array_set_clear_func(export->contexts, context_clear);
-    add_context(export, NBD_CONTEXT_ALLOCATION, allocation_status, NULL);
+    add_context(export, NBD_CONTEXT_ALLOCATION, allocation_status);
     if (nbd->has_allocation_depth && nbd->allocation_depth) {
-        add_context(export, NBD_CONTEXT_DEPTH, depth_status, NULL);
+        add_context(export, NBD_CONTEXT_DEPTH, depth_status);
+    }
+    for (guint i = 0; nbd->bitmaps && i < nbd->bitmaps->len; i++) {
+        if (!add_bitmap(export, g_ptr_array_index(nbd->bitmaps, i), error)) {
+            nbd_export_cleanup(base);
+            return false;
+        }
     }
     return true;
 }
@@ -141,17 +257,6 @@ static void nbd_export_stop(BlockExport *base)
     for (guint i = 0; i < export->clients->len; i++) {
         nbd_client_send_away(g_ptr_array_index(export->clients, i));
     }
-}
-
-static void nbd_export_cleanup(BlockExport *base)
-{
-    NbdExport *export = (NbdExport *)base;
-
-    g_assert(export->clients->len == 0);
-    g_ptr_array_unref(export->clients);
-    g_array_unref(export->contexts);
-    g_free(export->name);
-    g_free(export->description);
 }
 
 const BlockExportKind nbd_export_kind = {

@@ -24,7 +24,8 @@ typedef int NbdContextFn(const NbdContext *context, BlockNode *node, int64_t off
 struct NbdContext {
     char *name;
     NbdContextFn *status;
-    void *opaque;
+    struct DirtyBitmap *bitmap; /* busy while it is exported; NULL: another kind */
+    BlockNode *node;            /* the bitmap's; a reference */
 };
 
 struct NbdExport {

@@ -24,8 +24,11 @@
 #include "util/zero.h"
 
 #define MAX_IN_FLIGHT 64
-/* Of all requests of a client; one alone may need half of it. */
-#define MAX_MEMORY ((size_t)64 << 20)
+/*
+ * Of all requests of a client; one alone may have more. Enough to keep a disk busy, and little
+ * enough that what was read is still in the cache when it is sent.
+ */
+#define MAX_MEMORY ((size_t)4 << 20)
 /* A structured read is sent in pieces of this size. */
 #define PIECE ((size_t)512 << 10)
 /* From this length on it is worth asking for holes before reading. */

@@ -432,7 +432,7 @@ static bool haggle(Client *client, const NbdClientWish *wish, NbdClientResult *r
     if (!client->fixed) {
         return choose_by_name(client, wish->export, &result->info, error);
     }
-    ret = simple_option(client, NBD_OPT_STRUCTURED_REPLY, true, error);
+    ret = wish->simple_replies ? 0 : simple_option(client, NBD_OPT_STRUCTURED_REPLY, true, error);
     if (ret < 0) {
         return false;
     }

@@ -15,6 +15,7 @@ typedef struct NbdClientWish {
     TlsCreds *tls;            /* borrowed; NULL: without */
     const char *tls_hostname; /* whom the certificate must name, or NULL */
     const char *context;      /* metadata context for block status, or NULL */
+    bool simple_replies;      /* do not ask for structured ones */
 } NbdClientWish;
 
 typedef struct NbdClientResult {

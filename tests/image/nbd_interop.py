@@ -5,9 +5,11 @@
 Needs qemu-nbd and qemu-io, nbdkit, libnbd's tools and psktool; what is missing is skipped."""
 
 import argparse
+import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -146,7 +148,134 @@ class Tests:
             if run(self.nbd, '-L', '-k', self.socket) != run('qemu-nbd', '-L', '-k', self.socket):
                 raise Failure('the two lists of one server differ')
 
+    def server_bitmaps_and_depth(self):
+        """Both servers say the same of a chain with dirty bitmaps, to both clients."""
+        need('qemu-img', 'qemu-nbd', 'nbdinfo')
+        base, top = self.dir / 'base.qcow2', self.dir / 'top.qcow2'
+        run('qemu-img', 'create', '-q', '-f', 'qcow2', base, SIZE)
+        run('qemu-img', 'bitmap', '--add', '-g', '64k', base, 'below')
+        run('qemu-io', '-c', 'write 1M 256k', base)
+        run('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', top)
+        run('qemu-img', 'bitmap', '--add', '-g', '64k', top, 'mine')
+        run('qemu-io', '-c', 'write 0 64k', '-c', 'write 192k 128k', '-c', 'write 7M 1M', top)
+        told = {}
+        for server in (self.nbd, 'qemu-nbd'):
+            for bitmap in ('mine', 'below'):
+                with Server(self.socket, server, '-k', self.socket, '-f', 'qcow2', '-r', '-t', '-e',
+                            8, '-A', '-B', bitmap, top):
+                    context = f'qemu:dirty-bitmap:{bitmap}'
+                    told.setdefault(server, []).append(
+                        [run('nbdinfo', f'--map={name}', self.uri())
+                         for name in (context, 'qemu:allocation-depth')] +
+                        [run(self.img, 'map', '--output=json', '--image-opts',
+                             f'driver=nbd,server.type=unix,server.path={self.socket},'
+                             f'x-dirty-bitmap={name}')
+                         for name in (context, 'qemu:allocation-depth')])
+        if told[self.nbd] != told['qemu-nbd']:
+            raise Failure(str(told))
+        if 'dirty' not in told[self.nbd][0][0] or 'backing depth 2' not in told[self.nbd][0][1]:
+            raise Failure(str(told[self.nbd]))
+        text = run(self.nbd, '-k', self.socket, '-f', 'qcow2', '-B', 'none', top, status=1)
+        if "'none' is not found" not in text:
+            raise Failure(text)
+
+    def server_in_the_background(self):
+        """--fork returns when it serves; it ends with the last client, unless it is persistent."""
+        need('nbdinfo')
+        self.fresh_image()
+        pid_file = self.dir / 'pid'
+        for options in ([], ['--persistent']):
+            run(self.nbd, '--fork', '--pid-file', pid_file, '-k', self.socket, '-f', 'raw',
+                *options, self.image)
+            pid = int(pid_file.read_text())
+            run('nbdinfo', '--size', self.uri())
+            if options:
+                run('nbdinfo', '--size', self.uri())
+                os.kill(pid, signal.SIGTERM)
+            while pid_file.exists():
+                time.sleep(0.02)
+            if self.socket.exists():
+                raise Failure('the socket is still there')
+        text = run(self.nbd, '--fork', '-k', self.socket, '-f', 'qcow2', self.image, status=1)
+        if 'qcow2' not in text:
+            raise Failure(text)
+
+    def server_caps_connections(self):
+        """With room for one client a second one waits for its greeting until the first left."""
+        self.fresh_image()
+        with Server(self.socket, self.nbd, '-k', self.socket, '-f', 'raw', '-t', '-e', 1,
+                    self.image):
+            first, second = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+            first.connect(str(self.socket))
+            if first.recv(8) != b'NBDMAGIC':
+                raise Failure('no greeting')
+            second.connect(str(self.socket))
+            second.setblocking(False)
+            time.sleep(0.2)
+            try:
+                raise Failure(f'the second gets {second.recv(8)}')
+            except BlockingIOError:
+                pass
+            first.close()
+            second.setblocking(True)
+            if second.recv(8) != b'NBDMAGIC':
+                raise Failure('no greeting for the second')
+            second.close()
+
+    def server_to_many(self):
+        need('nbdcopy')
+        copy = self.dir / 'copy.raw'
+        with self.ours():
+            run('nbdcopy', '--connections=4', '--threads=4', '--request-size=65536', self.uri(),
+                copy)
+            run('nbdcopy', '--connections=4', '--threads=4', '--flush', copy, self.uri())
+        if copy.read_bytes() != self.image.read_bytes():
+            raise Failure('the copy differs')
+
+    def server_to_the_kernel(self):
+        device = Path('/dev/nbd0')
+        self.fresh_image()
+        if not device.exists():
+            for options in (['-c', device, self.image], ['-d', device]):
+                if '/dev/nbd0' not in run(self.nbd, '-f', 'raw', *options, status=1):
+                    raise Failure('the error does not name the device')
+            raise Skip('no /dev/nbd0: only the refusal was tried')
+        run(self.nbd, '-c', device, '-f', 'raw', '-r', self.image)
+        try:
+            with open(device, 'rb') as file:
+                if file.read(SIZE) != self.image.read_bytes():
+                    raise Failure('the device differs')
+        finally:
+            run(self.nbd, '-d', device)
+
+    def server_with_a_label(self):
+        if Path('/sys/fs/selinux/enforce').exists():
+            raise Skip('SELinux is here, and which labels it takes is not ours to know')
+        self.fresh_image()
+        text = run(self.nbd, '--selinux-label=a:b:c:d', '-k', self.socket, '-f', 'raw', self.image,
+                   status=1)
+        if 'SELinux' not in text:
+            raise Failure(text)
+
     # ---- Our client ----
+
+    def client_waits_for_the_server(self):
+        """open-timeout: the server comes when the client is already there."""
+        self.fresh_image()
+        client = subprocess.Popen(
+            [self.io, '--image-opts', '-c', 'write -P 3 0 1M',
+             f'driver=nbd,server.type=unix,server.path={self.socket},open-timeout=300'],
+            stdout=subprocess.PIPE, text=True)
+        time.sleep(0.5)
+        with Server(self.socket, self.nbd, '-k', self.socket, '-f', 'raw', '-t', self.image):
+            text = client.stdout.read()
+            if client.wait() or '1048576/1048576' not in text:
+                raise Failure(f'exit {client.returncode}\n{text}')
+        text = run(self.img, 'info', '--image-opts',
+                   f'driver=nbd,server.type=unix,server.path={self.socket},open-timeout=1',
+                   status=1)
+        if str(self.socket) not in text:
+            raise Failure(text)
 
     def client_and_qemu_nbd(self):
         need('qemu-nbd')

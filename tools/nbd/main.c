@@ -26,6 +26,7 @@ enum {
     OPT_IMAGE_OPTS,
     OPT_FORK,
     OPT_PID_FILE,
+    OPT_SELINUX_LABEL,
 };
 
 static const struct option long_options[] = {
@@ -59,6 +60,9 @@ static const struct option long_options[] = {
     { "image-opts", no_argument, NULL, OPT_IMAGE_OPTS },
     { "fork", no_argument, NULL, OPT_FORK },
     { "pid-file", required_argument, NULL, OPT_PID_FILE },
+    { "selinux-label", required_argument, NULL, OPT_SELINUX_LABEL },
+    { "connect", required_argument, NULL, 'c' },
+    { "disconnect", no_argument, NULL, 'd' },
     { "trace", required_argument, NULL, 'T' },
     { 0 },
 };
@@ -93,6 +97,9 @@ static const char usage[] =
     "      --discard=MODE         ignore, unmap\n"
     "      --detect-zeroes=MODE   off, on, unmap\n"
     "      --image-opts           file is a set of options\n\n"
+    "The kernel's NBD client:\n"
+    "  -c, --connect=DEVICE       attach the image to this device, such as /dev/nbd0\n"
+    "  -d, --disconnect           detach the device that is named in place of the file\n\n"
     "Everything else:\n"
     "  -L, --list                 list another server's exports\n"
     "      --object TYPE,id=ID... make an object, such as a secret\n"
@@ -101,6 +108,7 @@ static const char usage[] =
     "      --tls-authz=ID         this object says which clients may connect\n"
     "      --fork                 return when the server is ready, which stays behind\n"
     "      --pid-file=PATH        write the process number there\n"
+    "      --selinux-label=LABEL  label of the listening socket\n"
     "  -T, --trace [[enable=]PATTERN][,events=FILE][,file=FILE]\n";
 
 static bool usage_error(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
@@ -140,11 +148,14 @@ static bool take_text_option(NbdToolOptions *o, int c)
         { OPT_TLS_HOSTNAME, offsetof(NbdToolOptions, tls_hostname) },
         { OPT_TLS_AUTHZ, offsetof(NbdToolOptions, tls_authz) },
         { OPT_PID_FILE, offsetof(NbdToolOptions, pid_file) },
+        { OPT_SELINUX_LABEL, offsetof(NbdToolOptions, selinux_label) },
+        { 'c', offsetof(NbdToolOptions, device) },
     }, switches[] = {
         { 't', offsetof(NbdToolOptions, persistent) },
         { 'v', offsetof(NbdToolOptions, verbose) },
         { 'A', offsetof(NbdToolOptions, allocation_depth) },
         { 'L', offsetof(NbdToolOptions, list) },
+        { 'd', offsetof(NbdToolOptions, disconnect) },
         { 'r', offsetof(NbdToolOptions, read_only) },
         { 's', offsetof(NbdToolOptions, snapshot) },
         { OPT_IMAGE_OPTS, offsetof(NbdToolOptions, image_opts) },
@@ -235,7 +246,14 @@ static bool check(NbdToolOptions *o, int operands)
     if (o->snapshot && o->load_snapshot) {
         return usage_error("-s and -l are mutually exclusive");
     }
+    if (o->device && (o->list || o->disconnect)) {
+        return usage_error("--connect is incompatible with --list and --disconnect");
+    }
+    if (o->device && o->tls_creds) {
+        return usage_error("TLS is not supported with a host device");
+    }
     o->read_only |= o->load_snapshot != NULL;
+    o->fork |= o->device && !o->verbose;
     return true;
 }
 
@@ -290,8 +308,8 @@ int main(int argc, char **argv)
     int c;
 
     error_init("vireo-nbd");
-    while ((c = getopt_long(argc, argv, "hVb:o:p:rsnl:f:tvk:e:x:D:AB:LT:", long_options, NULL)) !=
-           -1) {
+    while ((c = getopt_long(argc, argv, "hVb:o:p:rsnl:c:df:tvk:e:x:D:AB:LT:", long_options,
+                            NULL)) != -1) {
         if (c == 'h') {
             printf("%s", usage);
             return 0;
@@ -308,5 +326,5 @@ int main(int argc, char **argv)
         return 1;
     }
     options.file = argv[optind];
-    return run(&options);
+    return options.disconnect ? nbd_tool_disconnect(options.file) : run(&options);
 }

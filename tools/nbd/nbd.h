@@ -23,7 +23,9 @@ typedef struct NbdToolOptions {
     uint64_t offset;
     bool read_only, snapshot, image_opts;
     /* Process */
-    bool list, fork;
+    bool list, fork, disconnect;
+    const char *device;                 /* --connect: the kernel's, or NULL */
+    const char *selinux_label;
     int parent_fd;                      /* of --fork: for background_ready(); or -1 */
     const char *pid_file;
     GPtrArray *objects;                 /* --object, as written; borrowed texts */
@@ -33,7 +35,13 @@ typedef struct NbdToolOptions {
 SocketAddress *nbd_tool_address(const NbdToolOptions *options);
 /* The node to export; a reference, or NULL with the error set. *writethrough: by the cache mode. */
 BlockNode *nbd_tool_open(const NbdToolOptions *options, bool *writethrough, GError **error);
+/* --connect: the kernel is a client until detached. In kernel.c. */
+typedef struct NbdKernel NbdKernel;
+NbdKernel *nbd_kernel_attach(const NbdToolOptions *options, GError **error);
+/* NULL is ignored. */
+void nbd_kernel_detach(NbdKernel *kernel);
 /* Exit statuses. */
+int nbd_tool_disconnect(const char *device);
 int nbd_tool_list(const NbdToolOptions *options);
 int nbd_tool_serve(const NbdToolOptions *options);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Serving: the export, the sockets, and when to end. */
+#include <errno.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -45,10 +47,30 @@ static int passed_sockets(void)
     return pid && fds && atol(pid) == (long)getpid() ? atoi(fds) : 0;
 }
 
+/*
+ * The label of sockets that this thread makes from now on; what libselinux's setsockcreatecon(3)
+ * does. NULL: the usual one again.
+ */
+static bool set_socket_label(const char *label, GError **error)
+{
+    int fd = open("/proc/thread-self/attr/sockcreate", O_RDWR | O_CLOEXEC);
+    ssize_t len = label ? (ssize_t)strlen(label) + 1 : 0;
+    bool ok = fd >= 0 && write(fd, label, (size_t)len) == len;
+
+    if (!ok && label) {
+        error_set_errno(error, errno, "Cannot set SELinux socket create context to '%s'", label);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return ok;
+}
+
 static bool listen_somewhere(const NbdToolOptions *o, GError **error)
 {
     g_autoptr(SocketAddress) address = nbd_tool_address(o);
     int passed = passed_sockets();
+    bool ok;
 
     if (passed > 1) {
         error_setf(error, "One socket can be passed (LISTEN_FDS), not %d", passed);
@@ -58,7 +80,18 @@ static bool listen_somewhere(const NbdToolOptions *o, GError **error)
         nbd_server_listen_fd(PASSED_FD);
         return true;
     }
-    return nbd_server_listen(address, error);
+    if (o->device && !o->socket && !o->port) {
+        return true; /* for the kernel alone */
+    }
+    if (!o->selinux_label) {
+        return nbd_server_listen(address, error);
+    }
+    if (!set_socket_label(o->selinux_label, error)) {
+        return false;
+    }
+    ok = nbd_server_listen(address, error);
+    set_socket_label(NULL, NULL);
+    return ok;
 }
 
 static bool add_export(const NbdToolOptions *o, GError **error)
@@ -101,13 +134,15 @@ int nbd_tool_serve(const NbdToolOptions *o)
     };
     GError *error = NULL;
     int ready_fd = o->parent_fd;
+    NbdKernel *kernel = NULL;
 
     if (!nbd_server_start(&params, &error)) {
         error_report_err(error);
         return 1;
     }
     if (!add_export(o, &error) || !listen_somewhere(o, &error) ||
-        (o->pid_file && pid_file_create(o->pid_file, &error) < 0)) {
+        (o->pid_file && pid_file_create(o->pid_file, &error) < 0) ||
+        (o->device && !(kernel = nbd_kernel_attach(o, &error)))) {
         error_report_err(error);
         nbd_server_stop();
         return 1;
@@ -117,6 +152,7 @@ int nbd_tool_serve(const NbdToolOptions *o)
     g_unix_signal_add(SIGHUP, end_by_signal, NULL);
     background_ready(&ready_fd);
     loop_run(loop_main());
+    nbd_kernel_detach(kernel);
     nbd_server_stop();
     if (o->pid_file) {
         unlink(o->pid_file);
