@@ -354,6 +354,8 @@ int qcow2_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec 
 int qcow2_read(Qcow2 *q, int64_t offset, int64_t bytes, const BlockVec *vec, size_t vec_offset);
 int qcow2_block_status(BlockNode *node, bool exact, int64_t offset, int64_t bytes,
                        BlockStatus *status);
+int qcow2_copy_range_from(BlockNode *node, BlockChild *src, int64_t src_offset, BlockChild *dst,
+                          int64_t dst_offset, int64_t bytes, unsigned flags);
 
 /* ---- write.c ---- */
 
@@ -364,9 +366,6 @@ int qcow2_write(Qcow2 *q, int64_t offset, int64_t bytes, const BlockVec *vec, si
 int qcow2_allocate_range(Qcow2 *q, int64_t offset, int64_t bytes);
 /* With the lock held: wait until nothing that overlaps is being allocated. */
 void qcow2_wait_allocs(Qcow2 *q, int64_t offset, int64_t bytes);
-/* A new value of an entry, whose old one loses its clusters. */
-int qcow2_copy_range_from(BlockNode *node, BlockChild *src, int64_t src_offset, BlockChild *dst,
-                          int64_t dst_offset, int64_t bytes, unsigned flags);
 int qcow2_copy_range_to(BlockNode *node, BlockChild *src, int64_t src_offset, BlockChild *dst,
                         int64_t dst_offset, int64_t bytes, unsigned flags);
 

@@ -6,7 +6,6 @@
 #include "block/qcow2/qcow2.h"
 #include "util/iov.h"
 
-
 static int read_encrypted(Qcow2 *q, int64_t offset, int64_t host, int64_t bytes,
                           const BlockVec *vec, size_t vec_offset)
 {
@@ -131,4 +130,60 @@ int qcow2_block_status(BlockNode *node, bool exact, int64_t offset, int64_t byte
         status->file = q->data_file->node;
     }
     return 0;
+}
+
+/* ---- Copying in the storage ---- */
+
+static int copy_backing(Qcow2 *q, int64_t offset, BlockChild *dst, int64_t dst_offset,
+                        int64_t bytes, unsigned flags)
+{
+    BlockChild *backing = q->node->backing;
+    int64_t inside = backing ? CLAMP(block_getlength(backing->node) - offset, 0, bytes) : 0;
+    int ret = inside ? block_copy_range(backing, offset, dst, dst_offset, inside, flags) : 0;
+
+    return ret < 0 || inside == bytes
+        ? ret : block_pwrite_zeroes(dst, dst_offset + inside, bytes - inside, flags);
+}
+
+static int copy_run(Qcow2 *q, int64_t offset, const Qcow2Run *run, BlockChild *dst,
+                    int64_t dst_offset, unsigned flags)
+{
+    unsigned epoch;
+    int ret;
+
+    switch (run->type) {
+    case QCOW2_UNALLOCATED:
+    case QCOW2_UNALLOCATED_HOST:
+        return copy_backing(q, offset, dst, dst_offset, run->bytes, flags);
+    case QCOW2_ZERO_PLAIN:
+    case QCOW2_ZERO_HOST:
+        return block_pwrite_zeroes(dst, dst_offset, run->bytes, flags);
+    case QCOW2_NORMAL:
+        epoch = qcow2_io_begin(q);
+        ret = block_copy_range(q->data_file, run->host, dst, dst_offset, run->bytes, flags);
+        qcow2_io_end(q, epoch);
+        return ret;
+    default:
+        return -ENOTSUP;
+    }
+}
+
+int qcow2_copy_range_from(BlockNode *node, BlockChild *src, int64_t src_offset, BlockChild *dst,
+                          int64_t dst_offset, int64_t bytes, unsigned flags)
+{
+    Qcow2 *q = node->opaque;
+    int ret = q->crypt_method ? -ENOTSUP : 0;
+
+    while (bytes > 0 && ret >= 0) {
+        Qcow2Run run;
+
+        ret = qcow2_lookup(q, src_offset, bytes, false, &run);
+        ret = ret < 0 ? ret : copy_run(q, src_offset, &run, dst, dst_offset, flags);
+        if (ret >= 0) {
+            src_offset += run.bytes;
+            dst_offset += run.bytes;
+            bytes -= run.bytes;
+        }
+    }
+    return ret;
 }

@@ -49,6 +49,36 @@ static int write_host(Qcow2 *q, int64_t guest, int64_t host, int64_t bytes, cons
         : block_pwritev(q->data_file, host, bytes, vec, vec_offset, 0);
 }
 
+/* What a request writes: memory; or the same number of bytes of another node. */
+typedef struct Data {
+    const BlockVec *vec;
+    size_t vec_offset;
+    BlockChild *src; /* NULL: vec; and if that is NULL too, clusters are allocated only */
+    int64_t src_offset;
+    unsigned flags;  /* of the copy */
+} Data;
+
+static Data data_behind(const Data *data, int64_t done)
+{
+    Data rest = *data;
+
+    rest.vec_offset += (size_t)done;
+    rest.src_offset += done;
+    return rest;
+}
+
+static int put_data(Qcow2 *q, int64_t guest, int64_t host, int64_t bytes, const Data *data)
+{
+    int ret;
+
+    if (!data->src) {
+        return write_host(q, guest, host, bytes, data->vec, data->vec_offset);
+    }
+    ret = qcow2_has_data_file(q) ? 0 : qcow2_check_overlap(q, host, bytes);
+    return ret < 0 ? ret : block_copy_range(data->src, data->src_offset, q->data_file, host, bytes,
+                                            data->flags);
+}
+
 /* ---- What is to be allocated ---- */
 
 static bool overlaps(const Qcow2 *q, const Qcow2Alloc *alloc, int64_t from, int64_t to)
@@ -373,8 +403,24 @@ static int write_with_cow(Qcow2 *q, const Qcow2Alloc *alloc, int64_t offset, int
                       0);
 }
 
+static int write_cow(Qcow2 *q, const Qcow2Alloc *alloc, const Cow *cow)
+{
+    return cow->skip ? 0 : write_host(q, cow->offset, alloc->host + cow->offset - alloc->guest,
+                                      cow->bytes, BLOCK_VEC_BUF(cow->buf, (size_t)cow->bytes), 0);
+}
+
+/* The storage copies; what stands around it does not come from there. */
+static int copy_with_cow(Qcow2 *q, const Qcow2Alloc *alloc, int64_t offset, int64_t bytes,
+                         const Data *data, const Cow *head, const Cow *tail)
+{
+    int ret = put_data(q, offset, alloc->host + offset - alloc->guest, bytes, data);
+
+    ret = ret < 0 ? ret : write_cow(q, alloc, head);
+    return ret < 0 ? ret : write_cow(q, alloc, tail);
+}
+
 static int write_new(Qcow2 *q, const Qcow2Alloc *alloc, int64_t offset, int64_t bytes,
-                     const BlockVec *vec, size_t vec_offset)
+                     const Data *data)
 {
     Cow head = { .offset = alloc->from, .bytes = offset - alloc->from };
     Cow tail = { .offset = offset + bytes, .bytes = alloc->to - offset - bytes };
@@ -384,7 +430,9 @@ static int write_new(Qcow2 *q, const Qcow2Alloc *alloc, int64_t offset, int64_t 
         ret = read_cow(q, alloc, &tail);
     }
     if (ret >= 0) {
-        ret = write_with_cow(q, alloc, offset, bytes, vec, vec_offset, &head, &tail);
+        ret = data->src ? copy_with_cow(q, alloc, offset, bytes, data, &head, &tail)
+                        : write_with_cow(q, alloc, offset, bytes, data->vec, data->vec_offset,
+                                         &head, &tail);
     }
     free(head.buf);
     free(tail.buf);
@@ -393,9 +441,9 @@ static int write_new(Qcow2 *q, const Qcow2Alloc *alloc, int64_t offset, int64_t 
 
 /* ---- Requests ---- */
 
-/* *done: how much of it; 0 if it can be written in place now. vec NULL: no data. */
-static int write_allocating(Qcow2 *q, int64_t offset, int64_t bytes, const BlockVec *vec,
-                            size_t vec_offset, int64_t *done)
+/* *done: how much of it; 0 if it can be written in place now. */
+static int write_allocating(Qcow2 *q, int64_t offset, int64_t bytes, const Data *data,
+                            int64_t *done)
 {
     Qcow2Alloc alloc = { 0 };
     int ret;
@@ -408,8 +456,8 @@ static int write_allocating(Qcow2 *q, int64_t offset, int64_t bytes, const Block
         return ret;
     }
     *done = MIN(offset + bytes, alloc.guest + (alloc.n << q->cluster_bits)) - offset;
-    if (vec) {
-        ret = write_new(q, &alloc, offset, *done, vec, vec_offset);
+    if (data->vec || data->src) {
+        ret = write_new(q, &alloc, offset, *done, data);
     } else if (!alloc.fresh) {
         ret = block_pwrite_zeroes(q->data_file, alloc.host + alloc.from - alloc.guest,
                                   alloc.to - alloc.from, 0);
@@ -431,25 +479,23 @@ static int prepare_in_place(Qcow2 *q)
     return ret;
 }
 
-static int write_in_place(Qcow2 *q, int64_t offset, const Qcow2Run *run, const BlockVec *vec,
-                          size_t vec_offset)
+static int write_in_place(Qcow2 *q, int64_t offset, const Qcow2Run *run, const Data *data)
 {
     unsigned epoch = qcow2_io_begin(q);
     int ret = q->nb_bitmaps && !q->bitmaps_marked ? prepare_in_place(q) : 0;
 
-    ret = ret < 0 ? ret : write_host(q, offset, run->host, run->bytes, vec, vec_offset);
-
+    ret = ret < 0 ? ret : put_data(q, offset, run->host, run->bytes, data);
     qcow2_io_end(q, epoch);
     return ret;
 }
 
-/* vec NULL: allocate only. */
-static int write_range(Qcow2 *q, int64_t offset, int64_t bytes, const BlockVec *vec,
-                       size_t vec_offset)
+static int write_range(Qcow2 *q, int64_t offset, int64_t bytes, const Data *data)
 {
+    int64_t start = offset;
     int ret = 0;
 
     while (bytes > 0 && ret >= 0) {
+        Data rest = data_behind(data, offset - start);
         Qcow2Run run;
         int64_t done;
 
@@ -462,12 +508,11 @@ static int write_range(Qcow2 *q, int64_t offset, int64_t bytes, const BlockVec *
         }
         done = run.bytes;
         if (run.type != QCOW2_NORMAL || !run.copied) {
-            ret = write_allocating(q, offset, bytes, vec, vec_offset, &done);
-        } else if (vec) {
-            ret = write_in_place(q, offset, &run, vec, vec_offset);
+            ret = write_allocating(q, offset, bytes, &rest, &done);
+        } else if (data->vec || data->src) {
+            ret = write_in_place(q, offset, &run, &rest);
         }
         offset += done;
-        vec_offset += (size_t)done;
         bytes -= done;
     }
     return ret;
@@ -475,16 +520,27 @@ static int write_range(Qcow2 *q, int64_t offset, int64_t bytes, const BlockVec *
 
 int qcow2_write(Qcow2 *q, int64_t offset, int64_t bytes, const BlockVec *vec, size_t vec_offset)
 {
-    return write_range(q, offset, bytes, vec, vec_offset);
+    return write_range(q, offset, bytes, &(Data) { .vec = vec, .vec_offset = vec_offset });
 }
 
 int qcow2_allocate_range(Qcow2 *q, int64_t offset, int64_t bytes)
 {
-    return write_range(q, offset, bytes, NULL, 0);
+    return write_range(q, offset, bytes, &(Data) { 0 });
 }
 
 int qcow2_pwritev(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
                   size_t vec_offset, unsigned flags)
 {
-    return write_range(node->opaque, offset, bytes, vec, vec_offset);
+    return qcow2_write(node->opaque, offset, bytes, vec, vec_offset);
+}
+
+/* ---- Copying in the storage ---- */
+
+int qcow2_copy_range_to(BlockNode *node, BlockChild *src, int64_t src_offset, BlockChild *dst,
+                        int64_t dst_offset, int64_t bytes, unsigned flags)
+{
+    Qcow2 *q = node->opaque;
+    Data data = { .src = src, .src_offset = src_offset, .flags = flags };
+
+    return q->crypt_method ? -ENOTSUP : write_range(q, dst_offset, bytes, &data);
 }
