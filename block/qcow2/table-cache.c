@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "util/bits.h"
 
@@ -58,46 +56,25 @@ static TableSlice **find(const TableCache *cache, int64_t offset)
 }
 
 /*
- * Memory of slices is page by page: it is aligned for direct I/O without the waste that the heap
- * would have, and goes back to the system. The last that became free is kept for the next, since
- * where the cache is too small for the image they come and go with every request.
+ * Aligned as direct I/O wants it, and no more: slices aligned to their size would take twice their
+ * size from the heap. The last that became free is kept for the next, since where the cache is too
+ * small for the image they come and go with every request.
  */
-static bool is_whole_pages(const TableCache *cache)
-{
-    return cache->slice_size % (size_t)getpagesize() == 0;
-}
-
 static void *new_data(TableCache *cache)
 {
+    size_t align = MAX((*cache->file)->node->limits.min_mem_alignment, sizeof(void *));
     void *data;
 
     if (cache->spare) {
         return g_steal_pointer(&cache->spare);
     }
-    if (is_whole_pages(cache)) {
-        data = mmap(NULL, cache->slice_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                    -1, 0);
-        return data == MAP_FAILED ? NULL : data;
-    }
-    return posix_memalign(&data, MIN(cache->slice_size, 4096), cache->slice_size) ? NULL : data;
-}
-
-static void release(const TableCache *cache, void *data)
-{
-    if (!is_whole_pages(cache)) {
-        free(data);
-    } else if (data) {
-        munmap(data, cache->slice_size);
-    }
+    return posix_memalign(&data, align, cache->slice_size) ? NULL : data;
 }
 
 static void free_data(TableCache *cache, void *data)
 {
-    if (cache->spare) {
-        release(cache, data);
-    } else {
-        cache->spare = data;
-    }
+    free(cache->spare);
+    cache->spare = data;
 }
 
 static void drop(TableCache *cache, TableSlice *slice)
@@ -123,7 +100,7 @@ void table_cache_cleanup(TableCache *cache)
     if (cache->buckets) {
         table_cache_drop_all(cache);
         g_clear_pointer(&cache->buckets, g_free);
-        release(cache, g_steal_pointer(&cache->spare));
+        free(g_steal_pointer(&cache->spare));
     }
 }
 

@@ -10,7 +10,7 @@
 #include "util/error.h"
 #include "util/zero.h"
 
-#define READ_PIECE (64 * (int64_t)KiB)
+#define READ_PIECE (16 * (int64_t)KiB)
 #define PER_SECTOR (BLOCK_SECTOR / sizeof(uint64_t))
 
 static uint32_t sectors_of(uint32_t n)
