@@ -282,6 +282,16 @@ static bool finish(BlockNode *node, const BlockdevCreateOptionsQcow2 *o, GError 
     return ret >= 0;
 }
 
+/* Clusters of a data file are allocated by writing to it, which only users of the image may. */
+static bool finish_as_user(BlockNode *node, const BlockdevCreateOptionsQcow2 *o, GError **error)
+{
+    BlockdevRef ref = { .type = QAPI_JSON_STRING, .u.reference = node->name };
+    BlockChild *user = block_create_open(&ref, error);
+    bool ok = user && finish(node, o, error);
+
+    return user && block_create_close(user, ok ? error : NULL) && ok;
+}
+
 static bool write_image(BlockChild *file, BlockChild *data_file,
                         const BlockdevCreateOptionsQcow2 *o, GError **error)
 {
@@ -312,7 +322,7 @@ static bool write_image(BlockChild *file, BlockChild *data_file,
     options = open_options(file, data_file, o);
     node = block_open(NULL, NULL, options, QAPI_JSON, BLOCK_OPEN_NO_BACKING, error);
     json_object_put(options);
-    return node && finish(node, o, error);
+    return node && (data_file ? finish_as_user(node, o, error) : finish(node, o, error));
 }
 
 bool qcow2_create(const BlockdevCreateOptions *options, GError **error)

@@ -9,11 +9,16 @@
 
 /* ---- Longer ---- */
 
-/* Host clusters for a new range, with or without room in the file. */
+/* What the mode asks of the file that has the data. */
+static PreallocMode file_mode(PreallocMode mode)
+{
+    return mode == PREALLOC_MODE_METADATA ? PREALLOC_MODE_OFF : mode;
+}
+
+/* Host clusters for a new range, with or without room in the file; a data file has it already. */
 static bool preallocate(Qcow2 *q, int64_t from, int64_t to, PreallocMode mode, GError **error)
 {
-    BlockTruncate file = { .prealloc = mode == PREALLOC_MODE_METADATA ? PREALLOC_MODE_OFF : mode };
-    int64_t end;
+    BlockTruncate file = { .prealloc = file_mode(mode) };
     int ret = 0;
 
     /* In one go where the file can: then the clusters are reserved in that place. */
@@ -25,9 +30,9 @@ static bool preallocate(Qcow2 *q, int64_t from, int64_t to, PreallocMode mode, G
         error_set_errno(error, -ret, "Could not preallocate clusters");
         return false;
     }
-    end = qcow2_has_data_file(q) ? to : q->file_end;
-    file.size = end;
-    if (block_getlength(q->data_file->node) >= end && file.prealloc == PREALLOC_MODE_OFF) {
+    file.size = q->file_end;
+    if (qcow2_has_data_file(q) || (block_getlength(q->data_file->node) >= file.size &&
+                                   file.prealloc == PREALLOC_MODE_OFF)) {
         return true;
     }
     return block_truncate(q->data_file, &file, error) >= 0;
@@ -89,7 +94,7 @@ static bool grow(Qcow2 *q, const BlockTruncate *truncate, GError **error)
         co_mutex_unlock(&q->lock);
     }
     if (ret >= 0 && qcow2_has_data_file(q) && block_getlength(q->data_file->node) < size) {
-        BlockTruncate data = { .size = size, .prealloc = PREALLOC_MODE_OFF };
+        BlockTruncate data = { .size = size, .prealloc = file_mode(truncate->prealloc) };
 
         if (block_truncate(q->data_file, &data, error) < 0) {
             return false;

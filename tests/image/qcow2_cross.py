@@ -6,12 +6,15 @@ The model is one byte a sector: what the sector is filled with. After every roun
 all of the disk and compare it with the model, and both check the image."""
 
 import argparse
+import itertools
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import readers
 
 SECTOR = 512
 QEMU = ('qemu-io', 'qemu-img')
@@ -42,11 +45,63 @@ VARIANTS = [
     ('full', 4 << 20, 'preallocation=full,cluster_size=32k', {}),
     ('data file', 4 << 20, 'data_file={dir}/data.raw', {'own_file': True}),
     ('raw data file', 4 << 20, 'data_file={dir}/data.raw,data_file_raw=on', {'own_file': True}),
+    ('data file, allocated', 4 << 20, 'data_file={dir}/data.raw,preallocation=falloc',
+     {'own_file': True}),
     ('luks', 4 << 20, 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10',
      {'encrypted': True}),
     ('luks, backing', 2 << 20, 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10,'
      'cluster_size=4k', {'encrypted': True, 'backing': True}),
 ]
+
+# Values of options that are combined at random; of those that do not go together the later yields.
+CLUSTERS = [512 << i for i in range(13)]
+FACTORS = {
+    'refcount_bits': [1, 2, 4, 8, 16, 32, 64],
+    'kind': ['v3', 'v2', 'lazy', 'subclusters', 'v3'],
+    'compression_type': ['zlib', 'zstd'],
+    'data_file': ['', '', 'own', 'raw'],
+    'backing': [False, True],
+    'preallocation': ['', '', 'metadata', 'falloc', 'full'],
+}
+
+
+def combination(cluster, choice):
+    """A row like those of VARIANTS; choice: a value of each factor."""
+    more = {'backing': choice['backing'] and choice['data_file'] != 'raw',
+            'own_file': bool(choice['data_file']) and choice['kind'] != 'v2'}
+    # Version 2 cannot hide a backing file's clusters again, and QEMU compresses over nothing else.
+    more['compressed'] = not more['own_file'] and not (more['backing'] and choice['kind'] == 'v2')
+    options = [f'cluster_size={cluster}']
+    if choice['kind'] == 'v2':
+        options.append('compat=0.10')
+    else:
+        options += [f'refcount_bits={choice["refcount_bits"]}',
+                    f'compression_type={choice["compression_type"]}']
+    if choice['kind'] == 'lazy':
+        options.append('lazy_refcounts=on')
+    if choice['kind'] == 'subclusters' and cluster >= 16384:
+        options.append('extended_l2=on')
+    if more['own_file']:
+        options.append('data_file={dir}/data.raw')
+        if choice['data_file'] == 'raw':
+            options.append('data_file_raw=on')
+    # QEMU alone loses its way in a version 2 image that was preallocated and then grown.
+    if choice['preallocation'] and not more['backing'] and choice['kind'] != 'v2':
+        options.append(f'preallocation={choice["preallocation"]}')
+    text = ','.join(options)
+    name = text.replace('{dir}/', '') + (', backing' if more['backing'] else '')
+    return name, max(1 << 20, cluster * 12) + 5 * SECTOR, text, more
+
+
+def combinations(rng, count):
+    """Each value of each factor comes before one comes again."""
+    def endless(values):
+        while True:
+            yield from rng.sample(values, len(values))
+
+    columns = {name: endless(values) for name, values in FACTORS.items()}
+    for cluster in itertools.islice(endless(CLUSTERS), count):
+        yield combination(cluster, {name: next(column) for name, column in columns.items()})
 
 
 class Failure(Exception):
@@ -177,15 +232,41 @@ class Image:
         for i in range(0, len(commands), 400):
             self.io(side, commands[i:i + 400])
 
+    def verify_by_others(self):
+        """What else can read it, and what is there of it."""
+        content = b''.join(bytes([value]) * SECTOR for value in self.model)
+        for reader in readers.of_format('qcow2', self.options, self.more.get('backing')):
+            seen = reader.read(self.path, len(content))
+            if seen != content:
+                raise Failure(f'{reader.name} reads something else')
+
+    def resize(self, side):
+        """To another size, whatever that cuts off. In whole clusters: where a cluster was cut and
+        grows again, QEMU shows what was there."""
+        if 'compat=0.10' in self.options and self.snapshots:
+            return
+        cluster = self.cluster() // SECTOR
+        sectors = self.rng.randint(self.size // SECTOR // 2,
+                                   self.size // SECTOR * 3 // 2) // cluster * cluster
+        run([self.tools[side][1], 'resize', '-q', '--shrink', '-f', 'qcow2', str(self.path),
+             str(sectors * SECTOR)])
+        self.model = self.model[:sectors] + bytes(max(sectors - self.sectors, 0))
+        self.sectors = sectors
+
     def check(self, side):
         secret = (['--object', 'secret,id=s,data=geheim'] if self.more.get('encrypted') else [])
         opts = [o for o in self.opts() if o not in secret]
         run([self.tools[side][1], 'check', '-q', *secret, *opts])
 
+    def counts_are_few(self):
+        """Too narrow for snapshots; compressed clusters that share a host cluster count too."""
+        bits = next((int(option.split('=')[1]) for option in self.options.split(',')
+                     if option.startswith('refcount_bits=')), 16)
+        return bits <= (4 if self.more.get('compressed') else 2)
+
     def snapshot(self, side):
         """Take, go back to or drop an internal snapshot."""
-        if self.more.get('own_file') or self.more.get('encrypted') or 'refcount_bits=1,' in (
-                self.options + ','):
+        if self.more.get('own_file') or self.more.get('encrypted') or self.counts_are_few():
             return
         verb = self.rng.choice(['take', 'take', 'apply', 'drop', 'none'])
         args = [self.tools[side][1], 'snapshot']
@@ -196,7 +277,8 @@ class Image:
         elif verb == 'apply' and self.snapshots:
             name = self.rng.choice(sorted(self.snapshots))
             run([*args, '-a', name, str(self.path)])
-            self.model[:] = self.snapshots[name]
+            self.model = bytearray(self.snapshots[name])
+            self.sectors = len(self.model)
         elif verb == 'drop' and self.snapshots:
             name = self.rng.choice(sorted(self.snapshots))
             run([*args, '-d', name, str(self.path)])
@@ -213,9 +295,12 @@ def one_variant(variant, tools, seed, rounds, snapshots):
             image.write(side, rng.randint(1, 25))
             if snapshots:
                 image.snapshot(rng.choice(sorted(tools)))
+            if not variant[3].get('encrypted') and rng.random() < 0.3:
+                image.resize(rng.choice(sorted(tools)))
             for other in sorted(tools):
                 image.verify(other)
                 image.check(other)
+            image.verify_by_others()
 
 
 def main():
@@ -224,6 +309,9 @@ def main():
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--no-snapshots', action='store_true')
+    parser.add_argument('--combinations', type=int, default=len(CLUSTERS),
+                        help='rows of options put together at random')
+    parser.add_argument('--long', action='store_true', help='for a night: many more of everything')
     parser.add_argument('variants', nargs='*', help='names; default: all')
     options = parser.parse_args()
     if not shutil.which('qemu-img'):
@@ -231,7 +319,10 @@ def main():
         return 0
     tools = {'qemu': QEMU, 'vireo': (options.build / 'tools/vireo-io',
                                      options.build / 'tools/vireo-img')}
-    chosen = [v for v in VARIANTS if not options.variants or v[0] in options.variants]
+    if options.long:
+        options.rounds, options.combinations = 4 * options.rounds, 20 * options.combinations
+    rows = VARIANTS + list(combinations(random.Random(options.seed), options.combinations))
+    chosen = [v for v in rows if not options.variants or v[0] in options.variants]
     failed = 0
     print(f'1..{len(chosen)}')
     for number, variant in enumerate(chosen, start=1):
