@@ -6,6 +6,7 @@
 
 #include "block/backend.h"
 #include "block/node-internal.h"
+#include "qom/object.h"
 #include "block/open-internal.h"
 #include "util/error.h"
 
@@ -131,6 +132,7 @@ static void block_node_free(BlockNode *node)
     g_ptr_array_unref(node->parents);
     json_object_put(node->options);
     json_object_put(node->p->explicit_options);
+    object_unref((Object *)node->p->iothread);
     g_free(node->p);
     g_free(node->opaque);
     g_free(node->header_backing_file);

@@ -19,6 +19,7 @@ typedef struct BlockNodePrivate {
     bool opened;            /* the driver's open succeeded: close it */
     bool monitor_owned;     /* blockdev-add made it */
     bool implicit;          /* made by the program (a job's filter): not shown */
+    struct IoThread *iothread; /* on whose loop it lives, where QMP has moved it; a reference */
     const BlockNode *backing_by_header; /* opened by the name in the header; to compare only */
     json_object *explicit_options; /* as given by the person, QMP's form */
     QapiFlags options_flags;       /* how text in them is to be read */

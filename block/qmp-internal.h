@@ -22,6 +22,8 @@ static inline BlockNode *block_qmp_find(const char *name, GError **error)
 
 /* By exactly one of its own name and its owner's. Borrowed; NULL with the error set. */
 BlockBackend *block_qmp_find_backend(const char *device, const char *id, GError **error);
+/* Is the node in a backend? */
+bool block_qmp_is_medium(const BlockNode *node);
 /* The limits of its throttle group, if it is in one. */
 void block_qmp_show_limits(BlockBackend *blk, BlockDeviceInfo *info);
 

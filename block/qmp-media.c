@@ -156,8 +156,7 @@ bool qmp_blockdev_remove_medium(const char *id, GError **error)
     return blk && remove_medium(blk, id, error);
 }
 
-/* In a device already? */
-static bool is_medium(const BlockNode *node)
+bool block_qmp_is_medium(const BlockNode *node)
 {
     g_autoptr(GPtrArray) list = block_backend_list();
 
@@ -182,7 +181,7 @@ bool qmp_blockdev_insert_medium(const char *id, const char *node_name, GError **
         error_setf(error, "Node '%s' not found", node_name);
         return false;
     }
-    if (is_medium(node)) {
+    if (block_qmp_is_medium(node)) {
         error_setf(error, "Node '%s' is already in use", node_name);
         return false;
     }
