@@ -419,6 +419,7 @@ bool emu_jit_translate(EmuCpu *cpu, EmuBlock *block)
     cpu->stats.guest_bytes += block->bytes;
     cpu->stats.host_bytes += jit->as.at - start;
     block->jit = t->info;
+    block->no_code = false; /* once it retires, it may be translated again */
     block->code = (void *)jit_run_address(&jit->as, t->info->far_entry);
     jit_renew(jit, block);
     return true;

@@ -148,6 +148,37 @@ static void test_retired_while_running(void)
     emu_harness_free(harness);
 }
 
+/*
+ * Two accesses that share a look into the TLB but never a page: where that costs too much, the
+ * block is translated again without it, and not left to the interpreter.
+ */
+static void test_translated_again(void)
+{
+    static const uint8_t code[] = {
+        0xbf, 0xf8, 0x0f, 0x10, 0x00,   /* 8000: MOV EDI, DATA + FF8h */
+        0x48, 0x8b, 0x07,               /* 8005: MOV RAX, [RDI] */
+        0x48, 0x03, 0x47, 0x08,         /* 8008: ADD RAX, [RDI + 8] */
+        0x48, 0x01, 0xc3,               /* 800C: ADD RBX, RAX */
+        0xff, 0xc9,                     /* 800F: DEC ECX */
+        0x75, 0xf2,                     /* 8011: JNZ 8005 */
+        0xf4,
+    };
+    EmuHarness *harness = begin(1);
+    EmuCpu *cpu = harness->cpu;
+
+    put(harness, CODE, code, sizeof(code));
+    stq_le(harness->bytes + DATA + 0xff8, 1);
+    stq_le(harness->bytes + DATA + 0x1000, 2);
+    cpu->regs[X86_RBX] = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        cpu->regs[X86_RCX] = ROUNDS;
+        run(cpu, CODE);
+    }
+    g_assert_cmpuint(cpu->regs[X86_RBX], ==, 20 * 3 * ROUNDS);
+    g_assert_true(has_host_code(cpu, CODE + 5));
+    emu_harness_free(harness);
+}
+
 /* ---- Overflow ---- */
 
 #define MANY 600u
@@ -405,6 +436,7 @@ int main(int argc, char **argv)
     g_test_add_func("/emu/jit-change/running-block", test_running_block);
     g_test_add_func("/emu/jit-change/linked-block", test_linked_block);
     g_test_add_func("/emu/jit-change/retired-while-running", test_retired_while_running);
+    g_test_add_func("/emu/jit-change/translated-again", test_translated_again);
     g_test_add_func("/emu/jit-change/code-overflow", test_code_overflow);
     g_test_add_func("/emu/jit-change/attention", test_attention);
     g_test_add_func("/emu/jit-change/halt-behind-sti", test_halt_behind_sti);
