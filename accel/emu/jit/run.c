@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "accel/emu/exec.h"
 #include "util/error.h"
 
 bool emu_jit_supported(void)
@@ -127,28 +128,46 @@ static bool wants_run_loop(const EmuCpu *cpu)
            (cpu->mode & EMU_MODE_STEP);
 }
 
+/* An instruction in two pages is decoded anew each time: without leaving for it. */
+static void run_scratch(EmuCpu *cpu, EmuBlock *block)
+{
+    cpu->jit->flags_in_host = false;
+    jit_flags_from_host(cpu);
+    cpu->block = block;
+    cpu->op = block->ops;
+    block->ops[0].fn(cpu, block->ops);
+    cpu->op = NULL;
+    cpu->block = NULL;
+    jit_flags_to_host(cpu);
+    cpu->jit->flags_in_host = true;
+    if (emu_lines_deliverable(cpu)) {
+        emu_set_attention(cpu);
+    }
+}
+
 const void *jit_find_code(EmuCpu *cpu)
 {
-    EmuJit *jit = cpu->jit;
-    JitJumpTable *table;
-    EmuBlock *block;
-    unsigned index = jit_jump_index(cpu->rip);
+    while (!cpu->check && !wants_run_loop(cpu)) {
+        JitJumpTable *table = current_jumps(cpu);
+        unsigned index = jit_jump_index(cpu->rip);
+        EmuBlock *block;
 
-    if (cpu->check || wants_run_loop(cpu)) {
-        return jit->stubs.leave;
+        cpu->jump_table = table;
+        if (table->negated[index] == -cpu->rip) {
+            return table->code[index];
+        }
+        cpu->stats.jump_misses++;
+        block = emu_block_lookup(cpu);
+        if (block->code) {
+            remember_jump(cpu, table, cpu->rip, block->code);
+            return block->code;
+        }
+        if (block->valid) {
+            break;
+        }
+        run_scratch(cpu, block);
     }
-    table = current_jumps(cpu);
-    cpu->jump_table = table;
-    if (table->negated[index] == -cpu->rip) {
-        return table->code[index];
-    }
-    cpu->stats.jump_misses++;
-    block = emu_block_lookup(cpu);
-    if (!block->code) {
-        return jit->stubs.leave;
-    }
-    remember_jump(cpu, table, cpu->rip, block->code);
-    return block->code;
+    return cpu->jit->stubs.leave;
 }
 
 static JitExit *run_code(EmuCpu *cpu, const void *code, const JitJumpTable *table)
