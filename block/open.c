@@ -476,6 +476,10 @@ static bool start_driver(OpenState *state, BlockNode *node, const BlockdevOption
         return false;
     }
     node->p->opened = true;
+    if (node->p->quiesce > 0 && node->driver->drain_begin) {
+        /* Over a node that is drained; its end will be told as well. */
+        node->driver->drain_begin(node);
+    }
     block_refresh_limits(node);
     block_refresh_filename(node);
     return block_node_refresh_perms(node, error);

@@ -343,6 +343,28 @@ static void test_filter(void)
     g_assert_null(throttle_group_find("tg"));
 }
 
+/* It has missed the beginning of the section that its end is told of. */
+static void test_filter_in_section(void)
+{
+    g_autoptr(BlockNode) mem = mem_node_new(&mem_driver, SIZE, NULL);
+    g_autoptr(BlockNode) filter = NULL;
+    Disk disk = { block_backend_new(loop_main(), RW, BLOCK_PERM_ALL) };
+
+    g_assert_true(add_object("{\"qom-type\":\"throttle-group\",\"id\":\"tg\","
+                             "\"limits\":{\"iops-total\":1}}", NULL));
+    block_drain_begin(mem);
+    filter = add_filter("tg", mem->name, NULL);
+    g_assert_nonnull(filter);
+    block_drain_end(mem);
+    g_assert_true(block_backend_insert(disk.blk, filter, NULL));
+    write_some(&disk, 5);
+    settle();
+    g_assert_cmpuint(done_of(&disk), <, 5);
+    disk_cleanup(&disk);
+    g_clear_pointer(&filter, block_node_unref);
+    g_assert_true(user_object_delete("tg", NULL));
+}
+
 static void test_object(void)
 {
     Object *object;
@@ -415,6 +437,7 @@ int main(int argc, char **argv)
     g_test_add_func("/throttle/drain", test_drain);
     g_test_add_func("/throttle/threads", test_threads);
     g_test_add_func("/throttle/filter", test_filter);
+    g_test_add_func("/throttle/filter-in-section", test_filter_in_section);
     g_test_add_func("/throttle/object", test_object);
     g_test_add_func("/throttle/qmp", test_qmp);
     return g_test_run();
