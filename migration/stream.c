@@ -223,8 +223,12 @@ static bool load_section(Rest *rest, const StreamSection *section, GError **erro
                    "'%s' (%" PRIu32 ")", name, instance, section->name, section->instance);
         return false;
     }
-    if (version > INT_MAX ||
-        !vmstate_load(section->state, section->object, (int)version, rest->data + rest->at,
+    if (version > (uint32_t)section->state->version) {
+        error_setf(error, "Machine state of device '%s' has version %" PRIu32 ", and this machine "
+                   "knows it up to %d", name, version, section->state->version);
+        return false;
+    }
+    if (!vmstate_load(section->state, section->object, (int)version, rest->data + rest->at,
                       rest->len - rest->at, &used, error)) {
         g_prefix_error(error, "Machine state of device '%s': ", name);
         return false;
