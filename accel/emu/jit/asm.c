@@ -163,6 +163,20 @@ void jit_pdep(JitAsm *as, HostReg dst, HostReg src, HostReg mask)
     gather(as, 3, dst, src, mask);
 }
 
+void jit_field(JitAsm *as, HostReg dst, HostReg src, unsigned shift, unsigned bits,
+               HostReg scratch, bool slow_pext)
+{
+    if (slow_pext) {
+        jit_mov_imm(as, dst, 64 - bits - shift);
+        jit_shlx(as, dst, src, dst);
+        jit_mov_imm(as, scratch, 64 - bits);
+        jit_shrx(as, dst, dst, scratch);
+    } else {
+        jit_mov_imm(as, dst, ((1ull << bits) - 1) << shift);
+        jit_pext(as, dst, src, dst);
+    }
+}
+
 /* What the mask selects, to the bottom and back. */
 void jit_and(JitAsm *as, HostReg reg, uint32_t mask, HostReg scratch)
 {

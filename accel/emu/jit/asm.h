@@ -117,6 +117,12 @@ void jit_sarx(JitAsm *as, HostReg dst, HostReg src, HostReg count);
 void jit_pext(JitAsm *as, HostReg dst, HostReg src, HostReg mask);
 void jit_pdep(JitAsm *as, HostReg dst, HostReg src, HostReg mask);
 
+/*
+ * dst = the `bits` bits of src from bit `shift` on. With `slow_pext` by shifts, and `scratch` is
+ * lost. dst is neither src nor scratch.
+ */
+void jit_field(JitAsm *as, HostReg dst, HostReg src, unsigned shift, unsigned bits,
+               HostReg scratch, bool slow_pext);
 /* AND; `scratch` is lost. Two instructions of BMI2, which some hosts have as microcode. */
 void jit_and(JitAsm *as, HostReg reg, uint32_t mask, HostReg scratch);
 

@@ -87,22 +87,6 @@ void jit_slow_done(JitTranslation *t)
 
 /* ---- The look into the TLB ---- */
 
-/* RCX = index of RAX's page in a first-level table. RDX is lost. */
-static void tlb_index(JitTranslation *t)
-{
-    JitAsm *as = t->as;
-
-    if (t->jit->slow_pext) {
-        jit_mov_imm(as, HOST_RCX, 64 - EMU_PAGE_BITS - EMU_TLB_BITS);
-        jit_shlx(as, HOST_RCX, HOST_RAX, HOST_RCX);
-        jit_mov_imm(as, HOST_RDX, 64 - EMU_TLB_BITS);
-        jit_shrx(as, HOST_RCX, HOST_RCX, HOST_RDX);
-    } else {
-        jit_mov_imm(as, HOST_RCX, (EMU_TLB_SIZE - 1) << EMU_PAGE_BITS);
-        jit_pext(as, HOST_RCX, HOST_RAX, HOST_RCX);
-    }
-}
-
 /* RCX becomes something else than zero if RAX is not a multiple of `align`. RDX is lost. */
 static void check_alignment(JitTranslation *t, unsigned align, bool have_rcx)
 {
@@ -136,7 +120,7 @@ static void look_up(JitTranslation *t, unsigned size, bool is_write, unsigned al
                                         : offsetof(EmuTlbTables, read))) - JIT_BIAS;
 
     jit_forget_cached(t);
-    tlb_index(t);
+    jit_field(as, HOST_RCX, HOST_RAX, EMU_PAGE_BITS, EMU_TLB_BITS, HOST_RDX, t->jit->slow_pext);
     if (slot) {
         jit_store64(as, HOST_RBP, JIT_CPU(jit_slot_linear) + (int32_t)(n * sizeof(uint64_t)),
                     HOST_RAX);

@@ -199,18 +199,6 @@ typedef struct Renaming {
     bool all;               /* AH..BH are about: borrow all, for RAX, RCX and RDX have such bytes */
 } Renaming;
 
-static bool is_general(const ZydisDecodedOperand *operand)
-{
-    ZydisRegisterClass class;
-
-    if (operand->type != ZYDIS_OPERAND_TYPE_REGISTER) {
-        return false;
-    }
-    class = ZydisRegisterGetClass(operand->reg.value);
-    return class == ZYDIS_REGCLASS_GPR8 || class == ZYDIS_REGCLASS_GPR16 ||
-           class == ZYDIS_REGCLASS_GPR32 || class == ZYDIS_REGCLASS_GPR64;
-}
-
 static unsigned general_number(const ZydisDecodedOperand *operand)
 {
     unsigned id = ZydisRegisterGetId(operand->reg.value) & 0xff;
@@ -246,7 +234,7 @@ static bool is_overwritten(const JitTranslation *t, unsigned guest)
     for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
         const ZydisDecodedOperand *operand = &t->decoded.operands[i];
 
-        if (is_general(operand) && guest_of(operand) == guest) {
+        if (jit_is_general(operand) && guest_of(operand) == guest) {
             any = true;
             if (operand->actions != ZYDIS_OPERAND_ACTION_WRITE || operand->size < 32) {
                 return false;
@@ -315,7 +303,7 @@ static bool is_cached(const JitTranslation *t, unsigned guest)
 
 static bool is_in_memory(const JitTranslation *t, const ZydisDecodedOperand *operand)
 {
-    return is_general(operand) && !is_high_byte(operand) &&
+    return jit_is_general(operand) && !is_high_byte(operand) &&
            jit_host_reg[general_number(operand)] == HOST_NONE &&
            !is_cached(t, general_number(operand));
 }
@@ -349,7 +337,7 @@ static const ZydisDecodedOperand *find_direct_source(const JitTranslation *t)
     for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
         const ZydisDecodedOperand *operand = &t->decoded.operands[i];
 
-        if (operand->type != ZYDIS_OPERAND_TYPE_IMMEDIATE && !is_general(operand)) {
+        if (operand->type != ZYDIS_OPERAND_TYPE_IMMEDIATE && !jit_is_general(operand)) {
             return NULL;
         }
         if (operand->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM && is_in_memory(t, operand) &&
@@ -401,7 +389,7 @@ bool jit_is_wider_on_host(const JitTranslation *t)
     for (unsigned i = 0; i < insn->operand_count_visible; i++) {
         const ZydisDecodedOperand *operand = &t->decoded.operands[i];
 
-        any |= is_general(operand) ||
+        any |= jit_is_general(operand) ||
                (operand->type == ZYDIS_OPERAND_TYPE_MEMORY && operand->size <= 64);
     }
     return any;
@@ -420,7 +408,7 @@ static bool can_rename(const JitTranslation *t)
         if (is_privileged_register(operand)) {
             return false;
         }
-        if (!is_general(operand)) {
+        if (!jit_is_general(operand)) {
             continue;
         }
         if (!place_of(&unused, operand)) {
@@ -489,7 +477,7 @@ static void rename_operands(JitTranslation *t, Renaming *renaming)
         if (operand == direct) {
             renaming->rename.memory = true;
             t->mem = *JIT_MEM(HOST_RBP, JIT_REG(general_number(operand)));
-        } else if (is_general(operand)) {
+        } else if (jit_is_general(operand)) {
             rename_operand(t, renaming, operand);
         }
     }

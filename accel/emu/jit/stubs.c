@@ -286,15 +286,7 @@ static void make_find(EmuJit *jit, JitAsm *as)
 /* RCX = 0: RAX is in the table, at RDX. */
 static void look_up_jump(const EmuJit *jit, JitAsm *as)
 {
-    if (jit->slow_pext) {
-        jit_mov_imm(as, HOST_RCX, 64 - JIT_JUMP_BITS - JIT_JUMP_SHIFT);
-        jit_shlx(as, HOST_RCX, HOST_RAX, HOST_RCX);
-        jit_mov_imm(as, HOST_RDX, 64 - JIT_JUMP_BITS);
-        jit_shrx(as, HOST_RCX, HOST_RCX, HOST_RDX);
-    } else {
-        jit_mov_imm(as, HOST_RCX, (JIT_JUMPS - 1) << JIT_JUMP_SHIFT);
-        jit_pext(as, HOST_RCX, HOST_RAX, HOST_RCX);
-    }
+    jit_field(as, HOST_RCX, HOST_RAX, JIT_JUMP_SHIFT, JIT_JUMP_BITS, HOST_RDX, jit->slow_pext);
     jit_load64(as, HOST_RDX, HOST_RBP, JIT_CPU(jump_table));
     jit_lea(as, true, HOST_RDX, &(JitMem) { HOST_RDX, HOST_RCX, 3, 0 });
     jit_load64(as, HOST_RCX, HOST_RDX, offsetof(JitJumpTable, negated));

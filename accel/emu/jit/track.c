@@ -38,7 +38,7 @@ static bool is_full(const JitTrack *track, const ZydisDecodedOperand *operand)
                (track->word == 8 ? ZYDIS_REGCLASS_GPR64 : ZYDIS_REGCLASS_GPR32);
 }
 
-static bool is_general(const ZydisDecodedOperand *operand)
+bool jit_is_general(const ZydisDecodedOperand *operand)
 {
     ZydisRegisterClass class;
 
@@ -62,7 +62,7 @@ static void forget_written(JitTrack *track, const EmuDecoded *decoded)
     for (unsigned i = 0; i < decoded->insn.operand_count; i++) {
         const ZydisDecodedOperand *operand = &decoded->operands[i];
 
-        if (is_general(operand) && (operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)) {
+        if (jit_is_general(operand) && (operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)) {
             track->regs[number_of(operand->reg.value)] = new_unknown(track);
         }
     }

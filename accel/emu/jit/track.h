@@ -45,6 +45,8 @@ typedef struct JitAccess {
 
 /* Of 64-bit code (word 8) or 32-bit code (4). */
 void jit_track_begin(JitTrack *track, unsigned word);
+/* A general register of any width? */
+bool jit_is_general(const ZydisDecodedOperand *operand);
 /* As EmuOp.addr_shift, of plain addresses. */
 static inline unsigned jit_track_addr_shift(const JitTrack *track)
 {
