@@ -4,42 +4,22 @@
  * fourth GiB, a local APIC timer, and an application processor in a loop of its own (real mode, at
  * AP_CODE). Sources: as tests/bench/guest/start.S; SDM vol. 3, 9.4.4 (waking APs).
  */
-    .set MSR_EFER,           0xc0000080
-    .set EFER_LME,           0x100
+#include "../bench/guest/pvh-entry.inc"
+
     .set CR0_PG_ET_PE,       0x80000013     /* MP too, for SSE */
     .set CR4_PAE_SSE,        0x620          /* PAE, OSFXSR, OSXMMEXCPT */
     .set PAGE_TABLE,         0x03
     .set PAGE_2M,            0x83
     .set PAGE_2M_UNCACHED,   0x9b
-    .set PAGE_2M_SIZE,       0x200000
-    .set ENTRIES,            512
-    .set KERNEL_CS,          0x08
-    .set KERNEL_DS,          0x10
     .set LAPIC_EOI,          0xfee000b0
     .set STACK_SIZE,         4096
     .set AP_COUNTER,         0x9000         /* 16-bit code reaches the first 64 KiB */
-
-    .section .note.pvh, "a", @note
-    .long 4, 8, 18                          /* name size, descriptor size, PHYS32_ENTRY */
-    .asciz "Xen"
-    .quad pvh_entry
 
     .section .text.start, "ax"
     .code32
     .globl pvh_entry
 pvh_entry:
-    lgdt gdt_pointer
-    movl $pml4, %eax
-    movl %eax, %cr3
-    movl $CR4_PAE_SSE, %eax
-    movl %eax, %cr4
-    movl $MSR_EFER, %ecx
-    movl $EFER_LME, %eax
-    xorl %edx, %edx
-    wrmsr
-    movl $CR0_PG_ET_PE, %eax
-    movl %eax, %cr0
-    ljmp $KERNEL_CS, $long_entry
+    enter_long_mode CR4_PAE_SSE, CR0_PG_ET_PE
 
     .code64
 long_entry:
@@ -116,10 +96,7 @@ ap_code_end:
     .code64
 
     .section .rodata.start, "a"
-    .balign 8
-gdt_pointer:
-    .word gdt_end - gdt - 1
-    .long gdt
+    put_gdt_pointer
 copy_from:
     .ascii "sixteen bytes..."
 
@@ -127,8 +104,8 @@ copy_from:
     .balign 16
 gdt:
     .quad 0
-    .quad 0x00af9b000000ffff
-    .quad 0x00cf93000000ffff
+    .quad CODE64_DESCRIPTOR
+    .quad DATA_DESCRIPTOR
 gdt_end:
     .balign 4096
 pml4:
@@ -138,17 +115,9 @@ pdpt:
     .quad low_directory + PAGE_TABLE, 0, 0, high_directory + PAGE_TABLE
     .fill ENTRIES - 4, 8, 0
 low_directory:
-    .set address, 0
-    .rept ENTRIES
-    .quad address + PAGE_2M
-    .set address, address + PAGE_2M_SIZE
-    .endr
+    map_gib 0, PAGE_2M
 high_directory:
-    .set address, 0xc0000000
-    .rept ENTRIES
-    .quad address + PAGE_2M_UNCACHED
-    .set address, address + PAGE_2M_SIZE
-    .endr
+    map_gib 0xc0000000, PAGE_2M_UNCACHED
 
     .bss
     .balign 16

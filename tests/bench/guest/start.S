@@ -15,17 +15,14 @@
  * Sources: Xen docs/misc/pvh.pandoc (entry state, note type 18); AMD64 APM volume 2, chapters 5
  * (paging), 8 (interrupts), 12 (TSS and I/O permission bitmap), 14 (entering long mode).
  */
+#include "pvh-entry.inc"
+
     .set COM1,               0x3f8
-    .set MSR_EFER,           0xc0000080
-    .set EFER_LME,           0x100
     .set CR0_PG_ET_PE,       0x80000011
     .set CR4_PAE,            0x20
     .set PAGE_TABLE,         0x07           /* present, writable, user */
     .set PAGE_2M,            0x87
     .set PAGE_2M_UNCACHED,   0x9f
-    .set PAGE_2M_SIZE,       0x200000
-    .set ENTRIES,            512
-    .set KERNEL_CS,          0x08
     .set USER_DS,            0x18 | 3
     .set USER_CS,            0x20 | 3
     .set TSS_SELECTOR,       0x28
@@ -38,11 +35,6 @@
     .set STACK_SIZE,         16384
     .set FRAME_RFLAGS,       16
 
-    .section .note.pvh, "a", @note
-    .long 4, 8, 18                          /* name size, descriptor size, PHYS32_ENTRY */
-    .asciz "Xen"
-    .quad pvh_entry
-
     .section .text.start, "ax"
     .code32
     .globl pvh_entry
@@ -51,18 +43,7 @@ pvh_entry:
     movb $'>', %al
     outb %al, %dx
     movl %ebx, start_info_address
-    lgdt gdt_pointer
-    movl $pml4, %eax
-    movl %eax, %cr3
-    movl $CR4_PAE, %eax
-    movl %eax, %cr4
-    movl $MSR_EFER, %ecx
-    movl $EFER_LME, %eax
-    xorl %edx, %edx
-    wrmsr
-    movl $CR0_PG_ET_PE, %eax
-    movl %eax, %cr0
-    ljmp $KERNEL_CS, $long_entry
+    enter_long_mode CR4_PAE, CR0_PG_ET_PE
 
     .code64
 long_entry:
@@ -137,10 +118,7 @@ fault_entry:
     jmp stub_halt
 
     .section .rodata.start, "a"
-    .balign 8
-gdt_pointer:
-    .word gdt_end - gdt - 1
-    .long gdt
+    put_gdt_pointer
 idt_pointer:
     .word IDT_SIZE - 1
     .quad idt
@@ -152,8 +130,8 @@ no_idt_pointer:
     .balign 16
 gdt:
     .quad 0
-    .quad 0x00af9b000000ffff                /* KERNEL_CS: 64-bit code */
-    .quad 0x00cf93000000ffff
+    .quad CODE64_DESCRIPTOR
+    .quad DATA_DESCRIPTOR
     .quad 0x00cff3000000ffff                /* USER_DS */
     .quad 0x00affb000000ffff                /* USER_CS: 64-bit code, DPL 3 */
 gdt_tss:
@@ -181,17 +159,9 @@ pdpt:
     .quad low_directory + PAGE_TABLE, 0, 0, high_directory + PAGE_TABLE
     .fill ENTRIES - 4, 8, 0
 low_directory:
-    .set address, 0
-    .rept ENTRIES
-    .quad address + PAGE_2M
-    .set address, address + PAGE_2M_SIZE
-    .endr
+    map_gib 0, PAGE_2M
 high_directory:
-    .set address, 0xc0000000
-    .rept ENTRIES
-    .quad address + PAGE_2M_UNCACHED
-    .set address, address + PAGE_2M_SIZE
-    .endr
+    map_gib 0xc0000000, PAGE_2M_UNCACHED
 
     .bss
     .balign 16
