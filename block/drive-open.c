@@ -315,7 +315,7 @@ static BlockNode *open_overlay(const char *path, BlockNode *base, bool read_only
 }
 
 /* A file that has no name any more when we return. */
-static BlockNode *make_overlay(BlockNode *base, bool read_only, GError **error)
+BlockNode *block_open_temporary_overlay(BlockNode *base, bool read_only, GError **error)
 {
     const char *dir = g_getenv("TMPDIR");
     g_autofree char *path = g_build_filename(dir ? dir : "/var/tmp", "vireo-XXXXXX", NULL);
@@ -332,7 +332,11 @@ static BlockNode *make_overlay(BlockNode *base, bool read_only, GError **error)
     close(fd);
     run.options = json_object_new_object();
     set_text(run.options, "size", size);
-    coroutine_run(create_overlay, &run);
+    if (coroutine_current()) {
+        create_overlay(&run);
+    } else {
+        coroutine_run(create_overlay, &run);
+    }
     json_object_put(run.options);
     if (run.ok) {
         node = open_overlay(path, base, read_only, error);
@@ -354,7 +358,7 @@ static BlockNode *open_medium(DriveOpen *open, GError **error)
     if (!node || !open->snapshot) {
         return g_steal_pointer(&node);
     }
-    return make_overlay(node, open->mode.read_only, error);
+    return block_open_temporary_overlay(node, open->mode.read_only, error);
 }
 
 static void apply_policies(DriveOpen *open, BlockBackend *blk)

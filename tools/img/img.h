@@ -123,8 +123,6 @@ void img_team_run(unsigned n, ImgTeamFn *fn, void *opaque);
 
 /* "1.5 GiB". The caller's. */
 char *img_size_text(int64_t bytes);
-/* A JSON value as indented "key: value" lines. */
-void img_dump(json_object *value, int level);
 
 /* The table of SnapshotInfo (info.c). */
 void img_print_snapshots(GPtrArray *snapshots);

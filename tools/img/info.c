@@ -5,6 +5,7 @@
 
 #include "block/info.h"
 #include "block/open.h"
+#include "tools/dump.h"
 #include "tools/img/img.h"
 #include "tools/json-print.h"
 #include "util/error.h"
@@ -59,21 +60,6 @@ static void print_backing(const ImageInfo *info)
     }
 }
 
-static void print_specific(const ImageInfo *info)
-{
-    json_object *specific, *data;
-
-    if (!info->format_specific) {
-        return;
-    }
-    specific = ImageInfoSpecific_to_json(info->format_specific);
-    if (json_object_object_get_ex(specific, "data", &data) && json_object_object_length(data)) {
-        printf("Format specific information:\n");
-        img_dump(data, 1);
-    }
-    json_object_put(specific);
-}
-
 static void print_info(const ImageInfo *info)
 {
     g_autofree char *virtual_size = img_size_text(info->virtual_size);
@@ -95,7 +81,7 @@ static void print_info(const ImageInfo *info)
     if (info->snapshots) {
         img_print_snapshots(info->snapshots);
     }
-    print_specific(info);
+    tool_print_specific(info->format_specific);
 }
 
 /* The next file of the chain by its header; a chain that comes back to itself is an error. */

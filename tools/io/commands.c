@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/dump.h"
 #include "tools/io/io.h"
 #include "util/parse.h"
 
@@ -34,6 +35,11 @@ static int cmd_info(IoSession *session, int argc, char **argv)
     vm_state = io_size_text(info.vm_state_offset);
     printf("format name: %s\ncluster size: %s\nvm state offset: %s\n", node->driver->name, cluster,
            vm_state);
+    if (node->driver->get_specific_info) {
+        g_autoptr(ImageInfoSpecific) specific = node->driver->get_specific_info(node, NULL);
+
+        tool_print_specific(specific);
+    }
     return 0;
 }
 
@@ -87,7 +93,7 @@ static int cmd_alloc(IoSession *session, int argc, char **argv)
         }
         sum += ret ? n : 0;
         if (n == 0) {
-            break;
+            count = done; /* the end of the disk */
         }
     }
     at = io_size_text(offset);
@@ -116,7 +122,7 @@ static int cmd_map(IoSession *session, int argc, char **argv)
         length = io_size_text(n);
         at = io_size_text(offset);
         printf("%s (0x%" PRIx64 ") bytes %s allocated at offset %s (0x%" PRIx64 ")\n", length, n,
-               allocated ? "    " : "not ", at, offset);
+               allocated ? "   " : "not", at, offset);
         offset += n;
     }
     return 0;
@@ -159,7 +165,7 @@ static int cmd_break(IoSession *session, int argc, char **argv)
     int ret = node ? node->driver->debug_breakpoint(node, argv[1], argv[2]) : -ENOTSUP;
 
     if (ret < 0) {
-        printf("Could not set a breakpoint: %s\n", g_strerror(-ret));
+        printf("Could not set breakpoint: %s\n", g_strerror(-ret));
     }
     return ret < 0;
 }
@@ -182,6 +188,8 @@ static int cmd_resume(IoSession *session, int argc, char **argv)
 
     if (ret < 0) {
         printf("Could not resume request: %s\n", g_strerror(-ret));
+    } else {
+        printf("blkdebug: Resuming request '%s'\n", argv[1]);
     }
     return ret < 0;
 }
@@ -196,6 +204,7 @@ static int cmd_wait_break(IoSession *session, int argc, char **argv)
     while (!node->driver->debug_is_suspended(node, argv[1])) {
         coroutine_sleep(VM_CLOCK_HOST, 1000000);
     }
+    printf("blkdebug: Suspended request '%s'\n", argv[1]);
     return 0;
 }
 

@@ -97,6 +97,7 @@ static void print_help(void)
            "  -f, --format FMT       the image's format\n"
            "  -r, --read-only        do not write\n"
            "  -n, --nocache          as -t none\n"
+           "  -s, --snapshot         write into a temporary overlay\n"
            "  -C, --copy-on-read     keep what was read from backing files\n"
            "  -i, --aio MODE         threads, native or io_uring\n"
            "  -t, --cache MODE       none, writeback, writethrough, directsync, unsafe\n"

@@ -40,17 +40,40 @@ static json_object *open_options(IoSession *session, const char *filename, const
     return options;
 }
 
+/* Writes go to a temporary overlay on the image. */
+static BlockBackend *open_snapshot(const char *filename, json_object *options, bool read_only,
+                                   unsigned perm, GError **error)
+{
+    g_autoptr(BlockNode) base = NULL, top = NULL;
+    BlockBackend *blk;
+
+    tool_set_text(options, "read-only", "on");
+    base = block_open(filename, NULL, options, QAPI_KEYVAL, 0, error);
+    top = base ? block_open_temporary_overlay(base, read_only, error) : NULL;
+    if (!top) {
+        return NULL;
+    }
+    blk = block_backend_new(loop_main(), perm, BLOCK_PERM_ALL);
+    if (!block_backend_insert(blk, top, error)) {
+        g_clear_pointer(&blk, block_backend_unref);
+    }
+    return blk;
+}
+
 bool io_open(IoSession *session, const char *filename, const IoOpen *open)
 {
     unsigned perm = BLOCK_PERM_CONSISTENT_READ |
                     (open->read_only ? 0 : BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE);
+    const char *name = open->image_opts ? NULL : filename;
     GError *error = NULL;
     json_object *options = open_options(session, filename, open, &error);
 
     if (options) {
         tool_set_aio(options, open->aio);
-        session->blk = block_backend_open(open->image_opts ? NULL : filename, NULL, options,
-                                          QAPI_KEYVAL, 0, perm, BLOCK_PERM_ALL, &error);
+        session->blk = open->snapshot
+                           ? open_snapshot(name, options, open->read_only, perm, &error)
+                           : block_backend_open(name, NULL, options, QAPI_KEYVAL, 0, perm,
+                                                BLOCK_PERM_ALL, &error);
         json_object_put(options);
     }
     if (!session->blk) {
@@ -60,6 +83,7 @@ bool io_open(IoSession *session, const char *filename, const IoOpen *open)
         return false;
     }
     block_backend_set_write_cache(session->blk, !session->writethrough);
+    block_backend_set_copy_on_read(session->blk, open->copy_on_read && !open->read_only);
     return true;
 }
 
@@ -142,6 +166,11 @@ static bool reopen_node(IoSession *session, const char *options_text, int read_o
     if (!changes) {
         return false;
     }
+    if (read_only >= 0 && json_object_object_get_ex(changes, "read-only", NULL)) {
+        json_object_put(changes);
+        error_setf(error, "Give either -r or -w, or the option 'read-only'");
+        return false;
+    }
     if (read_only >= 0) {
         tool_set_text(changes, "read-only", read_only ? "on" : "off");
     }
@@ -171,6 +200,9 @@ int io_cmd_reopen(IoSession *session, int argc, char **argv)
             cache = optarg;
         } else if (c == 'o') {
             options = optarg;
+        } else if ((c == 'r' || c == 'w') && read_only >= 0) {
+            error_report("Only one of -r and -w can be given, once");
+            return 1;
         } else if (c == 'r' || c == 'w') {
             read_only = c == 'r';
         } else {

@@ -57,7 +57,7 @@ void io_dump(const uint8_t *buf, int64_t bytes, int64_t offset)
         for (int64_t i = 0; i < n; i++) {
             printf("%02x ", buf[row + i]);
         }
-        printf("%*s", (int)(16 - n) * 3 + 1, "");
+        putchar(' ');
         for (int64_t i = 0; i < n; i++) {
             putchar(g_ascii_isprint(buf[row + i]) ? buf[row + i] : '.');
         }

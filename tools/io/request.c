@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tools/io/io.h"
+#include "util/error.h"
 #include "util/iov.h"
 #include "util/parse.h"
 
@@ -19,13 +20,13 @@ typedef enum Verb { VERB_READ, VERB_WRITE, VERB_ZERO, VERB_DISCARD } Verb;
 static const char *const done_words[] = {
     [VERB_READ] = "read", [VERB_WRITE] = "wrote", [VERB_ZERO] = "wrote", [VERB_DISCARD] = "discard",
 };
-static const char *const verb_words[] = {
-    [VERB_READ] = "read", [VERB_WRITE] = "write", [VERB_ZERO] = "write", [VERB_DISCARD] = "discard",
-};
 
 typedef struct Request {
     IoSession *session;
     Verb verb;
+    const char *failed;     /* "readv": what an error calls it */
+    bool invalid;           /* only to be counted */
+    bool has_part;          /* of the pattern */
     bool quiet, for_programs, dump, vmstate;
     bool has_pattern;
     uint8_t pattern;
@@ -78,7 +79,11 @@ static bool take_option(Request *r, int c)
     case 'f':
         r->flags |= BLOCK_REQ_FUA;
         return true;
+    case 'i':
+        r->invalid = true;
+        return true;
     case 'l':
+        r->has_part = true;
         return io_parse_size("pattern length", optarg, &r->pattern_length);
     case 'n':
         r->flags |= BLOCK_REQ_NO_FALLBACK;
@@ -88,6 +93,7 @@ static bool take_option(Request *r, int c)
         return true;
     case 's':
         if (r->verb == VERB_READ) {
+            r->has_part = true;
             return io_parse_size("pattern start", optarg, &r->pattern_start);
         }
         r->pattern_file = g_strdup(optarg);
@@ -112,15 +118,19 @@ static bool options_agree(const Request *r)
 {
     bool is_zero = r->verb == VERB_ZERO;
 
-    if (is_zero && (r->has_pattern || r->pattern_file || (r->flags & BLOCK_REQ_COMPRESSED))) {
-        printf("-z cannot be specified with -P, -s or -c\n");
+    if (is_zero + r->has_pattern + !!r->pattern_file > 1) {
+        printf("Only one of -z, -P and -s can be given\n");
+        return false;
+    }
+    if ((r->flags & BLOCK_REQ_FUA) && (r->vmstate || (r->flags & BLOCK_REQ_COMPRESSED))) {
+        printf("-f cannot be given with -b or -c\n");
         return false;
     }
     if (!is_zero && (r->flags & (BLOCK_REQ_MAY_UNMAP | BLOCK_REQ_NO_FALLBACK))) {
         printf("-u and -n need -z\n");
         return false;
     }
-    if (r->verb == VERB_READ && !r->has_pattern && (r->pattern_start || r->pattern_length >= 0)) {
+    if (r->verb == VERB_READ && !r->has_pattern && r->has_part) {
         printf("-s and -l need -P\n");
         return false;
     }
@@ -157,8 +167,7 @@ static bool fill_from_file(Request *r)
     size_t len;
 
     if (!g_file_get_contents(r->pattern_file, &content, &len, &error)) {
-        printf("%s\n", error->message);
-        g_error_free(error);
+        error_report_err(error);
         return false;
     }
     for (int64_t i = 0; len && i < r->bytes; i++) {
@@ -216,7 +225,8 @@ static int send_request(Request *r)
     case VERB_WRITE:
         return block_backend_pwritev(blk, r->offset, r->bytes, &vec, r->flags);
     case VERB_ZERO:
-        return block_backend_pwrite_zeroes(blk, r->offset, r->bytes, r->flags);
+        return block_backend_pwrite_zeroes(blk, r->offset, r->bytes,
+                                           r->flags & ~(unsigned)BLOCK_REQ_COMPRESSED);
     default:
         return block_backend_pdiscard(blk, r->offset, r->bytes);
     }
@@ -248,7 +258,7 @@ static int run_request(Request *r)
     int status = 0;
 
     if (ret < 0) {
-        return io_fail(verb_words[r->verb], ret);
+        return io_fail(r->failed, ret);
     }
     if (r->verb == VERB_READ && r->has_pattern && !verify(r)) {
         status = 1;
@@ -263,17 +273,30 @@ static int run_request(Request *r)
     return status;
 }
 
-/* NULL after an error was printed. */
-static Request *parse_request(IoSession *session, Verb verb, const char *options, bool vector,
-                              int argc, char **argv)
+static bool may_do(IoSession *session, Verb verb)
+{
+    if (verb != VERB_READ && block_backend_node(session->blk)->mode.read_only) {
+        error_report("Block node is read-only");
+        return false;
+    }
+    return true;
+}
+
+/* NULL after an error was printed. failed: what an error of the request calls it. */
+static Request *parse_request(IoSession *session, Verb verb, const char *failed,
+                              const char *options, bool vector, int argc, char **argv)
 {
     Request *r = g_new0(Request, 1);
     int c;
 
     r->session = session;
     r->verb = verb;
+    r->failed = failed;
     r->pattern_length = -1;
     optind = 0;
+    if (!may_do(session, verb)) {
+        goto fail;
+    }
     while ((c = getopt(argc, argv, options)) != -1) {
         if (!take_option(r, c)) {
             printf("%s: unknown option; see 'help %s'\n", argv[0], argv[0]);
@@ -283,6 +306,10 @@ static Request *parse_request(IoSession *session, Verb verb, const char *options
     if (argc - optind < 2 || (!vector && argc - optind > 2) || argc - optind > MAX_VECTORS) {
         printf("bad argument count %d to %s, expected %s 2 arguments\n", argc - optind, argv[0],
                vector ? "at least" : "exactly");
+        goto fail;
+    }
+    if (r->verb == VERB_ZERO && argc - optind > 2) {
+        printf("-z takes one length only\n");
         goto fail;
     }
     if (options_agree(r) && io_parse_size("offset", argv[optind], &r->offset) &&
@@ -307,27 +334,27 @@ static int run_now(Request *r)
 
 int io_cmd_read(IoSession *session, int argc, char **argv)
 {
-    return run_now(parse_request(session, VERB_READ, "bCl:pP:qs:v", false, argc, argv));
+    return run_now(parse_request(session, VERB_READ, "read", "bCl:pP:qs:v", false, argc, argv));
 }
 
 int io_cmd_readv(IoSession *session, int argc, char **argv)
 {
-    return run_now(parse_request(session, VERB_READ, "CP:qv", true, argc, argv));
+    return run_now(parse_request(session, VERB_READ, "readv", "CP:qv", true, argc, argv));
 }
 
 int io_cmd_write(IoSession *session, int argc, char **argv)
 {
-    return run_now(parse_request(session, VERB_WRITE, "bcCfnpP:qs:uz", false, argc, argv));
+    return run_now(parse_request(session, VERB_WRITE, "write", "bcCfnpP:qs:uz", false, argc, argv));
 }
 
 int io_cmd_writev(IoSession *session, int argc, char **argv)
 {
-    return run_now(parse_request(session, VERB_WRITE, "CfP:q", true, argc, argv));
+    return run_now(parse_request(session, VERB_WRITE, "writev", "CfP:q", true, argc, argv));
 }
 
 int io_cmd_discard(IoSession *session, int argc, char **argv)
 {
-    return run_now(parse_request(session, VERB_DISCARD, "Cq", false, argc, argv));
+    return run_now(parse_request(session, VERB_DISCARD, "discard", "Cq", false, argc, argv));
 }
 
 /* ---- Asynchronously ---- */
@@ -352,10 +379,26 @@ static void aio_coroutine(void *opaque)
     request_done(session);
 }
 
+/* As a device does with a request of its guest that cannot be. */
+static void count_invalid(const Request *r)
+{
+    bool is_read = r->verb == VERB_READ;
+
+    printf("injecting invalid %s request\n", is_read ? "read" : "write");
+    block_accounting_count(block_backend_accounting(r->session->blk),
+                           is_read ? BLOCK_ACCT_READ : BLOCK_ACCT_WRITE, BLOCK_ACCT_INVALID, 0, 0,
+                           vm_clock_ns(VM_CLOCK_REALTIME));
+}
+
 static int run_later(Request *r)
 {
     if (!r) {
         return 1;
+    }
+    if (r->invalid) {
+        count_invalid(r);
+        request_free(r);
+        return 0;
     }
     r->session->in_flight++;
     coroutine_start(aio_coroutine, r);
@@ -372,10 +415,11 @@ void io_wait_for_requests(IoSession *session)
 
 int io_cmd_aio_read(IoSession *session, int argc, char **argv)
 {
-    return run_later(parse_request(session, VERB_READ, "CP:iqv", true, argc, argv));
+    return run_later(parse_request(session, VERB_READ, "readv", "CP:iqv", true, argc, argv));
 }
 
 int io_cmd_aio_write(IoSession *session, int argc, char **argv)
 {
-    return run_later(parse_request(session, VERB_WRITE, "CfiP:quz", true, argc, argv));
+    return run_later(parse_request(session, VERB_WRITE, "aio_write", "CfiP:quz", true, argc,
+                                   argv));
 }
