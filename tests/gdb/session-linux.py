@@ -2,47 +2,18 @@
 """Runs inside GDB (gdb -batch -x): debugs Debian's kernel, of which no symbols are known. Prints
 TAP.
 """
-import os
-import signal
-import threading
+import sys
 import time
+from pathlib import Path
 
 import gdb
 
-TARGET = gdb.convenience_variable('target').string()
-CPUS = int(gdb.convenience_variable('guest_cpus'))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from session_common import CPUS, TARGET, check, go_on, run, run_tests, value  # noqa: E402
+
 STARTUP_64 = 0x1000000
 TIMER_VECTOR = 0xec
 KERNEL = 0xffffffff80000000
-
-
-class Failed(Exception):
-    """The guest or the stub did not do what was expected."""
-
-
-def run(command):
-    return gdb.execute(command, to_string=True)
-
-
-def value(expression):
-    return int(gdb.parse_and_eval(expression)) & (1 << 64) - 1
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def go_on(seconds):
-    """Continue until something stops the machine, at last Ctrl-C; return GDB's event."""
-    stops = []
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
-    gdb.events.stop.connect(stops.append)
-    timer.start()
-    run('continue')
-    timer.cancel()
-    gdb.events.stop.disconnect(stops.append)
-    return stops[-1]
 
 
 def gate(vector):
@@ -134,18 +105,4 @@ def test_detach():
     run('disconnect')
 
 
-def main():
-    for command in ('set confirm off', 'set pagination off', 'set height 0'):
-        run(command)
-    for test in (test_entry, test_timer, test_steps, test_watch, test_memory, test_threads,
-                 test_detach):
-        outcome, problem = 'ok', ''
-        try:
-            test()
-        except (Failed, gdb.error, ValueError) as error:
-            outcome, problem = 'not ok', f'\n# {error}'
-        name = test.__name__[5:].replace('_', '-')
-        print(f'{outcome} {name}{problem}', flush=True)
-
-
-main()
+run_tests([test_entry, test_timer, test_steps, test_watch, test_memory, test_threads, test_detach])

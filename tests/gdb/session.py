@@ -2,37 +2,17 @@
 """Runs inside GDB (gdb -batch -x), connected to nothing yet: debugs the guest of this folder and
 prints TAP. Convenience variables tell what is there: $target, $guest_cpus, $on_emu.
 """
-import os
-import signal
-import threading
+import sys
 import time
+from pathlib import Path
 
 import gdb
 
-TARGET = gdb.convenience_variable('target').string()
-CPUS = int(gdb.convenience_variable('guest_cpus'))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from session_common import (  # noqa: E402
+    CPUS, TARGET, Failed, Skipped, check, go_on, run, run_tests, value)
+
 ON_EMU = bool(int(gdb.convenience_variable('on_emu')))
-
-
-class Failed(Exception):
-    """The guest or the stub did not do what was expected."""
-
-
-class Skipped(Exception):
-    """It cannot be done here."""
-
-
-def run(command):
-    return gdb.execute(command, to_string=True)
-
-
-def value(expression):
-    return int(gdb.parse_and_eval(expression)) & (1 << 64) - 1
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
 
 
 def same(found, expected, what):
@@ -180,18 +160,6 @@ def test_next_and_source():
     check('guest_main' in run('frame'), 'in guest_main')
 
 
-def go_on(seconds):
-    """Continue until something stops the machine, at last Ctrl-C; return GDB's event."""
-    stops = []
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
-    gdb.events.stop.connect(stops.append)
-    timer.start()
-    run('continue')
-    timer.cancel()
-    gdb.events.stop.disconnect(stops.append)
-    return stops[-1]
-
-
 def watch(command):
     """Set a watchpoint and go on until it is hit."""
     run(command)
@@ -334,20 +302,4 @@ TESTS = [test_connect, test_first_breakpoint, test_software_breakpoint, test_con
          test_thread_watch, test_monitor, test_interrupt, test_detach]
 
 
-def main():
-    run('set confirm off')
-    run('set pagination off')
-    run('set height 0')
-    for test in TESTS:
-        outcome, problem = 'ok', ''
-        try:
-            test()
-        except Skipped as reason:
-            problem = f' # SKIP {reason}'
-        except (Failed, gdb.error, ValueError) as error:
-            outcome, problem = 'not ok', f'\n# {error}'
-        name = test.__name__[5:].replace('_', '-')
-        print(f'{outcome} {name}{problem}', flush=True)
-
-
-main()
+run_tests(TESTS)
