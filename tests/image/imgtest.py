@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the image tools share: running both sides, TAP, images to work on."""
 
+import argparse
 import os
 import random
 import shutil
@@ -12,6 +13,10 @@ from pathlib import Path
 OURS = {'img': os.environ.get('VIREO_IMG', 'vireo-img'),
         'io': os.environ.get('VIREO_IO', 'vireo-io')}
 PEER = {'img': 'qemu-img', 'io': 'qemu-io'}
+
+
+class Skip(Exception):
+    """A test cannot run here: why."""
 
 
 class Tap:
@@ -38,7 +43,9 @@ class Tap:
             test(*arguments)
         except subprocess.CalledProcessError as error:
             self.result(False, name, f'{error}\n{error.stdout}{error.stderr}')
-        except AssertionError as error:
+        except Skip as skip:
+            self.skip(name, skip)
+        except (AssertionError, OSError) as error:
             self.result(False, name, error)
         else:
             self.result(True, name)
@@ -46,6 +53,21 @@ class Tap:
     def finish(self):
         print(f'1..{self.count}')
         sys.exit(self.failed > 0)
+
+
+def arguments(doc, **numbers):
+    """A parser that knows --build, and an option for each of these numbers with its default."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument('--build', type=Path, default=Path('build'))
+    for name, default in numbers.items():
+        parser.add_argument(f'--{name}', type=int, default=default)
+    return parser
+
+
+def both_sides(build):
+    """The programs for requests and for images, of either side."""
+    return {'qemu': (PEER['io'], PEER['img']),
+            'vireo': (build / 'tools/vireo-io', build / 'tools/vireo-img')}
 
 
 def need_peer():

@@ -4,17 +4,17 @@
 
 Needs qemu-nbd and qemu-io, nbdkit, libnbd's tools and psktool; what is missing is skipped."""
 
-import argparse
 import os
 import random
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from imgtest import Skip, Tap, arguments
 
 SIZE = 8 << 20
 WORK = ['-c', 'write -P 0x55 1M 1M', '-c', 'write -P 7 511 1026', '-c', 'write -z 3M 64k',
@@ -26,11 +26,7 @@ CHECK = ['-c', 'read -P 0x55 1M 1M', '-c', 'read -P 7 511 1026', '-c', 'read -P 
          '-c', 'read -P 2 128k 300k']
 
 
-class Failure(Exception):
-    pass
-
-
-class Skip(Exception):
+class Failure(AssertionError):
     pass
 
 
@@ -352,26 +348,14 @@ class Tests:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--build', type=Path, required=True)
-    build = parser.parse_args().build.resolve()
+    build = arguments(__doc__).parse_args().build.resolve()
     names = [name for name in vars(Tests) if name.split('_')[0] in
              ('server', 'client', 'lists') or name in ('tls_server', 'tls_client')]
-    failed = False
-    print(f'1..{len(names)}')
-    for number, name in enumerate(names, start=1):
+    tap = Tap()
+    for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            try:
-                getattr(Tests(build, Path(folder)), name)()
-                print(f'ok {number} - {name}', flush=True)
-            except Skip as skip:
-                print(f'ok {number} - {name} # SKIP {skip}', flush=True)
-            except (Failure, OSError) as error:
-                failed = True
-                print(f'not ok {number} - {name}')
-                for line in str(error).splitlines():
-                    print(f'# {line}', flush=True)
-    sys.exit(1 if failed else 0)
+            tap.run(name, getattr(Tests(build, Path(folder)), name))
+    tap.finish()
 
 
 if __name__ == '__main__':

@@ -5,19 +5,16 @@
 The model is one byte a sector: what the sector is filled with. After every round both tools read
 all of the disk and compare it with the model, and both check the image."""
 
-import argparse
 import itertools
 import random
-import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import readers
+from imgtest import Tap, arguments, both_sides, need_peer
 
 SECTOR = 512
-QEMU = ('qemu-io', 'qemu-img')
 
 # name, size in bytes, create options, more
 VARIANTS = [
@@ -104,7 +101,7 @@ def combinations(rng, count):
         yield combination(cluster, {name: next(column) for name, column in columns.items()})
 
 
-class Failure(Exception):
+class Failure(AssertionError):
     pass
 
 
@@ -304,38 +301,24 @@ def one_variant(variant, tools, seed, rounds, snapshots):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--build', type=Path, default=Path('build'))
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--rounds', type=int, default=3)
+    parser = arguments(__doc__, seed=1, rounds=3)
     parser.add_argument('--no-snapshots', action='store_true')
     parser.add_argument('--combinations', type=int, default=len(CLUSTERS),
                         help='rows of options put together at random')
     parser.add_argument('--long', action='store_true', help='for a night: many more of everything')
     parser.add_argument('variants', nargs='*', help='names; default: all')
     options = parser.parse_args()
-    if not shutil.which('qemu-img'):
-        print('1..0 # SKIP no qemu-img')
-        return 0
-    tools = {'qemu': QEMU, 'vireo': (options.build / 'tools/vireo-io',
-                                     options.build / 'tools/vireo-img')}
+    need_peer()
+    tools = both_sides(options.build)
     if options.long:
         options.rounds, options.combinations = 4 * options.rounds, 20 * options.combinations
     rows = VARIANTS + list(combinations(random.Random(options.seed), options.combinations))
     chosen = [v for v in rows if not options.variants or v[0] in options.variants]
-    failed = 0
-    print(f'1..{len(chosen)}')
-    for number, variant in enumerate(chosen, start=1):
-        try:
-            one_variant(variant, tools, options.seed, options.rounds, not options.no_snapshots)
-            print(f'ok {number} - {variant[0]}', flush=True)
-        except Failure as failure:
-            failed += 1
-            print(f'not ok {number} - {variant[0]}')
-            for line in str(failure).splitlines()[:20]:
-                print(f'# {line}', flush=True)
-    return 1 if failed else 0
+    tap = Tap()
+    for variant in chosen:
+        tap.run(variant[0], one_variant, variant, tools, options.seed, options.rounds, not options.no_snapshots)
+    tap.finish()
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -3,14 +3,14 @@
 """Damaged qcow2 images: each is refused or read with one clear line, within little memory; and
 what can be repaired is. Prints TAP."""
 
-import argparse
 import random
 import resource
 import struct
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from imgtest import Tap, arguments
 
 CLUSTER = 65536
 MEMORY = 64 << 20
@@ -87,17 +87,14 @@ def limit():
 
 
 class Tests:
-    def __init__(self, build, folder):
+    def __init__(self, tap, build, folder):
+        self.tap = tap
         self.img, self.io = build / 'tools/vireo-img', build / 'tools/vireo-io'
-        self.folder, self.number, self.failed = folder, 0, 0
+        self.folder = folder
         self.path = folder / 'test.qcow2'
 
     def point(self, name, ok, more=''):
-        self.number += 1
-        self.failed += not ok
-        print(f'{"ok" if ok else "not ok"} {self.number} - {name}', flush=True)
-        for line in ([] if ok else str(more).splitlines()[:12]):
-            print(f'# {line}')
+        self.tap.result(ok, name, '\n'.join(str(more).splitlines()[:12]))
 
     def run(self, args):
         """Output, exit status, peak memory in bytes."""
@@ -243,21 +240,17 @@ class Tests:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--build', type=Path, default=Path('build'))
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--count', type=int, default=60)
-    options = parser.parse_args()
+    options = arguments(__doc__, seed=1, count=60).parse_args()
     with tempfile.TemporaryDirectory(prefix='qcow2-malformed.') as folder:
-        tests = Tests(options.build, Path(folder))
+        tap = Tap()
+        tests = Tests(tap, options.build, Path(folder))
         tests.headers()
         tests.extensions()
         tests.writes()
         tests.repairs()
         tests.rubbish(options.seed, options.count)
-        print(f'1..{tests.number}')
-    return 1 if tests.failed else 0
+    tap.finish()
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -5,14 +5,13 @@
 The model and the rounds are those of qcow2_cross. Streams are written from start to end by one
 side; vmdkinfo, if it is there, has to know every image."""
 
-import argparse
 import random
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
-from qcow2_cross import QEMU, SECTOR, Failure, Image, run
+from imgtest import Tap, arguments, both_sides, need_peer
+from qcow2_cross import SECTOR, Failure, Image, run
 
 GRAIN = 65536
 # name, size in bytes, create options, more
@@ -148,31 +147,17 @@ def one_variant(variant, tools, seed, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--build', type=Path, default=Path('build'))
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--rounds', type=int, default=4)
+    parser = arguments(__doc__, seed=1, rounds=4)
     parser.add_argument('variants', nargs='*', help='names; default: all')
     options = parser.parse_args()
-    if not shutil.which('qemu-img'):
-        print('1..0 # SKIP no qemu-img')
-        return 0
-    tools = {'qemu': QEMU, 'vireo': (options.build / 'tools/vireo-io',
-                                     options.build / 'tools/vireo-img')}
+    need_peer()
+    tools = both_sides(options.build)
     chosen = [v for v in VARIANTS if not options.variants or v[0] in options.variants]
-    failed = 0
-    print(f'1..{len(chosen)}')
-    for number, variant in enumerate(chosen, start=1):
-        try:
-            one_variant(variant, tools, options.seed, options.rounds)
-            print(f'ok {number} - {variant[0]}', flush=True)
-        except Failure as failure:
-            failed += 1
-            print(f'not ok {number} - {variant[0]}')
-            for line in str(failure).splitlines()[:20]:
-                print(f'# {line}', flush=True)
-    return 1 if failed else 0
+    tap = Tap()
+    for variant in chosen:
+        tap.run(variant[0], one_variant, variant, tools, options.seed, options.rounds)
+    tap.finish()
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()
