@@ -97,6 +97,9 @@ static void test_iov(void)
     g_assert_cmpuint(iov_size(slice, 2), ==, 4);
     g_assert_true(slice[1].iov_base == b && slice[1].iov_len == 2);
     g_assert_cmpuint(iov_slice(slice, 1, iov, 3, 1, 4), ==, 1);
+    g_assert_true(iov_contiguous(iov, 3, 0, iov[0].iov_len) == iov[0].iov_base);
+    g_assert_null(iov_contiguous(iov, 3, 0, iov[0].iov_len + 1));
+    g_assert_null(iov_contiguous(iov, 3, iov_size(iov, 3), 1));
     iov_advance(&at, &n, 4);
     g_assert_cmpuint(n, ==, 1);
     g_assert_true(at->iov_base == b + 1 && at->iov_len == 4);
