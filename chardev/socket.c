@@ -14,23 +14,32 @@
 
 #include "chardev/stream.h"
 #include "chardev/telnet.h"
+#include "crypto/tls-creds.h"
 #include "io/channel-socket.h"
+#include "io/channel-tls.h"
 #include "io/net-listener.h"
 #include "io/socket.h"
+#include "util/coroutine.h"
 #include "util/error.h"
+#include "util/log.h"
 #include "util/parse.h"
 #include "util/timer.h"
+
+/* A peer that takes longer for its TLS handshake is left. */
+#define HANDSHAKE_NS (10 * NS_PER_SEC)
 
 typedef struct SocketChardev {
     StreamChardev stream;
     /* options */
-    char *host, *port, *path, *fd_text;
+    char *host, *port, *path, *fd_text, *tls_creds_id, *tls_authz;
     uint16_t to;
     int ipv4, ipv6, wait;
     bool is_abstract, tight, is_server, telnet, tn3270, nodelay;
     uint32_t reconnect;
     /* state */
     SocketAddress *addr;
+    TlsCreds *creds;        /* a reference; NULL: without TLS */
+    struct Handshake *handshake; /* on the main loop; NULL: none */
     NetListener *listener;
     bool listening;         /* the listener is watched */
     char *own_name, *peer_name;
@@ -175,14 +184,19 @@ static int socket_write(Chardev *chr, const uint8_t *buf, int len)
 
 /* Connections. */
 
-/* A peer is there. On chr's loop. Takes the channel. */
-static void socket_connected(SocketChardev *sock, Channel *channel)
+/* A new connection's names, as long as it is a plain socket. */
+static void note_peer(SocketChardev *sock, Channel *channel)
 {
     channel_socket_set_nodelay(channel, sock->nodelay);
     g_free(sock->peer_name);
     g_free(sock->own_name);
     sock->peer_name = name_of(channel_socket_remote_address(channel, NULL));
     sock->own_name = name_of(channel_socket_local_address(channel, NULL));
+}
+
+/* A peer is there. On chr's loop. Takes the channel. */
+static void socket_connected(SocketChardev *sock, Channel *channel)
+{
     sock->filter = (TelnetFilter){ 0 };
     sock->telnet_half = false;
     stream_chardev_set_channel(&sock->stream, channel);
@@ -196,15 +210,28 @@ static void socket_connected(SocketChardev *sock, Channel *channel)
     chardev_send_event(&sock->stream.parent, CHAR_EVENT_OPENED);
 }
 
+static void start_handshake(SocketChardev *sock, Channel *channel);
+
+/* As socket_connected(), but with TLS it may yet come to nothing. */
+static void greet(SocketChardev *sock, Channel *channel)
+{
+    note_peer(sock, channel);
+    if (sock->creds) {
+        start_handshake(sock, channel);
+    } else {
+        socket_connected(sock, channel);
+    }
+}
+
 static void on_client(NetListener *listener, Channel *channel, void *opaque)
 {
     SocketChardev *sock = opaque;
 
-    if (sock->stream.channel) {
+    if (sock->stream.channel || sock->handshake) {
         channel_unref(channel); /* two came at once, on two addresses */
         return;
     }
-    socket_connected(sock, channel);
+    greet(sock, channel);
     /* The next one waits. Not now: the listener is in the middle of its own callback. */
     chardev_schedule_update(&sock->stream.parent);
 }
@@ -228,7 +255,7 @@ static void socket_update(Chardev *chr)
     SocketChardev *sock = (SocketChardev *)chr;
 
     stream_chardev_update(chr);
-    listen_for_clients(sock, !sock->stream.channel);
+    listen_for_clients(sock, !sock->stream.channel && !sock->handshake);
 }
 
 static void try_later(SocketChardev *sock)
@@ -258,7 +285,7 @@ static void socket_disconnect(Chardev *chr)
     chardev_schedule_update(chr);
 }
 
-/* Connecting again and again, in the background. */
+/* Going on with a connection on chr's loop. */
 
 typedef struct Adoption {
     SocketChardev *sock;
@@ -274,11 +301,124 @@ static void adopt(void *opaque)
     g_free(adoption);
 }
 
-/* On the main loop. The chardev cannot go before its loop did what was posted to it. */
+/* From the main loop. The chardev cannot go before its loop did what was posted to it. */
+static void hand_over(SocketChardev *sock, LoopFn *fn, Channel *channel)
+{
+    Adoption *adoption = g_new(Adoption, 1);
+
+    *adoption = (Adoption){ .sock = sock, .channel = channel };
+    if (sock->stream.parent.loop == loop_main()) {
+        fn(adoption);
+    } else {
+        loop_post(sock->stream.parent.loop, fn, adoption);
+    }
+}
+
+/* TLS. The handshake is the main loop's; the chardev may go meanwhile. */
+
+typedef struct Handshake {
+    SocketChardev *sock; /* NULL: it has gone */
+    Channel *plain, *tls;
+} Handshake;
+
+static Channel *tls_new(const SocketChardev *sock, Channel *plain, GError **error)
+{
+    return channel_tls_new(plain, sock->creds, sock->is_server ? NULL : sock->host,
+                           sock->tls_authz, error);
+}
+
+static void time_is_up(void *opaque)
+{
+    channel_shutdown(((Handshake *)opaque)->plain, CHANNEL_READ | CHANNEL_WRITE);
+}
+
+static bool shake_hands(Handshake *handshake, GError **error)
+{
+    Timer *timer;
+    bool ok;
+
+    handshake->tls = handshake->sock ? tls_new(handshake->sock, handshake->plain, error) : NULL;
+    if (!handshake->tls) {
+        return false;
+    }
+    timer = timer_new(loop_main(), VM_CLOCK_REALTIME, time_is_up, handshake);
+    timer_mod(timer, vm_clock_ns(VM_CLOCK_REALTIME) + HANDSHAKE_NS);
+    ok = channel_tls_handshake(handshake->tls, error);
+    timer_free(timer);
+    return ok;
+}
+
+static void handshake_run(void *opaque)
+{
+    Handshake *handshake = opaque;
+    g_autoptr(GError) error = NULL;
+    SocketChardev *sock;
+    bool ok;
+
+    coroutine_move(loop_main());
+    ok = shake_hands(handshake, &error);
+    sock = handshake->sock;
+    if (sock) {
+        sock->handshake = NULL;
+    }
+    if (sock && ok) {
+        hand_over(sock, adopt, channel_ref(handshake->tls));
+    } else if (sock) {
+        log_guest_error("chardev '%s': TLS: %s\n", chardev_id(&sock->stream.parent),
+                        error->message);
+        chardev_schedule_update(&sock->stream.parent);
+        if (sock->reconnect_timer) {
+            try_later(sock);
+        }
+    }
+    channel_unref(handshake->tls);
+    channel_unref(handshake->plain);
+    g_free(handshake);
+}
+
+/* On chr's loop. Takes the channel. */
+static void start_handshake(SocketChardev *sock, Channel *channel)
+{
+    Handshake *handshake = g_new0(Handshake, 1);
+
+    handshake->sock = sock;
+    handshake->plain = channel;
+    sock->handshake = handshake;
+    coroutine_start(handshake_run, handshake);
+}
+
+/* Where there is nothing else to do: block until it is done. Takes the channel; NULL: it failed. */
+static Channel *shake_hands_now(SocketChardev *sock, Channel *channel, GError **error)
+{
+    Channel *tls;
+
+    note_peer(sock, channel);
+    if (!sock->creds) {
+        return channel;
+    }
+    tls = tls_new(sock, channel, error);
+    channel_unref(channel);
+    if (tls && !channel_tls_handshake(tls, error)) {
+        channel_unref(tls);
+        return NULL;
+    }
+    return tls;
+}
+
+/* Connecting again and again, in the background. */
+
+static void greet_handed_over(void *opaque)
+{
+    Adoption *adoption = opaque;
+
+    greet(adoption->sock, adoption->channel);
+    g_free(adoption);
+}
+
+/* On the main loop. */
 static void attempt_done(Channel *channel, GError *reason, void *opaque)
 {
     SocketChardev *sock = opaque;
-    Adoption *adoption;
 
     sock->attempt = NULL;
     if (!channel) {
@@ -286,13 +426,7 @@ static void attempt_done(Channel *channel, GError *reason, void *opaque)
         try_later(sock);
         return;
     }
-    adoption = g_new(Adoption, 1);
-    *adoption = (Adoption){ .sock = sock, .channel = channel };
-    if (sock->stream.parent.loop == loop_main()) {
-        adopt(adoption);
-    } else {
-        loop_post(sock->stream.parent.loop, adopt, adoption);
-    }
+    hand_over(sock, greet_handed_over, channel);
 }
 
 static void start_attempt(void *opaque)
@@ -334,6 +468,10 @@ static bool check_options(SocketChardev *sock, GError **error)
         error_setf(error, "option 'reconnect' cannot work with fd=FD");
         return false;
     }
+    if (sock->tls_authz && !sock->tls_creds_id) {
+        error_setf(error, "option 'tls-authz' needs tls-creds=ID");
+        return false;
+    }
     return true;
 }
 
@@ -343,12 +481,20 @@ static bool wait_for_client(SocketChardev *sock, GError **error)
     Channel *channel;
 
     info_report("waiting for a connection on %s", name);
-    channel = net_listener_wait(sock->listener, error);
-    if (!channel) {
-        return false;
+    for (;;) {
+        g_autoptr(GError) refused = NULL;
+
+        channel = net_listener_wait(sock->listener, error);
+        if (!channel) {
+            return false;
+        }
+        channel = shake_hands_now(sock, channel, &refused);
+        if (channel) {
+            socket_connected(sock, channel);
+            return true;
+        }
+        warn_report("a client is sent away: %s", refused->message);
     }
-    socket_connected(sock, channel);
-    return true;
 }
 
 static bool open_server(SocketChardev *sock, GError **error)
@@ -371,6 +517,9 @@ static bool open_client(SocketChardev *sock, GError **error)
         return true;
     }
     channel = socket_connect(sock->addr, error);
+    if (channel) {
+        channel = shake_hands_now(sock, channel, error);
+    }
     if (!channel) {
         return false;
     }
@@ -394,6 +543,17 @@ static bool socket_open(Chardev *chr, GError **error)
 
     if (!check_options(sock, error)) {
         return false;
+    }
+    if (sock->tls_creds_id) {
+        TlsCreds *creds = tls_creds_find(sock->tls_creds_id,
+                                         sock->is_server ? QCRYPTO_TLS_CREDS_ENDPOINT_SERVER
+                                                         : QCRYPTO_TLS_CREDS_ENDPOINT_CLIENT,
+                                         error);
+
+        if (!creds) {
+            return false;
+        }
+        sock->creds = (TlsCreds *)object_ref((Object *)creds);
     }
     sock->addr = make_address(sock);
     if (!(sock->is_server ? open_server : open_client)(sock, error)) {
@@ -419,11 +579,16 @@ static void socket_finalize(Object *obj)
     if (sock->attempt) {
         socket_connect_cancel(sock->attempt);
     }
+    if (sock->handshake) {
+        sock->handshake->sock = NULL;
+        time_is_up(sock->handshake);
+    }
     timer_free(sock->reconnect_timer);
     socket_detach_loop(&sock->stream.parent);
     stream_chardev_close(&sock->stream);
     net_listener_free(sock->listener);
     SocketAddress_free(sock->addr);
+    object_unref((Object *)sock->creds);
     g_free(sock->own_name);
     g_free(sock->peer_name);
 }
@@ -446,6 +611,10 @@ static const Property socket_properties[] = {
     PROP_BOOL("telnet", SocketChardev, telnet, false, "speak telnet"),
     PROP_BOOL("tn3270", SocketChardev, tn3270, false, "speak tn3270"),
     PROP_BOOL("nodelay", SocketChardev, nodelay, false, "set TCP_NODELAY"),
+    PROP_STRING("tls-creds", SocketChardev, tls_creds_id, NULL,
+                "speak TLS with this object's credentials"),
+    PROP_STRING("tls-authz", SocketChardev, tls_authz, NULL,
+                "server: this object says who may connect, by the name in the certificate"),
     PROP_END,
 };
 
