@@ -224,13 +224,14 @@ static void op_info(Image *image, const FuzzOp *op, int64_t offset, int64_t byte
 static void op_check(Image *image, const FuzzOp *op, int64_t offset, int64_t bytes)
 {
     unsigned fix = block_node_is_read_only(image->node) ? 0 : op->len % 4;
+    const BlockDriver *driver = image->node->driver;
     BlockCheckResult first = { 0 }, second = { 0 };
 
-    if (!image->node->driver->check || fix == BLOCK_FIX_ERRORS ||
-        image->node->driver->check(image->node, &first, fix, NULL) < 0 || !(fix & BLOCK_FIX_ERRORS)) {
+    if (!driver->check || fix == BLOCK_FIX_ERRORS ||
+        driver->check(image->node, &first, fix, NULL) < 0 || !(fix & BLOCK_FIX_ERRORS)) {
         return;
     }
-    if (image->node->driver->check(image->node, &second, 0, NULL) == 0 && !first.check_errors &&
+    if (driver->check(image->node, &second, 0, NULL) == 0 && !first.check_errors &&
         !first.corruptions) {
         g_assert_cmpint(second.corruptions, ==, 0);
     }
