@@ -265,17 +265,42 @@ bool setup_accelerator(VmOptions *options, GError **error)
            resolve_cpu(machine, options, error);
 }
 
-bool setup_objects(VmOptions *options, GError **error)
+/* Secrets, TLS credentials and the like: chardevs name them. */
+static bool is_for_chardevs(json_object *options)
+{
+    static const char *const prefixes[] = { "secret", "tls-", "authz-" };
+    const char *type = options_member(options, "qom-type");
+
+    for (size_t i = 0; type && i < G_N_ELEMENTS(prefixes); i++) {
+        if (g_str_has_prefix(type, prefixes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool create_objects(const VmOptions *options, bool for_chardevs, GError **error)
 {
     for (unsigned i = 0; i < options->object->len; i++) {
         const OptionValue *value = g_ptr_array_index(options->object, i);
 
-        if (!user_object_create(value->json, value->text, error)) {
+        if (is_for_chardevs(value->json) == for_chardevs &&
+            !user_object_create(value->json, value->text, error)) {
             g_prefix_error(error, "-object: ");
             return false;
         }
     }
     return true;
+}
+
+bool setup_early_objects(VmOptions *options, GError **error)
+{
+    return create_objects(options, true, error);
+}
+
+bool setup_objects(VmOptions *options, GError **error)
+{
+    return create_objects(options, false, error);
 }
 
 static bool setup_ram(VmOptions *options, GError **error)

@@ -19,6 +19,8 @@ bool setup_fds(VmOptions *options, GError **error);
 bool setup_machine_object(VmOptions *options, GError **error);
 /* Choose and start the accelerator; resolve -cpu by what it offers. */
 bool setup_accelerator(VmOptions *options, GError **error);
+/* Those that chardevs name; and, when these exist, all others. */
+bool setup_early_objects(VmOptions *options, GError **error);
 bool setup_objects(VmOptions *options, GError **error);
 /* Main RAM, from memory-backend= or a default backend, and where the board maps it. */
 bool setup_memory(VmOptions *options, GError **error);

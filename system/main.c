@@ -103,8 +103,9 @@ static bool build_board(VmOptions *options, GError **error)
 static bool build_machine(VmOptions *options, GError **error)
 {
     memory_init();
-    return setup_machine_object(options, error) && setup_chardevs(options, error) &&
-           setup_objects(options, error) && setup_accelerator(options, error) &&
+    return setup_machine_object(options, error) && setup_early_objects(options, error) &&
+           setup_chardevs(options, error) && setup_objects(options, error) &&
+           setup_accelerator(options, error) &&
            setup_drives(options, error) && build_board(options, error) &&
            setup_finish(options, error);
 }
