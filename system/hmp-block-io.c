@@ -36,6 +36,29 @@ static void free_idle_sessions(void)
     }
 }
 
+/* One that still has requests of an earlier command; aio_flush waits for those. */
+static HmpIo *find_session(const BlockBackend *blk)
+{
+    for (GList *l = sessions.head; l; l = l->next) {
+        HmpIo *io = l->data;
+
+        if (io->session.blk == blk) {
+            return io;
+        }
+    }
+    return NULL;
+}
+
+static HmpIo *session_new(BlockBackend *blk)
+{
+    HmpIo *io = g_new0(HmpIo, 1);
+
+    io->session.blk = block_backend_ref(blk);
+    io->session.requests_only = true;
+    g_queue_push_tail(&sessions, io);
+    return io;
+}
+
 static void run_line(void *opaque)
 {
     HmpIo *io = opaque;
@@ -43,7 +66,7 @@ static void run_line(void *opaque)
     io_run_line(&io->session, io->line);
 }
 
-/* A node by a backend of our own. */
+/* A node by a backend of our own, the one of an earlier command if it is busy yet. */
 static BlockBackend *backend_of_node(const char *name, GError **error)
 {
     BlockNode *node = block_node_find(name);
@@ -52,6 +75,13 @@ static BlockBackend *backend_of_node(const char *name, GError **error)
     if (!node) {
         error_setf(error, "Cannot find device='' nor node-name='%s'", name);
         return NULL;
+    }
+    for (GList *l = sessions.head; l; l = l->next) {
+        BlockBackend *used = ((HmpIo *)l->data)->session.blk;
+
+        if (!block_backend_name(used) && block_backend_node(used) == node) {
+            return block_backend_ref(used);
+        }
     }
     blk = block_backend_new(node->loop, 0, BLOCK_PERM_ALL);
     return block_backend_insert(blk, node, error) ? g_steal_pointer(&blk) : NULL;
@@ -87,10 +117,11 @@ static bool take_permissions(BlockBackend *blk, GError **error)
 
 static bool cmd_qemu_io(Hmp *hmp, const HmpValue *values, GError **error)
 {
-    g_autoptr(BlockBackend) blk = find(values[1].text, values[0].present, error);
+    g_autoptr(BlockBackend) blk = NULL;
     HmpIo *io;
 
     free_idle_sessions();
+    blk = find(values[1].text, values[0].present, error);
     if (!blk || !take_permissions(blk, error)) {
         return false;
     }
@@ -98,11 +129,11 @@ static bool cmd_qemu_io(Hmp *hmp, const HmpValue *values, GError **error)
         error_setf(error, "Device '%s' has no medium", values[1].text);
         return false;
     }
-    io = g_new0(HmpIo, 1);
-    io->session.blk = block_backend_ref(blk);
-    io->session.requests_only = true;
+    io = find_session(blk);
+    if (!io) {
+        io = session_new(blk);
+    }
     io->line = values[2].text;
-    g_queue_push_tail(&sessions, io);
     block_run(block_backend_node(blk), run_line, io);
     io->line = NULL;
     free_idle_sessions();
