@@ -72,17 +72,23 @@ GUEST(code_modified,
       "2: mov rdx, [rsp]\n test cl, 31\n jnz 3f\n mov [rdx + 1], cl\n"
       "3: ret")
 
-/* The page of the call is exchanged for another before the return. EAX: INVLPG (0) or MOV CR3. */
+/*
+ * The page of the call is exchanged for another before the return, by INVLPG (R8 0) or MOV CR3. What
+ * pops from the stack behind that finds its page in the TLB again, so that RET is no callout.
+ */
 GUEST(code_remapped,
       "   mov rsi, 0xa00000\n mov r11, cr3\n"
       "1: call rsi\n dec ecx\n jnz 1b\n hlt\n"
       "2: mov edx, ecx\n and edx, 7\n jnz 3f\n xor qword ptr [0x30000], 0x3000\n"
-      "   test r8d, r8d\n jnz 4f\n invlpg [rsi]\n"
+      "   test r8d, r8d\n jnz 4f\n invlpg [rsi]\n mov rdx, [rsp]\n"
       "3: ret\n"
-      "4: mov cr3, r11\n ret")
-/* The two pages: they call back to label 2 of code_remapped, whose address is in RDI. */
-GUEST(code_page_one, "call rdi\n add rbx, 1\n ret")
-GUEST(code_page_two, "call rdi\n add rbx, 256\n ret")
+      "4: mov cr3, r11\n mov rdx, [rsp]\n ret")
+/*
+ * The two pages: they call back to label 2 of code_remapped, whose address is in RDI. The order in
+ * which they are returned to makes the result.
+ */
+GUEST(code_page_one, "call rdi\n lea rbx, [rbx + rbx * 2 + 1]\n ret")
+GUEST(code_page_two, "call rdi\n lea rbx, [rbx + rbx * 4 + 7]\n ret")
 
 /* The callee sets CR0.TS in some rounds, so that the SSE instruction behind the call raises #NM. */
 GUEST(code_mode,
