@@ -73,8 +73,8 @@ GUEST(code_modified,
       "3: ret")
 
 /*
- * The page of the call is exchanged for another before the return, by INVLPG (R8 0) or MOV CR3. What
- * pops from the stack behind that finds its page in the TLB again, so that RET is no callout.
+ * The page of the call is exchanged for another before the return, by INVLPG (R8 0) or MOV CR3. The
+ * read of the stack behind that brings its page into the TLB again, so that RET is no callout.
  */
 GUEST(code_remapped,
       "   mov rsi, 0xa00000\n mov r11, cr3\n"
