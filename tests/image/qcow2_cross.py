@@ -316,7 +316,8 @@ def main():
     chosen = [v for v in rows if not options.variants or v[0] in options.variants]
     tap = Tap()
     for variant in chosen:
-        tap.run(variant[0], one_variant, variant, tools, options.seed, options.rounds, not options.no_snapshots)
+        tap.run(variant[0], one_variant, variant, tools, options.seed, options.rounds,
+                not options.no_snapshots)
     tap.finish()
 
 
