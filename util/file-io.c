@@ -103,23 +103,31 @@ ssize_t file_io_readv(FileIo *io, const struct iovec *iov, unsigned n, int64_t o
 
 /*
  * No file system writes to the page cache without perhaps waiting, so rings and pools have it done
- * by a thread. To wake that costs several times what copying a few pages does.
+ * by a thread. To wake that costs several times what copying a few pages does. But while it writes
+ * we would wait for it: writes to one file exclude one another.
  */
 static bool writes_at_once(const FileIo *io, const FileRequest *request)
 {
-    return io->try_cache && !request->flags && loop_may_wait(loop_current()) &&
+    return io->try_cache && !request->flags && !io->writing && loop_may_wait(loop_current()) &&
            iov_size(request->iov, request->n) <= SMALL_WRITE;
 }
 
-ssize_t file_io_writev(const FileIo *io, const struct iovec *iov, unsigned n, int64_t offset,
+ssize_t file_io_writev(FileIo *io, const struct iovec *iov, unsigned n, int64_t offset,
                        bool durable)
 {
     FileRequest request = {
         .op = FILE_OP_WRITE, .io = io, .iov = iov, .n = MIN(n, IOV_MAX), .offset = offset,
         .flags = durable ? RWF_DSYNC : 0,
     };
+    ssize_t result;
 
-    return writes_at_once(io, &request) ? work(&request) : run(&request);
+    if (writes_at_once(io, &request)) {
+        return work(&request);
+    }
+    io->writing++;
+    result = run(&request);
+    io->writing--;
+    return result;
 }
 
 int file_io_flush(const FileIo *io)

@@ -30,12 +30,13 @@ typedef struct FileIo {
     FileEngine engine;
     unsigned max_batch; /* requests that wait for the end of the round; 0: any number */
     bool try_cache;     /* it goes through the page cache: reads look there first */
-    unsigned hits;      /* of those; private */
+    unsigned hits;      /* of those; private, as the next */
+    unsigned writing;   /* writes in flight */
 } FileIo;
 
 ssize_t file_io_readv(FileIo *io, const struct iovec *iov, unsigned n, int64_t offset);
 /* durable: the data is on stable storage when the function returns (RWF_DSYNC). */
-ssize_t file_io_writev(const FileIo *io, const struct iovec *iov, unsigned n, int64_t offset,
+ssize_t file_io_writev(FileIo *io, const struct iovec *iov, unsigned n, int64_t offset,
                        bool durable);
 /* fdatasync(2). */
 int file_io_flush(const FileIo *io);
