@@ -63,7 +63,8 @@ typedef struct VdiImage {
     int64_t map_offset, data_offset;
     bool is_static;
     bool count_is_stale; /* the header's allocated */
-    CoMutex lock;        /* of allocation: map, allocated */
+    GHashTable *kept;    /* block -> place whose entry in the map could not be written */
+    CoMutex lock;        /* of allocation: map, allocated, kept */
 } VdiImage;
 
 static int vdi_probe(const uint8_t *buf, size_t len, const char *filename)
@@ -238,6 +239,7 @@ static bool vdi_open(BlockNode *node, const BlockdevOptions *options, unsigned f
         g_free(image->map);
         return false;
     }
+    image->kept = g_hash_table_new(g_direct_hash, g_direct_equal);
     co_mutex_init(&image->lock);
     node->zero_flags = BLOCK_REQ_MAY_UNMAP;
     return true;
@@ -248,6 +250,7 @@ static void vdi_close(BlockNode *node)
     VdiImage *image = node->opaque;
 
     co_mutex_cleanup(&image->lock);
+    g_hash_table_unref(image->kept);
     g_free(image->map);
 }
 
@@ -332,24 +335,30 @@ static int allocate(BlockNode *node, int64_t offset, int64_t bytes, const BlockV
 {
     VdiImage *image = node->opaque;
     uint32_t index = offset / image->block_size;
-    uint32_t old = image->map[index];
+    uint32_t old = image->map[index], place;
+    void *kept;
     int ret;
 
-    if (image->allocated >= image->blocks) {
+    if (g_hash_table_lookup_extended(image->kept, GUINT_TO_POINTER(index), NULL, &kept)) {
+        place = GPOINTER_TO_UINT(kept);
+    } else if (image->allocated < image->blocks) {
+        place = image->allocated;
+    } else {
         return -ENOSPC;
     }
-    ret = write_new_block(node, block_at(image, image->allocated), offset % image->block_size,
-                          bytes, vec, vec_offset);
+    ret = write_new_block(node, block_at(image, place), offset % image->block_size, bytes, vec,
+                          vec_offset);
     if (ret < 0) {
         return ret;
     }
-    image->map[index] = image->allocated;
+    image->map[index] = place;
     ret = write_map_entry(node, index);
     if (ret < 0) {
-        /* The entry may be in the file all the same: the place stays taken. */
+        /* The entry may be in the file all the same: the place is this block's from now on. */
         image->map[index] = old;
+        g_hash_table_insert(image->kept, GUINT_TO_POINTER(index), GUINT_TO_POINTER(place));
     }
-    image->allocated++;
+    image->allocated = MAX(image->allocated, place + 1);
     image->count_is_stale = true;
     return ret;
 }
