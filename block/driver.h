@@ -247,6 +247,8 @@ struct BlockDriver {
     bool (*create_by_name)(const char *filename, json_object *options, GError **error);
     bool (*amend)(BlockNode *node, const BlockdevAmendOptions *options, bool force,
                   BlockProgressFn *progress, void *opaque, GError **error);
+    /* What `amend -o` knows and create does not; ends with a NULL name. NULL: nothing. */
+    const BlockOption *amend_options;
     /*
      * The same for `vireo-img amend -o`, which can change more than the schema's branch has:
      * options are text, by people's names as in create_options. NULL: `amend` does it all.

@@ -279,6 +279,17 @@ static const BlockOption luks_create_options[] = {
     { NULL },
 };
 
+static const BlockOption luks_amend_options[] = {
+    { "state", BLOCK_OPTION_STRING, "new state of the key slots: active or inactive",
+      .amendable = true },
+    { "new-secret", BLOCK_OPTION_STRING, "ID of the secret with a new passphrase",
+      .amendable = true },
+    { "old-secret", BLOCK_OPTION_STRING, "only the key slots with this secret's passphrase",
+      .amendable = true },
+    { "keyslot", BLOCK_OPTION_NUMBER, "only this key slot", .amendable = true },
+    { NULL },
+};
+
 /* Borrows from o. */
 static QCryptoBlockCreateOptions crypto_options(const BlockdevCreateOptionsLUKS *o)
 {
@@ -411,6 +422,7 @@ static const BlockDriver luks_driver = {
     .create_options = luks_create_options,
     .create = luks_create,
     .amend = luks_amend,
+    .amend_options = luks_amend_options,
     .measure = luks_measure,
 };
 BLOCK_DRIVER(luks_driver);

@@ -51,6 +51,17 @@ const BlockOption qcow2_create_options[] = {
     { NULL },
 };
 
+const BlockOption qcow2_amend_options[] = {
+    { "encrypt.state", BLOCK_OPTION_STRING, "new state of the key slots: active or inactive",
+      .amendable = true },
+    { "encrypt.new-secret", BLOCK_OPTION_STRING, "ID of the secret with a new passphrase",
+      .amendable = true },
+    { "encrypt.old-secret", BLOCK_OPTION_STRING, "only the key slots with this passphrase",
+      .amendable = true },
+    { "encrypt.keyslot", BLOCK_OPTION_NUMBER, "only this key slot", .amendable = true },
+    { NULL },
+};
+
 /* ---- Options ---- */
 
 static void translate_word(json_object *options, const char *name, const char *const (*words)[2])

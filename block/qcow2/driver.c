@@ -416,6 +416,7 @@ static const BlockDriver qcow2_driver = {
     .get_specific_info = qcow2_get_specific_info,
     .has_zero_init = qcow2_has_zero_init,
     .create_options = qcow2_create_options,
+    .amend_options = qcow2_amend_options,
     .translate_create_options = qcow2_translate_create_options,
     .create = qcow2_create,
     .measure = qcow2_measure,

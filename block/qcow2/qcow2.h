@@ -387,7 +387,7 @@ int qcow2_read_compressed(Qcow2 *q, int64_t offset, int64_t bytes, const BlockVe
 
 /* ---- create.c, truncate.c, amend.c, info.c, check.c ---- */
 
-extern const BlockOption qcow2_create_options[];
+extern const BlockOption qcow2_create_options[], qcow2_amend_options[];
 bool qcow2_translate_create_options(json_object *options, GError **error);
 /* From options to what the header of a new image says; q is zeroed before. */
 bool qcow2_take_options(Qcow2 *q, const BlockdevCreateOptionsQcow2 *o, GError **error);

@@ -41,13 +41,24 @@ static int print_help(const AmendArgs *args)
     }
     printf("Amend options for '%s':\n", driver->name);
     img_print_options(driver->create_options, NULL, true);
+    if (driver->amend_options) {
+        img_print_options(driver->amend_options, NULL, true);
+    }
     return 0;
+}
+
+static const BlockOption *find_option(const BlockDriver *driver, const char *name)
+{
+    const BlockOption *option = block_option_find(driver->create_options, name);
+
+    return option || !driver->amend_options ? option
+                                            : block_option_find(driver->amend_options, name);
 }
 
 static bool options_are_known(const BlockDriver *driver, json_object *options, GError **error)
 {
     json_object_object_foreach(options, name, value) {
-        const BlockOption *option = block_option_find(driver->create_options, name);
+        const BlockOption *option = find_option(driver, name);
 
         if (!option) {
             error_setf(error, "Invalid parameter '%s'", name);
@@ -67,6 +78,14 @@ static BlockdevAmendOptions *typed_options(const BlockDriver *driver, json_objec
     json_object *mapped = block_options_to_qapi(driver->create_options, options);
     BlockdevAmendOptions *typed = NULL;
 
+    if (driver->amend_options) {
+        json_object *more = block_options_to_qapi(driver->amend_options, options);
+
+        json_object_object_foreach(more, key, value) {
+            json_object_object_add(mapped, key, json_object_get(value));
+        }
+        json_object_put(more);
+    }
     json_object_object_add(mapped, "driver", json_object_new_string(driver->name));
     if (!driver->translate_create_options || driver->translate_create_options(mapped, error)) {
         BlockdevAmendOptions_from_json(mapped, QAPI_KEYVAL, &typed, error);
