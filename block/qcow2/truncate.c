@@ -180,8 +180,7 @@ int qcow2_truncate(BlockNode *node, const BlockTruncate *truncate, GError **erro
     }
     ok = truncate->size < q->disk_size ? shrink(q, truncate, error)
        : truncate->size > q->disk_size ? grow(q, truncate, error) : true;
-    if (ok) {
-        node->size = q->disk_size;
-    }
+    /* A failure may have come after the new size was in force. */
+    node->size = q->disk_size;
     return ok ? 0 : -EIO;
 }

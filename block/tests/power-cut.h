@@ -19,7 +19,6 @@ typedef struct CutVariant {
     bool keeps_discard; /* discarded sectors may be anything (raw) */
     bool resizes, only_grows;
     bool size_of_file; /* and its size is the file's */
-    bool fail_slowly;  /* failures with -m slow only: one is open, see docs/devel/fuzzing.md */
     bool fail_all;     /* every place of a failure counts: few of them change the map (vdi) */
 } CutVariant;
 
