@@ -128,7 +128,7 @@ static void test_mistakes(void)
           "Parameter 'file.filename' is missing" },
         { "{\"driver\":\"luks\",\"file\":\"n\",\"key-secrte\":\"x\"}",
           "Parameter 'key-secrte' is unexpected; did you mean 'key-secret'?" },
-        { "driver=null-co,size=1G,latency-ns=-1", "Parameter 'size'*" },
+        { "driver=null-co,size=1Q", "Parameter 'size'*" },
         { "driver=null-co,latency-ns=-1", "Parameter 'latency-ns' is out of range*" },
     };
 
