@@ -35,7 +35,7 @@ typedef struct Range {
 
 typedef struct Cbw {
     BlockNode *node;
-    JobCopy copy;
+    JobCopyParams copy;
     int64_t cluster, size;
     bool break_snapshot;    /* if saving fails; else the write fails */
     int64_t timeout_ns;     /* 0: none */
@@ -509,7 +509,7 @@ static bool cbw_open(BlockNode *node, const BlockdevOptions *options, unsigned f
     cbw->node = node;
     cbw->copy.source = node->file;
     cbw->copy.target = find_child(node, "target");
-    cbw->copy.zeroes_unmap = true;
+    cbw->copy.unmap = true;
     cbw->break_snapshot = o->has_on_cbw_error &&
                           o->on_cbw_error == ON_CBW_ERROR_BREAK_SNAPSHOT;
     cbw->timeout_ns = (int64_t)o->cbw_timeout * NS_PER_SEC;

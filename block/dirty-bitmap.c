@@ -465,8 +465,12 @@ GPtrArray *block_dirty_bitmap_info(BlockNode *node)
 
     while ((bitmap = block_dirty_bitmap_next(node, bitmap))) {
         unsigned flags = block_dirty_bitmap_flags(bitmap);
-        BlockDirtyInfo *info = g_new0(BlockDirtyInfo, 1);
+        BlockDirtyInfo *info;
 
+        if (flags & BLOCK_BITMAP_HIDDEN) {
+            continue;
+        }
+        info = g_new0(BlockDirtyInfo, 1);
         info->name = g_strdup(bitmap->name);
         info->count = block_dirty_bitmap_count(bitmap);
         info->granularity = block_dirty_bitmap_granularity(bitmap);

@@ -50,6 +50,7 @@ typedef enum BlockBitmapFlags {
     BLOCK_BITMAP_PERSISTENT = 1u << 3,   /* the image's driver stores it */
     BLOCK_BITMAP_INCONSISTENT = 1u << 4, /* the image was not closed: only good for removal */
     BLOCK_BITMAP_SKIP_STORE = 1u << 5,   /* persistent, but not stored this time */
+    BLOCK_BITMAP_HIDDEN = 1u << 6,       /* the program's own: not shown */
 } BlockBitmapFlags;
 unsigned block_dirty_bitmap_flags(const DirtyBitmap *bitmap);
 void block_dirty_bitmap_change_flags(DirtyBitmap *bitmap, unsigned set, unsigned clear);

@@ -134,16 +134,21 @@ void block_drain_end(BlockNode *node)
 void block_drain_all_begin(void)
 {
     g_autoptr(GPtrArray) nodes = block_node_list();
+    g_autoptr(GPtrArray) drained = g_ptr_array_new();
 
     for (guint i = 0; i < nodes->len; i++) {
         BlockNode *node = g_ptr_array_index(nodes, i);
 
-        block_node_ref(node);
-        node->p->drained_all++;
-        quiesce_node(node);
+        /* What is closing has no users, and would be gone when the section ends. */
+        if (!node->p->closing) {
+            block_node_ref(node);
+            node->p->drained_all++;
+            quiesce_node(node);
+            g_ptr_array_add(drained, node);
+        }
     }
-    for (guint i = 0; i < nodes->len; i++) {
-        wait_until_quiet(g_ptr_array_index(nodes, i));
+    for (guint i = 0; i < drained->len; i++) {
+        wait_until_quiet(g_ptr_array_index(drained, i));
     }
 }
 

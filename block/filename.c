@@ -89,7 +89,10 @@ static bool has_strong_option(BlockNode *node)
     return false;
 }
 
-/* Another backing file than the header's own, or none though it names one. */
+/*
+ * Another backing file than the header's own, or none though it names one. What stands there by a
+ * client's choice may be the very image that the header names.
+ */
 static bool backing_is_overridden(BlockNode *node)
 {
     g_autofree char *by_header = NULL;
@@ -190,4 +193,18 @@ void block_refresh_filename(BlockNode *node)
     }
     g_free(node->filename);
     node->filename = plain ? g_strdup(plain) : json_filename(node);
+}
+
+void block_refresh_filenames_above(BlockNode *node)
+{
+    if (node->p->opened) {
+        block_refresh_filename(node);
+    }
+    for (guint i = 0; i < node->parents->len; i++) {
+        BlockChild *edge = g_ptr_array_index(node->parents, i);
+
+        if (edge->parent_node) {
+            block_refresh_filenames_above(edge->parent_node);
+        }
+    }
 }

@@ -111,6 +111,7 @@ static void flush_before_close(void *opaque)
 
 static void block_node_free(BlockNode *node)
 {
+    node->p->closing = true;
     if (node->p->opened) {
         if (!node->mode.read_only) {
             block_run(node, flush_before_close, node);
@@ -473,9 +474,7 @@ bool block_node_set_backing(BlockNode *node, BlockNode *backing, GError **error)
     if (node->p->opened && node->driver->backing_changed) {
         node->driver->backing_changed(node);
     }
-    if (node->p->opened) {
-        block_refresh_filename(node);
-    }
+    block_refresh_filenames_above(node);
     return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "block/job-internal.h"
 #include "qapi-events-block-job.h"
+#include "util/error.h"
 
 /* ---- Progress ---- */
 
@@ -25,6 +26,12 @@ void job_add_progress(Job *job, int64_t done)
 void job_set_remaining(Job *job, int64_t remaining)
 {
     job->p->total = job->p->done + remaining;
+}
+
+void job_set_progress(Job *job, int64_t done, int64_t total)
+{
+    job->p->done = done;
+    job->p->total = total;
 }
 
 void job_get_progress(const Job *job, int64_t *done, int64_t *total)
@@ -91,7 +98,7 @@ static bool drain_poll(void *parent)
 {
     Job *job = parent;
 
-    return job->p->co && !job->p->sleeping && !job->p->draining;
+    return job->p->in_flight || (job->p->co && !job->p->sleeping && !job->p->draining);
 }
 
 static void drain_end(void *parent)
@@ -103,24 +110,53 @@ static void drain_end(void *parent)
     }
 }
 
-static const BlockParentOps edge_ops = {
-    .describe = describe,
-    .drain_begin = drain_begin,
-    .drain_poll = drain_poll,
-    .drain_end = drain_end,
-    .stays_with_node = true,
-};
+#define EDGE_OPS                                                                                   \
+    .describe = describe, .drain_begin = drain_begin, .drain_poll = drain_poll,                    \
+    .drain_end = drain_end, .stays_with_node = true
 
-BlockChild *job_attach(Job *job, BlockNode *node, const char *name, unsigned perm, unsigned shared,
-                       GError **error)
+/* Two tables, to tell the edges apart. */
+static const BlockParentOps exclusive_ops = { EDGE_OPS };
+static const BlockParentOps shared_ops = { EDGE_OPS };
+
+static BlockChild *attach(Job *job, const BlockParentOps *ops, BlockNode *node, const char *name,
+                          unsigned perm, unsigned shared, GError **error)
 {
-    BlockChild *child = block_parent_attach(&edge_ops, job, node, name, BLOCK_ROLE_DATA, perm,
-                                            shared, error);
+    BlockChild *child = block_parent_attach(ops, job, node, name, BLOCK_ROLE_DATA, perm, shared,
+                                            error);
 
     if (child) {
         g_ptr_array_add(job->p->edges, child);
     }
     return child;
+}
+
+BlockChild *job_attach(Job *job, BlockNode *node, const char *name, unsigned perm, unsigned shared,
+                       GError **error)
+{
+    return job_node_is_free(node, error)
+               ? attach(job, &exclusive_ops, node, name, perm, shared, error) : NULL;
+}
+
+BlockChild *job_attach_shared(Job *job, BlockNode *node, const char *name, unsigned perm,
+                              unsigned shared, GError **error)
+{
+    return attach(job, &shared_ops, node, name, perm, shared, error);
+}
+
+bool job_node_is_free(BlockNode *node, GError **error)
+{
+    for (guint i = 0; i < node->parents->len; i++) {
+        BlockChild *edge = g_ptr_array_index(node->parents, i);
+
+        if (!edge->parent_node && edge->ops == &exclusive_ops) {
+            Job *job = edge->parent;
+
+            error_setf(error, "Node '%s' is busy: block device is in use by block job: %s",
+                       node->name, JobType_str(job->ops->type));
+            return false;
+        }
+    }
+    return true;
 }
 
 void job_detach_all(Job *job)

@@ -162,7 +162,9 @@ void job_work_ended(void *opaque)
     Job *job = opaque;
     JobTransaction *transaction = job->p->transaction;
 
-    if (job->p->failed) {
+    /* It may have been cancelled after its last look. */
+    if (job->p->failed || job_is_cancelled(job)) {
+        job->p->failed = true;
         job_change_status(job, JOB_STATUS_ABORTING);
         job_transaction_fail(transaction);
         return;

@@ -13,6 +13,7 @@ struct JobPrivate {
     Timer *timer;              /* of that sleep; NULL: never needed */
     int64_t last_turn;         /* when it last gave way to others; realtime clock */
     unsigned pause_count;
+    unsigned in_flight;        /* requests of others than its coroutine */
     bool started;
     bool draining;             /* the job itself waits for its nodes: do not wait for it */
     bool user_paused;          /* one of them is a client's */

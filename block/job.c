@@ -41,7 +41,7 @@ static const unsigned verb_statuses[JOB_VERB__MAX] = {
     [JOB_VERB_PAUSE] = S(CREATED) | S(RUNNING) | S(PAUSED) | S(READY) | S(STANDBY),
     [JOB_VERB_RESUME] = S(CREATED) | S(RUNNING) | S(PAUSED) | S(READY) | S(STANDBY),
     [JOB_VERB_SET_SPEED] = S(CREATED) | S(RUNNING) | S(PAUSED) | S(READY) | S(STANDBY),
-    [JOB_VERB_COMPLETE] = S(READY),
+    [JOB_VERB_COMPLETE] = S(READY) | S(STANDBY),
     [JOB_VERB_FINALIZE] = S(PENDING),
     [JOB_VERB_DISMISS] = S(CONCLUDED),
 };
@@ -241,15 +241,43 @@ bool job_wait(Job *job)
     return job_sleep(job, -1);
 }
 
+void job_yield(Job *job, int64_t ns)
+{
+    do_sleep(job, ns);
+}
+
+bool job_wants_rest(const Job *job)
+{
+    return job->p->pause_count || job_is_cancelled(job);
+}
+
+void job_inc_in_flight(Job *job)
+{
+    job->p->in_flight++;
+}
+
+void job_dec_in_flight(Job *job)
+{
+    g_assert(job->p->in_flight > 0);
+    job->p->in_flight--;
+    job_wake(job);
+}
+
 #define SLICE_NS (100 * NS_PER_MS)
 /* Without a limit, others get their turn after so long. */
 #define TURN_NS (10 * NS_PER_MS)
+
+int64_t job_speed_delay(Job *job, int64_t bytes)
+{
+    return job->p->speed ? ratelimit_delay(&job->p->limit, (uint64_t)bytes,
+                                           vm_clock_ns(VM_CLOCK_REALTIME)) : 0;
+}
 
 bool job_throttle(Job *job, uint64_t bytes)
 {
     struct JobPrivate *p = job->p;
     int64_t now = vm_clock_ns(VM_CLOCK_REALTIME);
-    int64_t delay = p->speed ? ratelimit_delay(&p->limit, bytes, now) : 0;
+    int64_t delay = job_speed_delay(job, (int64_t)bytes);
 
     if (delay > 0) {
         /* What wakes it, a change of the speed among them, ends the wait. */
@@ -385,6 +413,22 @@ void job_discard(Job *job)
     conclude(job);
 }
 
+void job_fail_early(Job *job)
+{
+    g_assert(job->status == JOB_STATUS_CREATED);
+    job->p->failed = true;
+    if (job->ops->abort) {
+        job->ops->abort(job);
+    }
+    if (job->ops->clean) {
+        job->ops->clean(job);
+    }
+    job_detach_all(job);
+    g_ptr_array_remove(job->p->transaction->jobs, job);
+    job_transaction_unref(g_steal_pointer(&job->p->transaction));
+    dismiss(job);
+}
+
 /* ---- What clients do ---- */
 
 bool job_user_pause(Job *job, GError **error)
@@ -460,6 +504,10 @@ bool job_user_cancel(Job *job, bool force, GError **error)
         job_discard(job);
         return true;
     }
+    if (job->p->transaction->preparing) {
+        error_setf(error, "Job '%s' is taking effect and can no longer be cancelled", job->id);
+        return false;
+    }
     job_cancel(job, force);
     if (job->status == JOB_STATUS_WAITING || job->status == JOB_STATUS_PENDING) {
         job->force_cancel = true;
@@ -518,9 +566,7 @@ void job_cancel_all(void)
             dismiss(job);
         } else if (job->status == JOB_STATUS_CREATED) {
             job_discard(job);
-        } else if (verb_statuses[JOB_VERB_CANCEL] & (1u << job->status) && !job->force_cancel) {
-            job_user_cancel(job, true, NULL);
-        } else {
+        } else if (job->force_cancel || !job_user_cancel(job, true, NULL)) {
             loop_iterate(loop_main(), true);
         }
     }

@@ -77,6 +77,8 @@ void job_unref(Job *job);
 void job_start(Job *job);
 /* Never started, it goes as if it had been cancelled: abort and clean run. */
 void job_discard(Job *job);
+/* The command that creates it fails: the same, but clients hear only that it is gone. */
+void job_fail_early(Job *job);
 /* Borrowed; NULL with the error set (code DeviceNotActive for block jobs). */
 Job *job_find(const char *id);
 /* After prev, in order of creation; NULL: the first. */
@@ -93,11 +95,23 @@ bool job_wait(Job *job);
 void job_wake(Job *job);
 /* Account for bytes of work; sleeps as the speed limit wants, at least yields now and then. */
 bool job_throttle(Job *job, uint64_t bytes);
+/*
+ * The pieces of these, for jobs with several requests under way: sleep (ns < 0: until woken) and
+ * whatever happens go on; is it to pause or to end, at the next pause point; and after what time
+ * may more than these bytes be begun. While a request is in flight, sleeping is not being quiet.
+ */
+void job_yield(Job *job, int64_t ns);
+bool job_wants_rest(const Job *job);
+int64_t job_speed_delay(Job *job, int64_t bytes);
+void job_inc_in_flight(Job *job);
+/* Wakes the job. */
+void job_dec_in_flight(Job *job);
 bool job_is_cancelled(const Job *job);
 void job_set_total(Job *job, int64_t total);
 void job_add_total(Job *job, int64_t more);
 void job_add_progress(Job *job, int64_t done);
 void job_set_remaining(Job *job, int64_t remaining);
+void job_set_progress(Job *job, int64_t done, int64_t total);
 void job_get_progress(const Job *job, int64_t *done, int64_t *total);
 /* It may be completed now; BLOCK_JOB_READY is sent. */
 void job_ready(Job *job);
@@ -113,6 +127,11 @@ BlockErrorAction job_error_action(Job *job, BlockdevOnError on_error, bool is_re
 /* An edge of the job's, held until it ends; no other commands may change the graph there. */
 BlockChild *job_attach(Job *job, BlockNode *node, const char *name, unsigned perm, unsigned shared,
                        GError **error);
+/* The same, but other jobs and commands may use the node as they like. */
+BlockChild *job_attach_shared(Job *job, BlockNode *node, const char *name, unsigned perm,
+                              unsigned shared, GError **error);
+/* No job has the node to itself; else the error says which. */
+bool job_node_is_free(BlockNode *node, GError **error);
 /* All of them away, before the end too. */
 void job_detach_all(Job *job);
 /* In the job's coroutine, which does not wait for itself. */

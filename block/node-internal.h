@@ -16,6 +16,7 @@ typedef struct BlockNodePrivate {
     int drained_all;        /* sections of all nodes that began while this one was there */
 
     /* ---- graph.c, open.c: main thread ---- */
+    bool closing;           /* its last reference is gone; nobody may take a new one */
     bool opened;            /* the driver's open succeeded: close it */
     bool monitor_owned;     /* blockdev-add made it */
     bool implicit;          /* made by the program (a job's filter): not shown */
@@ -44,6 +45,8 @@ typedef struct BlockNodePrivate {
 BlockNode *block_node_new(const BlockDriver *driver, const char *name, GError **error);
 /* filename.c: node->filename, after opening and whenever the graph below has changed. */
 void block_refresh_filename(BlockNode *node);
+/* The same for all that stands on it, too. */
+void block_refresh_filenames_above(BlockNode *node);
 /* io.c */
 void block_io_init(BlockNode *node);
 void block_io_cleanup(BlockNode *node);

@@ -710,6 +710,12 @@ static BlockNode *open_node(const char *filename, json_object *options, QapiFlag
     return node && open_chain(node, flags, open_flags, error) ? g_steal_pointer(&node) : NULL;
 }
 
+bool block_open_backing(BlockNode *node, GError **error)
+{
+    node->open_flags &= ~(unsigned)BLOCK_OPEN_NO_BACKING;
+    return node->backing || open_chain(node, node->p->options_flags, node->open_flags, error);
+}
+
 BlockChild *block_open_header_child(BlockNode *parent, const char *child_name, unsigned role,
                                     const char *filename, const char *format, GError **error)
 {

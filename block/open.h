@@ -43,6 +43,8 @@ void block_monitor_close_all(void);
  */
 BlockChild *block_open_header_child(BlockNode *parent, const char *child_name, unsigned role,
                                     const char *filename, const char *format, GError **error);
+/* The backing chain of a node that was opened without it, unless it has one by now. */
+bool block_open_backing(BlockNode *node, GError **error);
 /* The header's backing file, made absolute or relative to the cwd as the node's own name is. */
 char *block_full_backing_filename(BlockNode *node, GError **error);
 char *block_path_combine(const char *base, const char *filename);

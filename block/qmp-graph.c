@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "block/backend.h"
+#include "block/backend-internal.h"
 #include "block/create.h"
 #include "block/node-internal.h"
 #include "block/open.h"
@@ -33,6 +33,36 @@ BlockNode *block_qmp_find_node(const char *device, const char *node_name, GError
     return node;
 }
 
+BlockNode *block_qmp_find_root(const char *name, GError **error)
+{
+    BlockNode *node = block_qmp_find(name, error);
+
+    for (guint i = 0; node && i < node->parents->len; i++) {
+        BlockChild *edge = g_ptr_array_index(node->parents, i);
+
+        if (edge->parent_node) {
+            error_setf(error, "Need a root block node: '%s' stands on '%s'",
+                       edge->parent_node->name, node->name);
+            return NULL;
+        }
+    }
+    return node;
+}
+
+const char *block_qmp_job_id(BlockNode *node)
+{
+    g_autoptr(GPtrArray) backends = block_backend_list();
+
+    for (guint i = 0; i < backends->len; i++) {
+        BlockBackend *blk = g_ptr_array_index(backends, i);
+
+        if (block_backend_node(blk) == node && block_backend_name(blk)) {
+            return block_backend_name(blk);
+        }
+    }
+    return "";
+}
+
 bool qmp_blockdev_add(const BlockdevOptions *arg, GError **error)
 {
     return block_open_blockdev(arg, error) != NULL;
@@ -40,7 +70,9 @@ bool qmp_blockdev_add(const BlockdevOptions *arg, GError **error)
 
 bool qmp_blockdev_del(const char *node_name, GError **error)
 {
-    return block_monitor_del(node_name, error);
+    BlockNode *node = block_node_find(node_name);
+
+    return (!node || job_node_is_free(node, error)) && block_monitor_del(node_name, error);
 }
 
 bool qmp_blockdev_reopen(GPtrArray *options, GError **error)
@@ -72,6 +104,9 @@ bool qmp_block_resize(const char *device, const char *node_name, int64_t size, G
 
     node = block_qmp_find_node(device, node_name, error);
     if (!node) {
+        return false;
+    }
+    if (!job_node_is_free(node, error)) {
         return false;
     }
     if (size < 0 || size > BLOCK_MAX_LENGTH) {

@@ -5,6 +5,7 @@
 
 #include "block/backend.h"
 #include "block/dirty-bitmap.h"
+#include "block/job.h"
 #include "block/node.h"
 #include "block/transaction.h"
 #include "qapi-types-block-snapshot.h"
@@ -26,6 +27,13 @@ BlockBackend *block_qmp_find_backend(const char *device, const char *id, GError 
 bool block_qmp_is_medium(const BlockNode *node);
 /* The limits of its throttle group, if it is in one. */
 void block_qmp_show_limits(BlockBackend *blk, BlockDeviceInfo *info);
+/* The same, but the error is set for one that another node stands on. */
+BlockNode *block_qmp_find_root(const char *name, GError **error);
+/* What a job is called without a name of its own: as the device that has the node; or "". */
+const char *block_qmp_job_id(BlockNode *node);
+
+/* qmp-job.c: unless it is NULL; then false. */
+bool block_qmp_start_job(Job *job);
 
 /* ---- qmp-bitmap.c: actions ---- */
 

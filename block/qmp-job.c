@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* QMP: steering jobs. Main thread. */
 #include "block/job-internal.h"
+#include "block/qmp-internal.h"
 #include "qapi-commands-block-job.h"
 #include "qapi-commands-job.h"
 #include "util/error.h"
+
+bool block_qmp_start_job(Job *job)
+{
+    if (job) {
+        job_start(job);
+    }
+    return job != NULL;
+}
 
 static Job *find_job(const char *id, GError **error)
 {

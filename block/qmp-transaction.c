@@ -6,7 +6,7 @@
 #include "qapi-commands-transaction.h"
 #include "util/error.h"
 
-/* ---- blockdev-backup ---- */
+/* ---- blockdev-backup, drive-backup ---- */
 
 static void commit_backup(void *data)
 {
@@ -20,11 +20,8 @@ static void abort_backup(void *data)
 
 static const BlockStepOps backup_ops = { .commit = commit_backup, .abort = abort_backup };
 
-static bool backup_action(BlockTransaction *tx, const BlockdevBackup *arg,
-                          JobTransaction *jobs, GError **error)
+static bool backup_action(BlockTransaction *tx, Job *job)
 {
-    Job *job = block_backup_new(arg, jobs, error);
-
     if (job) {
         block_transaction_add(tx, &backup_ops, job);
     }
@@ -68,7 +65,9 @@ static bool run_action(BlockTransaction *tx, const TransactionAction *action,
         return block_bitmap_action_merge(tx, arg->node, arg->target, arg->bitmaps, error);
     }
     case TRANSACTION_ACTION_KIND_BLOCKDEV_BACKUP:
-        return backup_action(tx, action->u.blockdev_backup.data, jobs, error);
+        return backup_action(tx, block_backup_new(action->u.blockdev_backup.data, jobs, error));
+    case TRANSACTION_ACTION_KIND_DRIVE_BACKUP:
+        return backup_action(tx, block_drive_backup_new(action->u.drive_backup.data, jobs, error));
     case TRANSACTION_ACTION_KIND_BLOCKDEV_SNAPSHOT: {
         const BlockdevSnapshot *arg = action->u.blockdev_snapshot.data;
 

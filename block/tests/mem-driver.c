@@ -205,16 +205,38 @@ static int cow_preadv(BlockNode *node, int64_t offset, int64_t bytes, const Bloc
     return 0;
 }
 
+static void allocate(BlockNode *node, int64_t offset, int64_t bytes)
+{
+    for (int64_t at = offset; at < offset + bytes; at += MEM_UNIT) {
+        mem_disk(node)->allocated[at / MEM_UNIT] = true;
+    }
+}
+
 static int cow_pwritev(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
                        size_t vec_offset, unsigned flags)
 {
-    MemDisk *disk = node->opaque;
+    int ret;
 
     g_assert_cmpint(offset % MEM_UNIT, ==, 0); /* nothing is filled up here */
-    for (int64_t at = offset; at < offset + bytes; at += MEM_UNIT) {
-        disk->allocated[at / MEM_UNIT] = true;
+    ret = mem_pwritev(node, offset, bytes, vec, vec_offset, flags);
+    if (ret == 0) {
+        allocate(node, offset, bytes);
     }
-    return mem_pwritev(node, offset, bytes, vec, vec_offset, flags);
+    return ret;
+}
+
+static int cow_pwrite_zeroes(BlockNode *node, int64_t offset, int64_t bytes, unsigned flags)
+{
+    int ret;
+
+    if (offset % MEM_UNIT || (bytes % MEM_UNIT && offset + bytes < node->size)) {
+        return -ENOTSUP;
+    }
+    ret = mem_pwrite_zeroes(node, offset, bytes, flags);
+    if (ret == 0) {
+        allocate(node, offset, bytes);
+    }
+    return ret;
 }
 
 static int cow_block_status(BlockNode *node, bool exact, int64_t offset, int64_t bytes,
@@ -236,6 +258,13 @@ static int cow_get_info(BlockNode *node, BlockNodeInfo *info)
     return 0;
 }
 
+static int cow_change_backing_file(BlockNode *node, const char *file, const char *format)
+{
+    g_free(node->header_backing_file);
+    node->header_backing_file = g_strdup(file);
+    return 0;
+}
+
 /* ---- A filter ---- */
 
 static int filter_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
@@ -252,21 +281,23 @@ static int filter_pwritev(BlockNode *node, int64_t offset, int64_t bytes, const 
 
 #define MEM_COMMON                                                                                 \
     .instance_size = sizeof(MemDisk), .close = mem_close, .refresh_limits = mem_refresh_limits,    \
-    .pwrite_zeroes = mem_pwrite_zeroes, .pdiscard = mem_pdiscard, .flush_to_disk = mem_flush,      \
-    .truncate = mem_truncate
+    .pdiscard = mem_pdiscard, .flush_to_disk = mem_flush, .truncate = mem_truncate
 
 const BlockDriver mem_driver = {
     .name = "mem", .protocol = "mem", MEM_COMMON, .preadv = mem_preadv, .pwritev = mem_pwritev,
-    .block_status = mem_block_status, .copy_range_to = mem_copy_range_to,
+    .pwrite_zeroes = mem_pwrite_zeroes, .block_status = mem_block_status,
+    .copy_range_to = mem_copy_range_to,
 };
 const BlockDriver mem_growing_driver = {
     .name = "mem-growing", .protocol = "mem-growing", .grows_on_write = true, MEM_COMMON,
-    .preadv = mem_preadv, .pwritev = mem_pwritev, .block_status = mem_block_status,
+    .preadv = mem_preadv, .pwritev = mem_pwritev, .pwrite_zeroes = mem_pwrite_zeroes,
+    .block_status = mem_block_status,
 };
 const BlockDriver mem_cow_driver = {
     .name = "mem-cow", .is_format = true, .supports_backing = true, MEM_COMMON,
-    .preadv = cow_preadv, .pwritev = cow_pwritev, .block_status = cow_block_status,
-    .get_info = cow_get_info,
+    .preadv = cow_preadv, .pwritev = cow_pwritev, .pwrite_zeroes = cow_pwrite_zeroes,
+    .block_status = cow_block_status,
+    .get_info = cow_get_info, .change_backing_file = cow_change_backing_file,
 };
 const BlockDriver mem_filter_driver = {
     .name = "mem-filter", .is_filter = true, .preadv = filter_preadv, .pwritev = filter_pwritev,
