@@ -29,6 +29,12 @@
  * enough that what was read is still in the cache when it is sent.
  */
 #define MAX_MEMORY ((size_t)4 << 20)
+/*
+ * While so much waits to be sent, data that is had at once (from the page cache) can wait too:
+ * reading ahead would only keep the socket, and other clients, from being served. A disk that takes
+ * its time gets its requests early.
+ */
+#define MAX_QUEUED ((size_t)512 << 10)
 /* A structured read is sent in pieces of this size. */
 #define PIECE ((size_t)512 << 10)
 /* From this length on it is worth asking for holes before reading. */
@@ -52,6 +58,8 @@ struct NbdClient {
     uint64_t contexts;
     unsigned in_flight;
     size_t memory;          /* of requests in flight */
+    uint64_t replies;
+    bool is_quick;          /* the last request was answered at once */
     Coroutine *reader;      /* waits for in_flight or memory to become less */
     FreeBuffer *pool[POOL_CLASSES];
     size_t pooled;
@@ -154,6 +162,7 @@ static int reply_simple(Request *request, int err, void *data, size_t len)
     uint8_t header[NBD_SIMPLE_REPLY_LEN];
     struct iovec iov[] = { { header, sizeof(header) }, { data, len } };
 
+    request->client->replies++;
     nbd_encode_simple_reply(header, request->r.handle, nbd_error_from_errno(-err));
     return nbd_stream_writev(&request->client->stream, iov, len ? 2 : 1,
                              others_wait(request->client));
@@ -165,6 +174,7 @@ static int reply_chunk(Request *request, unsigned type, bool done, void *head, s
     uint8_t header[NBD_CHUNK_LEN];
     struct iovec iov[] = { { header, sizeof(header) }, { head, head_len }, { data, len } };
 
+    request->client->replies++;
     nbd_encode_chunk(header, &(NbdReply){
         .handle = request->r.handle, .flags = done ? NBD_CHUNK_FLAG_DONE : 0,
         .type = (uint16_t)type, .len = (uint32_t)(head_len + len),
@@ -537,6 +547,14 @@ static void wait_for_less(NbdClient *client)
     coroutine_yield();
 }
 
+/* Of requests, for one more that needs so much memory? */
+static bool has_enough(const NbdClient *client, size_t memory)
+{
+    return client->in_flight >= MAX_IN_FLIGHT ||
+           (client->is_quick && client->stream.queued >= MAX_QUEUED) ||
+           (client->memory && client->memory + memory > MAX_MEMORY);
+}
+
 /* A write's data, or what has to be skipped in its place. */
 static int receive_data(NbdClient *client, Request *request)
 {
@@ -557,6 +575,7 @@ static bool next_request(NbdClient *client)
     uint8_t header[NBD_REQUEST_LEN];
     NbdRequest r;
     Request *request;
+    uint64_t replies;
     size_t memory;
     int invalid;
 
@@ -567,8 +586,7 @@ static bool next_request(NbdClient *client)
     }
     invalid = check_request(client, &r);
     memory = invalid < 0 ? 0 : memory_of(client, &r);
-    while (client->in_flight >= MAX_IN_FLIGHT ||
-           (client->memory && client->memory + memory > MAX_MEMORY)) {
+    while (has_enough(client, memory)) {
         wait_for_less(client);
     }
     request = g_new0(Request, 1);
@@ -582,7 +600,9 @@ static bool next_request(NbdClient *client)
         request_done(request);
         return false;
     }
+    replies = client->replies;
     coroutine_start(request_run, request);
+    client->is_quick = client->replies != replies;
     return true;
 }
 

@@ -10,11 +10,14 @@
 
 /* Elements that are sent by one call. */
 #define SEND_IOV 256
+/* From this length on a message does not wait for others. */
+#define LONG_MESSAGE ((size_t)32 << 10)
 
 typedef struct NbdOutgoing {
     const struct iovec *iov;
     unsigned n;
-    Coroutine *co;
+    size_t len;
+    Coroutine *co; /* who waits for it, if not who sends */
     bool done;
     int result;
 } NbdOutgoing;
@@ -116,75 +119,108 @@ int nbd_stream_skip(NbdStream *stream, uint64_t len)
 
 /* ---- Writing ---- */
 
-static int send_all(NbdStream *stream, struct iovec *iov, unsigned n)
-{
-    while (n && !stream->broken) {
-        ssize_t sent = channel_writev(stream->channel, iov, n);
-
-        if (sent == -EAGAIN) {
-            channel_wait(stream->channel, CHANNEL_WRITE);
-        } else if (sent <= 0) {
-            nbd_stream_break(stream, sent < 0 ? (int)sent : -EPIPE);
-        } else {
-            iov_advance(&iov, &n, (size_t)sent);
-        }
-    }
-    return stream->broken;
-}
-
-/* As many of the waiting messages as fit into one call; a long one goes alone. */
-static void send_some(NbdStream *stream)
+/* All of the waiting messages that fit into one call, from where the first one was left. */
+static ssize_t send_some(NbdStream *stream)
 {
     struct iovec small[SEND_IOV];
     g_autofree struct iovec *allocated = NULL;
     struct iovec *iov = small;
-    NbdOutgoing *first = g_queue_peek_head(&stream->outgoing), *message;
-    unsigned n = 0, messages = 0;
-    int result;
+    NbdOutgoing *first = g_queue_peek_head(&stream->outgoing);
+    unsigned n = 0;
 
     if (first->n > SEND_IOV) {
         iov = allocated = g_new(struct iovec, first->n);
     }
     for (GList *link = stream->outgoing.head; link; link = link->next) {
-        message = link->data;
-        if (messages && n + message->n > SEND_IOV) {
+        const NbdOutgoing *message = link->data;
+
+        if (n && n + message->n > SEND_IOV) {
             break;
         }
         memcpy(iov + n, message->iov, message->n * sizeof(*iov));
         n += message->n;
-        messages++;
     }
-    result = send_all(stream, iov, n);
-    while (messages--) {
-        message = g_queue_pop_head(&stream->outgoing);
-        message->done = true;
-        message->result = result;
-        if (message->co) {
-            coroutine_wake(message->co);
+    iov_advance(&iov, &n, stream->first_sent);
+    return channel_writev(stream->channel, iov, n);
+}
+
+static void first_is_done(NbdStream *stream)
+{
+    NbdOutgoing *message = g_queue_pop_head(&stream->outgoing);
+
+    stream->first_sent = 0;
+    stream->queued -= message->len;
+    message->done = true;
+    message->result = stream->broken;
+    if (message->co) {
+        coroutine_wake(message->co);
+    }
+}
+
+static void account(NbdStream *stream, size_t sent)
+{
+    const NbdOutgoing *first;
+
+    sent += stream->first_sent;
+    while ((first = g_queue_peek_head(&stream->outgoing)) && sent >= first->len) {
+        sent -= first->len;
+        first_is_done(stream);
+    }
+    stream->first_sent = sent;
+}
+
+/* As much as the channel takes now. */
+static void push(NbdStream *stream)
+{
+    while (!g_queue_is_empty(&stream->outgoing)) {
+        ssize_t sent = stream->broken ? 0 : send_some(stream);
+
+        if (sent == -EAGAIN) {
+            return;
+        }
+        if (sent > 0) {
+            account(stream, (size_t)sent);
+        } else {
+            nbd_stream_break(stream, sent < 0 ? (int)sent : -EPIPE);
+            first_is_done(stream);
         }
     }
 }
 
+/*
+ * The first who comes stays until everything is sent. Others push too, after the time that they
+ * took to make a long message: the peer has made room meanwhile, and would wait for the next round
+ * of the loop.
+ */
 int nbd_stream_writev(NbdStream *stream, const struct iovec *iov, unsigned n, bool more)
 {
-    NbdOutgoing message = { .iov = iov, .n = n };
+    NbdOutgoing message = { .iov = iov, .n = n, .len = iov_size(iov, n) };
+    bool is_long = message.len >= LONG_MESSAGE;
 
     if (stream->broken) {
         return stream->broken;
     }
     g_queue_push_tail(&stream->outgoing, &message);
+    stream->queued += message.len;
     if (stream->sending) {
-        message.co = coroutine_current();
-        coroutine_yield();
+        if (is_long) {
+            push(stream);
+        }
+        if (!message.done) {
+            message.co = coroutine_current();
+            coroutine_yield();
+        }
         return message.result;
     }
     stream->sending = true;
-    if (more) {
+    if (more && !is_long) {
         coroutine_wake(coroutine_current());
         coroutine_yield();
     }
+    push(stream);
     while (!g_queue_is_empty(&stream->outgoing)) {
-        send_some(stream);
+        channel_wait(stream->channel, CHANNEL_WRITE);
+        push(stream);
     }
     stream->sending = false;
     return message.result;

@@ -21,7 +21,9 @@ typedef struct NbdStream {
     size_t begin, end;           /* what is in the buffer */
     uint8_t *buffer;
     GQueue outgoing;             /* NbdOutgoing, on their coroutines' stacks */
+    size_t queued;               /* bytes in outgoing */
     bool sending;
+    size_t first_sent;           /* bytes of the first of outgoing that are sent */
 } NbdStream;
 
 /* Takes a reference. */
@@ -41,8 +43,8 @@ static inline bool nbd_stream_has(const NbdStream *stream, size_t len)
     return stream->end - stream->begin >= len;
 }
 /*
- * In a coroutine: send all of this as one piece. more: others will probably send soon too, so wait
- * for the end of this round of the loop.
+ * In a coroutine: send all of this as one piece. more: others will probably send soon too, so a
+ * small message waits for the end of this round of the loop.
  */
 int nbd_stream_writev(NbdStream *stream, const struct iovec *iov, unsigned n, bool more);
 
