@@ -90,14 +90,15 @@ static bool plan(const BlockdevCreateOptionsVhdx *o, NewImage *new, GError **err
 
 /* ---- Structures ---- */
 
-static void fill_header(const NewImage *new, uint8_t *h)
+static int fill_header(const NewImage *new, uint8_t *h)
 {
+    int ret = vhdx_new_guid(h + VHDX_HEAD_FILE_GUID);
+
     memcpy(h, "head", 4);
-    vhdx_new_guid(h + VHDX_HEAD_FILE_GUID);
-    vhdx_new_guid(h + VHDX_HEAD_DATA_GUID);
     stw_le(h + VHDX_HEAD_VERSION, 1);
     stl_le(h + VHDX_HEAD_LOG_LENGTH, new->log_size);
     stq_le(h + VHDX_HEAD_LOG_OFFSET, VHDX_UNIT);
+    return ret < 0 ? ret : vhdx_new_guid(h + VHDX_HEAD_DATA_GUID);
 }
 
 static void number_header(uint8_t *h, uint64_t sequence)
@@ -131,18 +132,19 @@ static int write_start(BlockChild *file, const NewImage *new)
     size_t length = VHDX_REGIONS_AT(1) + VHDX_TABLE_SIZE;
     g_autofree uint8_t *start = g_malloc0(length);
     uint8_t *first = start + VHDX_HEADER_AT(0), *second = start + VHDX_HEADER_AT(1);
+    int ret;
 
     memcpy(start, VHDX_FILE_SIGNATURE, 8);
     for (unsigned i = 0; i < strlen(CREATOR); i++) {
         start[8 + 2 * i] = CREATOR[i];
     }
-    fill_header(new, first);
+    ret = fill_header(new, first);
     memcpy(second, first, VHDX_SECTOR);
     number_header(first, 1);
     number_header(second, 2);
     fill_regions(new, start + VHDX_REGIONS_AT(0));
     memcpy(start + VHDX_REGIONS_AT(1), start + VHDX_REGIONS_AT(0), VHDX_TABLE_SIZE);
-    return block_pwrite(file, 0, length, start, 0);
+    return ret < 0 ? ret : block_pwrite(file, 0, length, start, 0);
 }
 
 static int write_metadata(BlockChild *file, const NewImage *new)
@@ -161,6 +163,7 @@ static int write_metadata(BlockChild *file, const NewImage *new)
     g_autofree uint8_t *table = g_malloc0(length);
     uint8_t *values = table + ITEMS_AT;
     uint32_t at = 0;
+    int ret = vhdx_new_guid(values + 16);
 
     memcpy(table, "metadata", 8);
     stw_le(table + VHDX_META_COUNT, G_N_ELEMENTS(items));
@@ -176,10 +179,9 @@ static int write_metadata(BlockChild *file, const NewImage *new)
     stl_le(values, new->block_size);
     stl_le(values + 4, new->is_fixed ? VHDX_PARAM_LEAVE_ALLOCATED : 0);
     stq_le(values + 8, new->size);
-    vhdx_new_guid(values + 16);
     stl_le(values + 32, SECTOR_SIZE);
     stl_le(values + 36, SECTOR_SIZE);
-    return block_pwrite(file, new->metadata.offset, length, table, 0);
+    return ret < 0 ? ret : block_pwrite(file, new->metadata.offset, length, table, 0);
 }
 
 /* The entry at this index of the table, or that of a sector bitmap, which is not there. */

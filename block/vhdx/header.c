@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* VHDX: the file's start: identifier, the two headers, the two region tables. */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "block/io.h"
 #include "block/vhdx/internal.h"
+#include "crypto/random.h"
 #include "util/bits.h"
 #include "util/crc32c.h"
 #include "util/error.h"
 
-void vhdx_new_guid(uint8_t guid[16])
+int vhdx_new_guid(uint8_t guid[16])
 {
-    (void)!getentropy(guid, 16);
-    guid[7] = (guid[7] & 0x0f) | 0x40;
-    guid[8] = (guid[8] & 0x3f) | 0x80;
+    uint8_t random[16];
+
+    if (!crypto_random_bytes(random, sizeof(random), NULL)) {
+        return -EIO;
+    }
+    random[7] = (random[7] & 0x0f) | 0x40;
+    random[8] = (random[8] & 0x3f) | 0x80;
+    memcpy(guid, random, sizeof(random));
+    return 0;
 }
 
 bool vhdx_guid_is_zero(const uint8_t guid[16])
@@ -150,9 +157,9 @@ int vhdx_announce_writing(BlockNode *node)
     }
     co_mutex_lock(&image->lock);
     if (!image->is_announced) {
-        vhdx_new_guid(image->header + VHDX_HEAD_FILE_GUID);
-        vhdx_new_guid(image->header + VHDX_HEAD_DATA_GUID);
-        ret = vhdx_write_headers(node);
+        ret = vhdx_new_guid(image->header + VHDX_HEAD_FILE_GUID);
+        ret = ret < 0 ? ret : vhdx_new_guid(image->header + VHDX_HEAD_DATA_GUID);
+        ret = ret < 0 ? ret : vhdx_write_headers(node);
         image->is_announced = ret >= 0;
     }
     co_mutex_unlock(&image->lock);

@@ -64,7 +64,8 @@ bool vhdx_read_regions(BlockNode *node, GError **error);
 int vhdx_write_headers(BlockNode *node);
 /* Before anything of this session is written (2.2.2: new GUIDs). Takes the lock. */
 int vhdx_announce_writing(BlockNode *node);
-void vhdx_new_guid(uint8_t guid[16]);
+/* A random one; unchanged on failure. */
+int vhdx_new_guid(uint8_t guid[16]);
 bool vhdx_guid_is_zero(const uint8_t guid[16]);
 /* A checksum of a structure whose own field counts as zero. */
 uint32_t vhdx_checksum(const uint8_t *buf, size_t len, size_t field);

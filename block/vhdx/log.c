@@ -283,10 +283,8 @@ static bool finish_replay(BlockNode *node, GError **error)
     VhdxImage *image = node->opaque;
     int ret = block_flush(node->file->node);
 
-    if (ret >= 0) {
-        vhdx_new_guid(image->header + VHDX_HEAD_FILE_GUID);
-        ret = vhdx_close_log(node);
-    }
+    ret = ret < 0 ? ret : vhdx_new_guid(image->header + VHDX_HEAD_FILE_GUID);
+    ret = ret < 0 ? ret : vhdx_close_log(node);
     if (ret < 0) {
         error_set_errno(error, -ret, "Could not write the VHDX headers after replaying the log");
     }
@@ -453,13 +451,10 @@ int vhdx_log_write(BlockNode *node, const int64_t *targets, const uint8_t *data,
     g_autofree uint8_t *entry = g_malloc(length);
     uint32_t half = ROUND_DOWN(image->log.length / 2, VHDX_SECTOR);
     uint32_t at = image->log_sequence % 2 ? half : 0;
-    int ret;
+    int ret = vhdx_guid_is_zero(image->log_guid) ? vhdx_new_guid(image->log_guid) : 0;
 
-    if (vhdx_guid_is_zero(image->log_guid)) {
-        vhdx_new_guid(image->log_guid);
-    }
     /* What the entry points at, and what earlier ones said. */
-    ret = block_flush(node->file->node);
+    ret = ret < 0 ? ret : block_flush(node->file->node);
     if (ret < 0) {
         return ret;
     }

@@ -3,15 +3,14 @@
  * VMDK: new images. Where an image is several files, they are made here, beside the descriptor:
  * NAME-flat.vmdk, NAME-f001.vmdk or NAME-s001.vmdk.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "block/create.h"
 #include "block/open.h"
 #include "block/vmdk/format.h"
 #include "block/vmdk/vmdk.h"
+#include "crypto/random.h"
 #include "util/bits.h"
 #include "util/error.h"
 
@@ -248,8 +247,7 @@ static bool add_head(const NewImage *image, GString *text, GError **error)
                     !backing_cid(image->file->node->filename, backing, &parent, error))) {
         return false;
     }
-    if (getentropy(&cid, sizeof(cid)) < 0) {
-        error_set_errno(error, errno, "No random numbers");
+    if (!crypto_random_bytes(&cid, sizeof(cid), error)) {
         return false;
     }
     g_string_append_printf(text, "# Disk DescriptorFile\nversion=1\nCID=%08" PRIx32

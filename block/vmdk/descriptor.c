@@ -13,10 +13,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "block/vmdk/format.h"
 #include "block/vmdk/vmdk.h"
+#include "crypto/random.h"
 #include "util/error.h"
 
 bool vmdk_is_descriptor(const char *text, size_t len)
@@ -247,8 +247,8 @@ int vmdk_renew_cid(BlockNode *node)
         return 0;
     }
     do {
-        if (getentropy(&cid, sizeof(cid)) < 0) {
-            return -errno;
+        if (!crypto_random_bytes(&cid, sizeof(cid), NULL)) {
+            return -EIO;
         }
     } while (cid >= VMDK_NO_PARENT - 1); /* "none", and what a child takes for "unknown" */
     snprintf(number, sizeof(number), "%08" PRIx32, cid);
