@@ -227,7 +227,8 @@ static int qcow2_flush_to_os(BlockNode *node)
     int ret;
 
     co_mutex_lock(&q->lock);
-    ret = q->freed->len || q->draining->len ? qcow2_flush_all(q) : qcow2_write_back(q);
+    ret = q->freed->len || q->draining->len || q->stale_flags ? qcow2_flush_all(q)
+                                                              : qcow2_write_back(q);
     co_mutex_unlock(&q->lock);
     return ret;
 }

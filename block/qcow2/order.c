@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "block/qcow2/bitmap.h"
+#include "block/qcow2/snapshot.h"
 
 /* So much may wait to become free before we flush of our own accord. */
 #define MAX_FREED_BYTES (256 * (int64_t)MiB)
@@ -113,7 +114,7 @@ static void release_draining(Qcow2 *q)
     g_array_set_size(q->draining, 0);
 }
 
-int qcow2_flush_all(Qcow2 *q)
+static int flush_and_release(Qcow2 *q)
 {
     int ret = qcow2_write_back(q);
 
@@ -135,6 +136,17 @@ int qcow2_flush_all(Qcow2 *q)
         release_draining(q);
     }
     return ret;
+}
+
+int qcow2_flush_all(Qcow2 *q)
+{
+    int ret = flush_and_release(q);
+
+    if (ret < 0 || !q->stale_flags || q->freed->len || q->draining->len) {
+        return ret;
+    }
+    qcow2_settle_flags(q);
+    return q->stale_flags ? 0 : flush_and_release(q);
 }
 
 /* Data in a cluster may begin where another ends: never write there again when it is freed. */

@@ -149,6 +149,7 @@ typedef struct Qcow2 {
     CoMutex lock;
     CoMutex header_lock;      /* one header is written at a time */
     bool hold_counts;         /* write_back leaves out counts, which are only lower now */
+    bool stale_flags;         /* references were dropped: see qcow2_settle_flags */
     bool growing_reftable;    /* in memory it is longer than in the file */
     Qcow2Table l1, reftable;
     TableCache l2_cache, refcount_cache;

@@ -109,6 +109,7 @@ static int walk_l1(Qcow2 *q, const Qcow2Table *l1, int addend, Walk *walk)
             ret = qcow2_prepare_change(q);
         }
     }
+    q->stale_flags |= addend < 0;
     return ret;
 }
 
@@ -201,20 +202,19 @@ static int update_flags(Qcow2 *q, Qcow2Table *l1)
 }
 
 /*
- * After references were dropped. The flags reach the disk before the lower counts: a flag on a
- * cluster that is counted too often does no harm, and the other way round looks like damage.
+ * The flags reach the disk before the lower counts: a flag on a cluster that is counted too often
+ * does no harm, and the other way round looks like damage.
  */
-static int settle_flags(Qcow2 *q)
+void qcow2_settle_flags(Qcow2 *q)
 {
-    int ret = qcow2_flush_all(q);
+    int ret;
 
     q->hold_counts = true;
-    ret = ret < 0 ? ret : update_flags(q, &q->l1);
+    ret = update_flags(q, &q->l1);
     ret = ret < 0 ? ret : qcow2_write_back(q);
     ret = ret < 0 ? ret : qcow2_barrier(q);
     q->hold_counts = false;
-    ret = ret < 0 ? ret : qcow2_write_refcounts(q);
-    return ret < 0 ? ret : qcow2_flush_all(q);
+    q->stale_flags = ret < 0;
 }
 
 /* ---- Finding ---- */
@@ -395,7 +395,7 @@ static int goto_locked(Qcow2 *q, const Qcow2Snapshot *s, Qcow2Table *l1)
         qcow2_free_clusters(q, old.offset, qcow2_clusters(q, (int64_t)old.n * 8),
                             QCOW2_FREE_OTHER);
     }
-    return ret < 0 ? ret : settle_flags(q);
+    return ret < 0 ? ret : qcow2_flush_all(q);
 }
 
 bool qcow2_snapshot_goto(BlockNode *node, const char *id, GError **error)
@@ -458,7 +458,7 @@ static int delete_locked(Qcow2 *q, guint index, const Qcow2Table *l1)
     if (ret >= 0 && n) {
         qcow2_free_clusters(q, offset, n, QCOW2_FREE_SNAPSHOT);
     }
-    return ret < 0 ? ret : settle_flags(q);
+    return ret < 0 ? ret : qcow2_flush_all(q);
 }
 
 bool qcow2_snapshot_delete(BlockNode *node, const char *id, GError **error)

@@ -13,6 +13,13 @@ void qcow2_snapshot_free(void *snapshot);
 /* The table anew, at another place, and the header. With the lock held. */
 int qcow2_snapshots_write(Qcow2 *q);
 
+/*
+ * With the lock held: the "copied" flags of the active tables by their clusters' counts, after
+ * references were dropped. What fails is left for the next flush or closing; until then writes copy
+ * clusters that they need not.
+ */
+void qcow2_settle_flags(Qcow2 *q);
+
 bool qcow2_snapshot_create(BlockNode *node, BlockSnapshot *snapshot, GError **error);
 bool qcow2_snapshot_goto(BlockNode *node, const char *id, GError **error);
 bool qcow2_snapshot_delete(BlockNode *node, const char *id, GError **error);

@@ -474,6 +474,7 @@ typedef struct Failing {
     unsigned fail_at;
     int err;
     bool sticky, failed;
+    bool shared; /* nothing is written between a snapshot and its end */
 } Failing;
 
 /* Everything that was acknowledged stands, though nothing may have been flushed. */
@@ -487,6 +488,21 @@ static void look_after_failure(Run *run)
     compare(run, run->root, G_MAXUINT, run->sectors);
 }
 
+static void begin_failure(LogDisk *disk, const Failing *failing)
+{
+    disk->fail_at = failing->fail_at;
+    disk->fail_errno = failing->err;
+    disk->fail_sticky = failing->sticky;
+}
+
+/* The user makes room, say. */
+static void end_failure(LogDisk *disk, Failing *failing)
+{
+    failing->failed = disk->failed;
+    disk->fail_at = 0;
+    disk->fail_sticky = false;
+}
+
 static void run_failing(void *opaque)
 {
     Failing *failing = opaque;
@@ -496,15 +512,10 @@ static void run_failing(void *opaque)
     begin_run(&run, failing->v);
     disk = log_disk(run.file);
     open_run(&run);
-    disk->fail_at = failing->fail_at;
-    disk->fail_errno = failing->err;
-    disk->fail_sticky = failing->sticky;
+    begin_failure(disk, failing);
     run.may_fail = true;
     work(&run);
-    failing->failed = disk->failed;
-    /* The user makes room, and then the image is closed. */
-    disk->fail_at = 0;
-    disk->fail_sticky = false;
+    end_failure(disk, failing);
     close_run(&run);
     look_after_failure(&run);
     run.may_fail = false;
@@ -515,13 +526,57 @@ static void run_failing(void *opaque)
     end_run(&run);
 }
 
-void power_fail(const CutVariant *variant, int err, bool sticky, int stride)
+static void fail_everywhere(Failing failing, CoroutineFn *fn, int stride)
 {
-    Failing failing = { variant, 1, err, sticky, true };
-
     while (failing.failed) {
         failing.failed = false;
-        coroutine_run(run_failing, &failing);
+        coroutine_run(fn, &failing);
         failing.fail_at += (unsigned)g_test_rand_int_range(1, stride + 1);
+    }
+}
+
+void power_fail(const CutVariant *variant, int err, bool sticky, int stride)
+{
+    fail_everywhere((Failing) { variant, 1, err, sticky, true }, run_failing, stride);
+}
+
+static void some_writes(Run *run)
+{
+    for (unsigned i = 0; i < 30; i++) {
+        one_write(run);
+    }
+}
+
+static void run_failing_delete(void *opaque)
+{
+    BlockSnapshot snapshot = { .name = (char *)(uintptr_t)"s", .icount = -1 };
+    Failing *failing = opaque;
+    g_autoptr(GError) error = NULL;
+    LogDisk *disk;
+    Run run;
+
+    begin_run(&run, failing->v);
+    disk = log_disk(run.file);
+    open_run(&run);
+    some_writes(&run);
+    run.node->driver->snapshot_create(run.node, &snapshot, &error);
+    g_assert_no_error(error);
+    g_free(snapshot.id);
+    if (!failing->shared) {
+        some_writes(&run);
+    }
+    begin_failure(disk, failing);
+    run.node->driver->snapshot_delete(run.node, "s", &error);
+    end_failure(disk, failing);
+    close_run(&run);
+    look_after_failure(&run);
+    close_run(&run);
+    end_run(&run);
+}
+
+void power_fail_delete(const CutVariant *variant, int err, bool sticky)
+{
+    for (int shared = 0; shared < 2; shared++) {
+        fail_everywhere((Failing) { variant, 1, err, sticky, true, shared }, run_failing_delete, 1);
     }
 }

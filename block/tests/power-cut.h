@@ -37,5 +37,7 @@ void power_cut_create(const CutVariant *variant);
  * at most are passed over between two runs.
  */
 void power_fail(const CutVariant *variant, int err, bool sticky, int stride);
+/* The same where a snapshot is deleted, at each write and flush. */
+void power_fail_delete(const CutVariant *variant, int err, bool sticky);
 
 #endif

@@ -64,6 +64,12 @@ static void test_failing(const void *opaque)
     power_fail(opaque, ENOSPC, true, stride);
 }
 
+static void test_failing_delete(const void *opaque)
+{
+    power_fail_delete(opaque, EIO, false);
+    power_fail_delete(opaque, ENOSPC, true);
+}
+
 static void add(const char *kind, const CutVariant *v, GTestDataFunc fn)
 {
     g_autofree char *path = g_strdup_printf("/%s/%s", kind, v->name);
@@ -81,6 +87,9 @@ int main(int argc, char **argv)
             add("power-cut-create", &variants[i], test_create);
         }
         add("failing", &variants[i], test_failing);
+        if (variants[i].compressed) {
+            add("failing-delete", &variants[i], test_failing_delete);
+        }
     }
     return g_test_run();
 }
