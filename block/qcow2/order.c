@@ -78,13 +78,16 @@ static void release(Qcow2 *q, const Qcow2Freed *freed, int64_t *start, int64_t *
         int64_t cluster = freed->cluster + i;
         uint64_t count;
 
-        if (qcow2_refcount_add(q, cluster, 1, -1) < 0) {
+        if (qcow2_refcount(q, cluster, &count) < 0) {
+            continue; /* a leak */
+        }
+        if (!count || qcow2_refcount_add(q, cluster, 1, -1) < 0) {
             qcow2_signal_corruption(q, true, cluster << q->cluster_bits, q->cluster_size,
                                     "Freed cluster 0x%" PRIx64 " has no references",
                                     (uint64_t)cluster);
             return;
         }
-        if (qcow2_refcount(q, cluster, &count) < 0 || count) {
+        if (count > 1) {
             continue;
         }
         q->free_hint = MIN(q->free_hint, cluster);

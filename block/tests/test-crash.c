@@ -43,6 +43,12 @@ static const CutVariant variants[] = {
     { "vmdk-zeroed", "vmdk", ",\"zeroed-grain\":true", "", LARGE },
 };
 
+/* With more counts than the cache holds, whose blocks are written while a snapshot goes. */
+static const CutVariant many_counts = {
+    "qcow2-512-filled", "qcow2", ",\"cluster-size\":512,\"refcount-bits\":64", CACHES,
+    SMALL * 9 / 8, .filled = true, .compressed = true,
+};
+
 static void test_cuts(const void *opaque)
 {
     for (unsigned round = 0; round < (g_test_slow() ? 40 : 3); round++) {
@@ -91,5 +97,6 @@ int main(int argc, char **argv)
             add("failing-delete", &variants[i], test_failing_delete);
         }
     }
+    add("failing-delete", &many_counts, test_failing_delete);
     return g_test_run();
 }
