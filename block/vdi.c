@@ -7,7 +7,9 @@
  *   data     blocks, in order of allocation
  *
  * The map is kept in memory. A block is allocated at the end of the data area: first its data is
- * written, whole, then its entry in the map. The header's count of allocated blocks is written when
+ * written, then its entry in the map. Blocks are allocated side by side, one by one request; who
+ * else writes to it waits. What is not written of a block reads as zeroes behind the former end of
+ * the file, elsewhere zeroes are written. The header's count of allocated blocks is written when
  * the image is flushed; what is believed at opening is the map, since a crash may leave the count
  * too small and the same place must not be given away twice.
  */
@@ -63,8 +65,12 @@ typedef struct VdiImage {
     int64_t map_offset, data_offset;
     bool is_static;
     bool count_is_stale; /* the header's allocated */
-    GHashTable *kept;    /* block -> place whose entry in the map could not be written */
-    CoMutex lock;        /* of allocation: map, allocated, kept */
+    uint32_t fresh_from; /* places from here on that are not allocated are zero in the file */
+    GHashTable *kept;    /* block -> place that could not be written, or its entry in the map */
+    GHashTable *busy;    /* blocks that are being allocated */
+    CoQueue waiting;     /* for one of busy */
+    CoMutex lock;        /* of the above, and of allocated */
+    CoMutex map_lock;    /* of writing the map */
 } VdiImage;
 
 static int vdi_probe(const uint8_t *buf, size_t len, const char *filename)
@@ -221,6 +227,18 @@ static bool read_map(BlockNode *node, bool check, GError **error)
     return read_entries(node, check, error);
 }
 
+/* A place that begins before the end of the file may have data of before a crash. */
+static uint32_t first_fresh_place(BlockNode *node)
+{
+    VdiImage *image = node->opaque;
+    int64_t size = block_getlength(node->file->node);
+
+    if (size < 0 || !block_has_zero_init(node->file->node)) {
+        return UINT32_MAX;
+    }
+    return DIV_ROUND_UP((uint64_t)MAX(size - image->data_offset, 0), image->block_size);
+}
+
 static bool vdi_open(BlockNode *node, const BlockdevOptions *options, unsigned flags,
                      GError **error)
 {
@@ -239,8 +257,11 @@ static bool vdi_open(BlockNode *node, const BlockdevOptions *options, unsigned f
         g_free(image->map);
         return false;
     }
+    image->fresh_from = first_fresh_place(node);
     image->kept = g_hash_table_new(g_direct_hash, g_direct_equal);
+    image->busy = g_hash_table_new(g_direct_hash, g_direct_equal);
     co_mutex_init(&image->lock);
+    co_mutex_init(&image->map_lock);
     node->zero_flags = BLOCK_REQ_MAY_UNMAP;
     return true;
 }
@@ -249,7 +270,9 @@ static void vdi_close(BlockNode *node)
 {
     VdiImage *image = node->opaque;
 
+    co_mutex_cleanup(&image->map_lock);
     co_mutex_cleanup(&image->lock);
+    g_hash_table_unref(image->busy);
     g_hash_table_unref(image->kept);
     g_free(image->map);
 }
@@ -290,8 +313,8 @@ static int vdi_preadv(BlockNode *node, int64_t offset, int64_t bytes, const Bloc
     return ret;
 }
 
-/* The sector of the map that holds this entry. */
-static int write_map_entry(BlockNode *node, uint32_t index)
+/* The sector of the map that holds this entry. With the lock held. */
+static int write_map_entry(BlockNode *node, uint32_t index, uint32_t place)
 {
     VdiImage *image = node->opaque;
     uint32_t per_sector = BLOCK_SECTOR / 4;
@@ -299,7 +322,7 @@ static int write_map_entry(BlockNode *node, uint32_t index)
     uint32_t sector[BLOCK_SECTOR / 4] = { 0 };
 
     for (uint32_t i = first; i < first + per_sector && i < image->blocks; i++) {
-        sector[i - first] = htole32(image->map[i]);
+        sector[i - first] = htole32(i == index ? place : image->map[i]);
     }
     return block_pwrite(node->file, image->map_offset + 4 * (int64_t)first, sizeof(sector), sector,
                         0);
@@ -329,38 +352,92 @@ static int write_new_block(BlockNode *node, int64_t at, int64_t in_block, int64_
     return block_pwritev(node->file, at, image->block_size, &whole, 0, 0);
 }
 
-/* With the lock held. */
+/* The data, and a last sector of zeroes: others want files that end with a block. */
+static int write_fresh_block(BlockNode *node, int64_t at, int64_t in_block, int64_t bytes,
+                             const BlockVec *vec, size_t vec_offset)
+{
+    VdiImage *image = node->opaque;
+    static const uint8_t zeroes[BLOCK_SECTOR];
+    int ret = 0;
+
+    if (in_block + bytes <= image->block_size - BLOCK_SECTOR) {
+        ret = block_pwrite(node->file, at + image->block_size - BLOCK_SECTOR, BLOCK_SECTOR, zeroes,
+                           0);
+    }
+    return ret < 0 ? ret
+                   : block_pwritev(node->file, at + in_block, bytes, vec, vec_offset, 0);
+}
+
+/* With the lock held: -ENOSPC if there is none left. */
+static int take_place(VdiImage *image, uint32_t index, uint32_t *place)
+{
+    void *kept;
+
+    if (g_hash_table_lookup_extended(image->kept, GUINT_TO_POINTER(index), NULL, &kept)) {
+        *place = GPOINTER_TO_UINT(kept);
+    } else if (image->allocated < image->blocks) {
+        *place = image->allocated++;
+        image->count_is_stale = true;
+    } else {
+        return -ENOSPC;
+    }
+    g_hash_table_add(image->busy, GUINT_TO_POINTER(index));
+    return 0;
+}
+
+/* With the lock held. What failed may be in the file: the place is this block's from now on. */
+static void leave_place(VdiImage *image, uint32_t index, uint32_t place, bool ok)
+{
+    if (!ok) {
+        g_hash_table_insert(image->kept, GUINT_TO_POINTER(index), GUINT_TO_POINTER(place));
+        image->fresh_from = MAX(image->fresh_from, place + 1);
+    }
+    g_hash_table_remove(image->busy, GUINT_TO_POINTER(index));
+    co_queue_wake_all(&image->waiting);
+}
+
+static int set_map_entry(BlockNode *node, uint32_t index, uint32_t place)
+{
+    VdiImage *image = node->opaque;
+    int ret;
+
+    co_mutex_lock(&image->map_lock);
+    ret = write_map_entry(node, index, place);
+    if (ret >= 0) {
+        image->map[index] = place;
+    }
+    co_mutex_unlock(&image->map_lock);
+    return ret;
+}
+
+/* 1: somebody else has allocated it meanwhile. */
 static int allocate(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
                     size_t vec_offset)
 {
     VdiImage *image = node->opaque;
-    uint32_t index = offset / image->block_size;
-    uint32_t old = image->map[index], place;
-    void *kept;
+    uint32_t index = offset / image->block_size, place = 0;
+    bool is_fresh;
     int ret;
 
-    if (g_hash_table_lookup_extended(image->kept, GUINT_TO_POINTER(index), NULL, &kept)) {
-        place = GPOINTER_TO_UINT(kept);
-    } else if (image->allocated < image->blocks) {
-        place = image->allocated;
-    } else {
-        return -ENOSPC;
+    co_mutex_lock(&image->lock);
+    while (g_hash_table_contains(image->busy, GUINT_TO_POINTER(index))) {
+        co_queue_wait(&image->waiting, &image->lock);
     }
-    ret = write_new_block(node, block_at(image, place), offset % image->block_size, bytes, vec,
-                          vec_offset);
-    if (ret < 0) {
+    ret = image->map[index] < VDI_DISCARDED ? 1 : take_place(image, index, &place);
+    is_fresh = place >= image->fresh_from;
+    co_mutex_unlock(&image->lock);
+    if (ret) {
         return ret;
     }
-    image->map[index] = place;
-    ret = write_map_entry(node, index);
-    if (ret < 0) {
-        /* The entry may be in the file all the same: the place is this block's from now on. */
-        image->map[index] = old;
-        g_hash_table_insert(image->kept, GUINT_TO_POINTER(index), GUINT_TO_POINTER(place));
+    ret = (is_fresh ? write_fresh_block : write_new_block)(
+        node, block_at(image, place), offset % image->block_size, bytes, vec, vec_offset);
+    if (ret >= 0) {
+        ret = set_map_entry(node, index, place);
     }
-    image->allocated = MAX(image->allocated, place + 1);
-    image->count_is_stale = true;
-    return ret;
+    co_mutex_lock(&image->lock);
+    leave_place(image, index, place, ret >= 0);
+    co_mutex_unlock(&image->lock);
+    return MIN(ret, 0);
 }
 
 static int write_chunk(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
@@ -368,16 +445,13 @@ static int write_chunk(BlockNode *node, int64_t offset, int64_t bytes, const Blo
 {
     VdiImage *image = node->opaque;
     uint32_t index = offset / image->block_size;
-    int ret;
 
     if (image->map[index] >= VDI_DISCARDED) {
-        co_mutex_lock(&image->lock);
-        if (image->map[index] >= VDI_DISCARDED) {
-            ret = allocate(node, offset, bytes, vec, vec_offset);
-            co_mutex_unlock(&image->lock);
+        int ret = allocate(node, offset, bytes, vec, vec_offset);
+
+        if (ret <= 0) {
             return ret;
         }
-        co_mutex_unlock(&image->lock);
     }
     return block_pwritev(node->file,
                          block_at(image, image->map[index]) + offset % image->block_size, bytes,

@@ -166,11 +166,16 @@ static void disk_close(BlockNode *node)
     }
 }
 
+static bool disk_has_zero_init(BlockNode *node)
+{
+    return true;
+}
+
 static const BlockDriver log_driver = {
     .name = "log", .protocol = "log", .instance_size = sizeof(LogDisk), .grows_on_write = true,
     .close = disk_close, .preadv = disk_preadv, .pwritev = disk_pwritev,
     .pwrite_zeroes = disk_pwrite_zeroes, .pdiscard = disk_pdiscard, .flush_to_disk = disk_flush,
-    .truncate = disk_truncate,
+    .truncate = disk_truncate, .has_zero_init = disk_has_zero_init,
 };
 
 BlockNode *log_disk_new(void)

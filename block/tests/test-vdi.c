@@ -2,6 +2,7 @@
 /* VDI: round trips, a crash, spoilt headers. */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "block/io.h"
 #include "block/tests/format-fixture.h"
@@ -93,11 +94,35 @@ static void test_crash(void)
     fixture_dir_free(dir);
 }
 
+/* Only what was asked for is written behind the end, and the file ends with a block all the same. */
+static void test_new_block(void)
+{
+    char *dir = fixture_dir_new();
+    g_autofree char *path = format_create(dir, "image", "vdi", "size=20M");
+    g_autofree uint8_t *back = g_malloc(MiB);
+    BlockChild *root = format_open("vdi", path);
+    uint8_t byte = 7;
+    struct stat info;
+
+    g_assert_cmpint(fixture_write(root, 3 * MiB + 4096, 1, &byte, 0), ==, 0);
+    g_assert_cmpint(fixture_read(root, 3 * MiB, MiB, back), ==, 0);
+    fixture_close(root);
+    for (size_t i = 0; i < MiB; i++) {
+        g_assert_cmpint(back[i], ==, i == 4096 ? 7 : 0);
+    }
+    g_assert_cmpint(stat(path, &info), ==, 0);
+    g_assert_cmpint(info.st_size, ==, DATA_AT + MiB);
+    g_assert_cmpint(info.st_blocks, <, MiB / 2 / 512);
+    fixture_peer("qemu-img check -f vdi %s", path);
+    fixture_dir_free(dir);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/vdi/model", test_model);
     g_test_add_func("/vdi/malformed", test_malformed);
     g_test_add_func("/vdi/crash", test_crash);
+    g_test_add_func("/vdi/new-block", test_new_block);
     return g_test_run();
 }
