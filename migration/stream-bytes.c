@@ -124,6 +124,9 @@ void stream_get(StreamIn *in, void *data, size_t len)
 {
     uint8_t *to = data;
 
+    if (!len) {
+        return; /* data may be NULL then */
+    }
     memset(data, 0, len);
     if (!in->failed && len > stream_left(in)) {
         stream_bad(in, "it ends too early");

@@ -184,6 +184,7 @@ BlockNode *log_disk_new(void)
     LogDisk *disk = node->opaque;
 
     disk->data = g_malloc0(LOG_DISK_CAPACITY);
+    g_free(node->filename);
     node->filename = g_strdup("log:disk"); /* some formats write it into the image */
     node->zero_flags = BLOCK_REQ_MAY_UNMAP | BLOCK_REQ_NO_FALLBACK;
     node->truncate_flags = BLOCK_REQ_ZERO_WRITE;
