@@ -15,6 +15,7 @@
 
 #include "util/coroutine-switch.h"
 #include "util/error.h"
+#include "util/sanitizer.h"
 
 #define STACK_SIZE (1024 * 1024)
 /* A burst may make more; they are freed when it is over. */
@@ -141,6 +142,7 @@ Coroutine *coroutine_new(CoroutineFn *fn, void *opaque)
     co->fiber.fake_stack = NULL;
     coroutine_context_init(&co->context, (void *)co->fiber.bottom, co->fiber.size,
                            coroutine_entry);
+    sanitizer_add_owner(co->fiber.bottom, co->fiber.size);
     return co;
 }
 
@@ -148,6 +150,7 @@ static void coroutine_recycle(Coroutine *co)
 {
     ThreadState *state = this_thread();
 
+    sanitizer_remove_owner(co->fiber.bottom, co->fiber.size);
     if (state->pooled == POOL_MAX) {
         coroutine_free(co);
         return;

@@ -13,6 +13,7 @@
 #include "accel/emu/mem.h"
 #include "accel/emu/system.h"
 #include "util/error.h"
+#include "util/sanitizer.h"
 
 #define CACHE_MIB_DEFAULT 64
 #define CACHE_MIB_MAX 1024
@@ -64,6 +65,7 @@ static void emu_vcpu_destroy(VCpu *vcpu)
     emu_check_free(cpu->check);
     emu_tlb_cleanup(cpu);
     emu_system_free(cpu->sys);
+    sanitizer_remove_owner(cpu, sizeof(*cpu));
     munmap(cpu, sizeof(*cpu));
     vcpu->accel_data = NULL;
 }
@@ -93,6 +95,7 @@ static bool emu_vcpu_create(VCpu *vcpu, GError **error)
         error_setf(error, "no memory for a vCPU");
         return false;
     }
+    sanitizer_add_owner(cpu, sizeof(*cpu));
     vcpu->accel_data = cpu;
     cpu->vcpu = vcpu;
     cpu->rflags = FLAG_ONE;
