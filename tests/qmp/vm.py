@@ -92,14 +92,25 @@ class Vm:
                     return self.events.pop(i)["data"]
             self.events.append(self._read())
 
-    def close(self):
+    def quit(self):
+        """Ends the program and leaves the directory; returns the exit status."""
         try:
             self.cmd("quit")
         except (EOFError, OSError):
             pass
+        return self._end()
+
+    def kill(self):
+        self.process.kill()
+        return self._end()
+
+    def _end(self):
         self.stream.close()
         self.socket.close()
-        status = self.process.wait()
+        return self.process.wait()
+
+    def close(self):
+        status = self.quit()
         shutil.rmtree(self.dir)
         assert status == 0, f"exit status {status}"
 
