@@ -94,7 +94,7 @@ static void test_crash(void)
     fixture_dir_free(dir);
 }
 
-/* Only what was asked for is written behind the end, and the file ends with a block all the same. */
+/* Only what was asked for is written behind the end, and the file ends with a block still. */
 static void test_new_block(void)
 {
     char *dir = fixture_dir_new();
