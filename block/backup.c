@@ -326,8 +326,8 @@ Job *block_backup_new_to(const BlockdevBackup *arg, BlockNode *source, BlockNode
         return NULL;
     }
     if (block_chain_contains(source, target)) {
-        error_setf(error, "Target '%s' is part of the source's backing chain, and would change what "
-                   "'%s' reads", target->name, source->name);
+        error_setf(error, "Target '%s' is part of the source's backing chain, and would change "
+                   "what '%s' reads", target->name, source->name);
         return NULL;
     }
     if (!job_node_is_free(source, error) || !job_node_is_free(target, error)) {
