@@ -27,20 +27,25 @@ static bool names_are_fine(const char *filter_node_name, GError **error)
     return !filter_node_name || block_node_name_valid(filter_node_name, error);
 }
 
+/* What both commands call the same: their arguments are two structs of the schema. */
+#define COMMON_ARGS(arg) \
+    .replaces = (arg)->replaces, .sync = (arg)->sync, \
+    .write_blocking = (arg)->has_copy_mode && \
+                      (arg)->copy_mode == MIRROR_COPY_MODE_WRITE_BLOCKING, \
+    .has_granularity = (arg)->has_granularity && (arg)->granularity, \
+    .granularity = (arg)->granularity, .buf_size = (arg)->has_buf_size ? (arg)->buf_size : 0, \
+    .speed = (arg)->has_speed ? (arg)->speed : 0, \
+    .on_source_error = policy((arg)->has_on_source_error, (arg)->on_source_error), \
+    .on_target_error = policy((arg)->has_on_target_error, (arg)->on_target_error), \
+    .flags = { .manual_finalize = (arg)->has_auto_finalize && !(arg)->auto_finalize, \
+               .manual_dismiss = (arg)->has_auto_dismiss && !(arg)->auto_dismiss }
+
 bool qmp_blockdev_mirror(const BlockdevMirrorOptions *arg, GError **error)
 {
     MirrorArgs mirror = {
-        .filter_node_name = arg->filter_node_name, .replaces = arg->replaces, .sync = arg->sync,
+        .filter_node_name = arg->filter_node_name,
         .backing = MIRROR_BACKING_LEAVE, .unmap = true,
-        .write_blocking = arg->has_copy_mode &&
-                          arg->copy_mode == MIRROR_COPY_MODE_WRITE_BLOCKING,
-        .has_granularity = arg->has_granularity && arg->granularity,
-        .granularity = arg->granularity, .buf_size = arg->has_buf_size ? arg->buf_size : 0,
-        .speed = arg->has_speed ? arg->speed : 0,
-        .on_source_error = policy(arg->has_on_source_error, arg->on_source_error),
-        .on_target_error = policy(arg->has_on_target_error, arg->on_target_error),
-        .flags = { .manual_finalize = arg->has_auto_finalize && !arg->auto_finalize,
-                   .manual_dismiss = arg->has_auto_dismiss && !arg->auto_dismiss },
+        COMMON_ARGS(arg),
     };
 
     mirror.source = block_qmp_find_root(arg->device, error);
@@ -161,20 +166,11 @@ static void fill_mirror(MirrorArgs *mirror, const DriveMirror *arg, const Target
 
     *mirror = (MirrorArgs){
         .job_id = arg->job_id ? arg->job_id : block_qmp_job_id(target->source),
-        .replaces = arg->replaces, .source = target->source, .target = target->node,
-        .sync = arg->sync,
+        .source = target->source, .target = target->node,
         .backing = created ? MIRROR_BACKING_SOURCE : MIRROR_BACKING_OPEN,
         .target_is_new = created && block_has_zero_init(target->node),
-        .write_blocking = arg->has_copy_mode &&
-                          arg->copy_mode == MIRROR_COPY_MODE_WRITE_BLOCKING,
         .unmap = target->unmap,
-        .has_granularity = arg->has_granularity && arg->granularity,
-        .granularity = arg->granularity, .buf_size = arg->has_buf_size ? arg->buf_size : 0,
-        .speed = arg->has_speed ? arg->speed : 0,
-        .on_source_error = policy(arg->has_on_source_error, arg->on_source_error),
-        .on_target_error = policy(arg->has_on_target_error, arg->on_target_error),
-        .flags = { .manual_finalize = arg->has_auto_finalize && !arg->auto_finalize,
-                   .manual_dismiss = arg->has_auto_dismiss && !arg->auto_dismiss },
+        COMMON_ARGS(arg),
     };
 }
 
