@@ -209,10 +209,11 @@ BlockNode *log_disk_open_qcow2(BlockNode *file, BlockNode *backing)
     return node;
 }
 
-void log_disk_create_qcow2(BlockNode *file, int64_t size, const char *more)
+void log_disk_create(BlockNode *file, const char *format, int64_t size, const char *more)
 {
-    g_autofree char *text = g_strdup_printf("{\"driver\":\"qcow2\",\"file\":\"%s\",\"size\":%d%s}",
-                                            file->name, (int)size, more);
+    g_autofree char *text = g_strdup_printf(
+        "{\"driver\":\"%s\",\"file\":\"%s\",\"size\":%" G_GINT64_FORMAT "%s}", format, file->name,
+        size, more);
     json_object *json = json_tokener_parse(text);
     g_autoptr(BlockdevCreateOptions) options = NULL;
     GError *error = NULL;

@@ -40,8 +40,8 @@ void log_disk_start(BlockNode *node);
 /* To another disk: of a write, so many bytes from there on; a truncation. */
 void log_disk_apply(BlockNode *node, const LogEntry *entry, int64_t from, int64_t bytes);
 
-/* A qcow2 image of this size in file; more: JSON members with a comma before. */
-void log_disk_create_qcow2(BlockNode *file, int64_t size, const char *more);
+/* An image of this format and size in file; more: JSON members with a comma before. */
+void log_disk_create(BlockNode *file, const char *format, int64_t size, const char *more);
 /* With caches so small that they overflow. backing may be NULL. */
 BlockNode *log_disk_open_qcow2(BlockNode *file, BlockNode *backing);
 

@@ -201,26 +201,10 @@ static void close_run(Run *run)
     block_node_unref(run->node);
 }
 
-static void create(const CutVariant *v, BlockNode *file)
-{
-    g_autofree char *text = g_strdup_printf(
-        "{\"driver\":\"%s\",\"file\":\"%s\",\"size\":%u%s}", v->format, file->name,
-        v->sectors * BLOCK_SECTOR, v->create);
-    json_object *json = json_tokener_parse(text);
-    g_autoptr(BlockdevCreateOptions) options = NULL;
-    GError *error = NULL;
-
-    BlockdevCreateOptions_from_json(json, QAPI_JSON, &options, &error);
-    json_object_put(json);
-    g_assert_no_error(error);
-    block_create(options, &error);
-    g_assert_no_error(error);
-}
-
 static void make_image(const CutVariant *v, BlockNode *file)
 {
     if (v->create) {
-        create(v, file);
+        log_disk_create(file, v->format, v->sectors * BLOCK_SECTOR, v->create);
     } else {
         file->size = v->sectors * BLOCK_SECTOR;
     }
@@ -444,7 +428,7 @@ static void run_create_cuts(void *opaque)
     Run run = { .v = v, .file = log_disk_new() };
 
     log_disk_start(run.file);
-    create(v, run.file);
+    log_disk_create(run.file, v->format, v->sectors * BLOCK_SECTOR, v->create);
     for (guint cut = 0; cut <= log_place(&run); cut++) {
         BlockNode *file = cut_disk(&run, cut);
         g_autoptr(GError) error = NULL;

@@ -148,7 +148,7 @@ static void run(void *opaque)
         memset(log_disk(test->base)->data, 77, DISK_SIZE);
         memset(test->model, 77, SECTORS);
     }
-    log_disk_create_qcow2(test->file, DISK_SIZE, test->options);
+    log_disk_create(test->file, "qcow2", DISK_SIZE, test->options);
     test->node = log_disk_open_qcow2(test->file, test->base);
     test->root = mem_attach(test->node, BLOCK_PERM_ALL);
     log_disk(test->file)->slow = true;
