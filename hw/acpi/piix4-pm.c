@@ -8,6 +8,7 @@
  */
 #include "hw/acpi/piix4-pm.h"
 
+#include "hw/acpi/pci-hotplug.h"
 #include "hw/pci/pci-regs.h"
 #include "util/bits.h"
 
@@ -23,11 +24,13 @@
 typedef struct Piix4Pm {
     PciDevice parent_obj;
     AcpiPmState acpi;
+    AcpiPciHotplug hotplug;
     MemoryRegion *io, *window, *apm_region;
     Irq sci, smi;
     uint8_t apm_control, apm_status;
     bool smm;
     bool mapped;
+    bool root_hotplug;
     uint8_t disable_s3, disable_s4;
 } Piix4Pm;
 
@@ -110,6 +113,11 @@ static bool pm_realize(Device *device, GError **error)
     memory_region_add(pm->io, PIIX4_GPE0_BASE, pm->acpi.gpe);
     pm->apm_region = memory_region_new_io(OBJECT(pm), &apm_ops, pm, "apm-io", 2);
     memory_region_add(pm->io, PIIX4_SMI_COMMAND, pm->apm_region);
+    if (pm->root_hotplug) {
+        acpi_pci_hotplug_init(&pm->hotplug, OBJECT(pm), pci_device_bus(&pm->parent_obj),
+                              &pm->acpi);
+        memory_region_add(pm->io, ACPI_PCI_HOTPLUG_BASE, pm->hotplug.region);
+    }
     pm->mapped = true;
     return true;
 }
@@ -136,6 +144,7 @@ static void pm_finalize(Object *obj)
 {
     Piix4Pm *pm = (Piix4Pm *)obj;
 
+    acpi_pci_hotplug_cleanup(&pm->hotplug);
     if (pm->mapped) {
         acpi_pm_cleanup(&pm->acpi);
     }
@@ -153,6 +162,7 @@ static const VmStateField pm_fields[] = {
     { .name = "config", .kind = VMS_BUFFER, .offset = offsetof(PciDevice, config),
       .size = PCI_CONFIG_SIZE },
     VMSTATE_STRUCT(Piix4Pm, acpi, acpi_pm_vmstate),
+    VMSTATE_STRUCT(Piix4Pm, hotplug, acpi_pci_hotplug_vmstate),
     VMSTATE_U8(Piix4Pm, apm_control),
     VMSTATE_U8(Piix4Pm, apm_status),
     VMSTATE_END,
@@ -169,6 +179,8 @@ static const VmState pm_vmstate = {
 static const Property pm_properties[] = {
     PROP_UINT8("disable_s3", Piix4Pm, disable_s3, 0, "1: no suspend to RAM"),
     PROP_UINT8("disable_s4", Piix4Pm, disable_s4, 0, "1: no suspend to disk"),
+    PROP_BOOL("acpi-root-pci-hotplug", Piix4Pm, root_hotplug, true,
+              "devices of the root bus come and go by ACPI"),
     PROP_END,
 };
 
@@ -205,6 +217,11 @@ QOM_TYPE(pm_info);
 AcpiPmState *piix4_pm_acpi(PciDevice *dev)
 {
     return &((Piix4Pm *)dev)->acpi;
+}
+
+bool piix4_pm_has_pci_hotplug(PciDevice *dev)
+{
+    return ((Piix4Pm *)dev)->root_hotplug;
 }
 
 PciDevice *piix4_pm_new(PciBus *bus, int devfn, MemoryRegion *io, Irq sci, bool smm,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Devices that a person asks for: -device, device_add, device_del. */
 #include "hw/core/device-internal.h"
+#include "qapi/qapi-events-qdev.h"
 #include "util/error.h"
 
 static const char *option_str(json_object *options, const char *key)
@@ -146,6 +147,20 @@ Device *device_add(json_object *options, bool text, bool hotplug, GError **error
     return device_realize_and_unref(dev, bus, error) ? dev : NULL;
 }
 
+bool device_is_hotpluggable(const Device *dev)
+{
+    return type_device_hooks(dev->parent_obj.type)->hotpluggable;
+}
+
+void device_delete(Device *dev)
+{
+    g_autofree char *path = object_path(OBJECT(dev));
+    g_autofree char *id = g_strdup(dev->id);
+
+    device_unparent(dev);
+    qapi_event_send_device_deleted(id, path);
+}
+
 bool device_unplug(const char *id_or_path, GError **error)
 {
     Object *obj = strchr(id_or_path, '/') ? object_resolve(id_or_path, NULL)
@@ -163,7 +178,7 @@ bool device_unplug(const char *id_or_path, GError **error)
                    dev->bus ? OBJECT(dev->bus)->name : "none");
         return false;
     }
-    if (!type_device_hooks(obj->type)->hotpluggable) {
+    if (!device_is_hotpluggable(dev)) {
         error_setf(error, "Device '%s' does not support hotplugging", object_type_name(obj));
         return false;
     }
@@ -171,6 +186,6 @@ bool device_unplug(const char *id_or_path, GError **error)
     if (ops && ops->unplug_request) {
         return ops->unplug_request(dev->bus, dev, error);
     }
-    device_unparent(dev);
+    device_delete(dev);
     return true;
 }

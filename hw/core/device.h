@@ -108,6 +108,10 @@ Device *device_create(const char *type, Bus *bus, GError **error);
  */
 Device *device_add(json_object *options, bool text, bool hotplug, GError **error);
 bool device_unplug(const char *id_or_path, GError **error);
+/* Its type can come and go while the machine runs. */
+bool device_is_hotpluggable(const Device *dev);
+/* The end of an unplug: the device goes, and DEVICE_DELETED tells of it. */
+void device_delete(Device *dev);
 /* Unrealize and drop from bus and tree; frees it if nobody else holds it. */
 void device_unparent(Device *dev);
 Device *device_find(const char *id);

@@ -185,11 +185,14 @@ static void dsdt_ged(Aml *dsdt, const AcpiConfig *config)
 }
 
 /* The container of general-purpose events' handlers, which stand beside what they notify. */
-static void dsdt_gpe(Aml *dsdt)
+static void dsdt_gpe(Aml *dsdt, const AcpiConfig *config)
 {
     Aml *scope = aml_scope("\\_GPE");
 
     aml_append(scope, aml_name_decl("_HID", aml_string("ACPI0006")));
+    if (config->pci.hotplug_slots) {
+        acpi_dsdt_pci_hotplug_event(scope);
+    }
     aml_append(dsdt, scope);
 }
 
@@ -222,7 +225,7 @@ Aml *acpi_dsdt(const AcpiConfig *config)
         dsdt_ged(dsdt, config);
     }
     if (!config->hw_reduced) {
-        dsdt_gpe(dsdt);
+        dsdt_gpe(dsdt, config);
     }
     dsdt_sleep_states(dsdt, config);
     return dsdt;

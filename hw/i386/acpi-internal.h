@@ -51,5 +51,8 @@ Aml *acpi_dsdt(const AcpiConfig *config);
 void acpi_dsdt_pci(Aml *dsdt, const AcpiConfig *config);
 void acpi_dsdt_isa_devices(Aml *scope, const AcpiConfig *config);
 void acpi_dsdt_cpus(Aml *dsdt, const AcpiConfig *config);
+/* Below the host bridge: slots that come and go. In the scope of events: the one that says so. */
+void acpi_dsdt_pci_hotplug(Aml *bridge, const AcpiConfig *config);
+void acpi_dsdt_pci_hotplug_event(Aml *gpe);
 
 #endif

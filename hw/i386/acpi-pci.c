@@ -229,6 +229,9 @@ void acpi_dsdt_pci(Aml *dsdt, const AcpiConfig *config)
     aml_append(isa, aml_opregion("P40C", AML_PCI_CONFIG, PIRQ_REGISTERS, PCI_PINS));
     acpi_dsdt_isa_devices(isa, config);
     aml_append(bridge, isa);
+    if (config->pci.hotplug_slots) {
+        acpi_dsdt_pci_hotplug(bridge, config);
+    }
     aml_append(scope, bridge);
     aml_append(dsdt, scope);
     pci_links(dsdt, config);

@@ -76,6 +76,7 @@ typedef struct AcpiPci {
     bool present;
     uint8_t isa_slot; /* of the PCI-ISA bridge (PIIX3), whose function 0 has PIRQRCA..D at 0x60 */
     AcpiRange window32, window64; /* what BARs may use */
+    uint32_t hotplug_slots; /* of the root bus, by ACPI (hw/acpi/pci-hotplug.h); 0: none */
 } AcpiPci;
 
 typedef struct AcpiConfig {

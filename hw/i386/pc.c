@@ -7,6 +7,7 @@
  * as PAM says), PCI's 32-bit window from the end of low RAM to the I/O APIC at 0xFEC00000,
  * firmware below 4 GiB, the rest of RAM above, and then PCI's 64-bit window.
  */
+#include "hw/acpi/pci-hotplug.h"
 #include "hw/acpi/piix4-pm.h"
 #include "hw/core/machine.h"
 #include "hw/dma/i8257.h"
@@ -288,6 +289,7 @@ static void fill_acpi(PcMachine *pc, AcpiConfig *config, PcAcpiData *data)
         .isa_slot = 1,
         .window32 = { x86->below_4g, PCI_WINDOW_END - x86->below_4g },
         .window64 = { pci_window64_base(x86), PCI_WINDOW64_SIZE },
+        .hotplug_slots = piix4_pm_has_pci_hotplug(pc->pm) ? acpi_pci_hotplug_slots(pc->pci) : 0,
     };
     config->rtc = true;
     config->i8042 = true;

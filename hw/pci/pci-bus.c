@@ -97,10 +97,20 @@ PciDevice *pci_create(PciBus *bus, int devfn, const char *type, GError **error)
     return dev;
 }
 
+static bool slot_is_empty(const PciBus *bus, unsigned slot)
+{
+    for (unsigned function = 0; function < 8; function++) {
+        if (bus->devices[PCI_DEVFN(slot, function)]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool choose_address(PciBus *bus, PciDevice *dev, GError **error)
 {
     for (unsigned devfn = bus->devfn_min; devfn < 256; devfn += 8) {
-        if (!bus->devices[devfn]) {
+        if (slot_is_empty(bus, PCI_SLOT(devfn))) {
             dev->devfn = devfn;
             return true;
         }
@@ -108,6 +118,23 @@ static bool choose_address(PciBus *bus, PciDevice *dev, GError **error)
     error_setf(error, "PCI bus '%s': no free slot for %s", OBJECT(bus)->name,
                object_type_name(dev));
     return false;
+}
+
+/* Function 0 without the multi-function bit hides the rest of its slot. */
+static bool check_other_functions(PciBus *bus, PciDevice *dev, GError **error)
+{
+    for (unsigned function = 1; !PCI_FUNC(dev->devfn) && !dev->multifunction && function < 8;
+         function++) {
+        PciDevice *other = bus->devices[dev->devfn + function];
+
+        if (other) {
+            error_setf(error, "PCI: slot %x holds %s as function %x, so %s as its function 0 needs "
+                       "multifunction=on", PCI_SLOT(dev->devfn), object_type_name(other), function,
+                       object_type_name(dev));
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool pci_check_address(Bus *base, Device *device, GError **error)
@@ -132,7 +159,7 @@ static bool pci_check_address(Bus *base, Device *device, GError **error)
                    PCI_SLOT(dev->devfn), object_type_name(other));
         return false;
     }
-    return true;
+    return check_other_functions(bus, dev, error);
 }
 
 static bool pci_plug(Bus *base, Device *device, GError **error)

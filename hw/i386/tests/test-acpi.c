@@ -40,6 +40,7 @@ static void pc_config(AcpiConfig *config)
             .present = true, .isa_slot = 1,
             .window32 = { 0x08000000, 0xfec00000 - 0x08000000 },
             .window64 = { 0x100000000, 0x80000000 },
+            .hotplug_slots = 0xfffffff8,
         },
         .rtc = true, .i8042 = true,
         .serial = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 }, .serial_irq = { 4, 3, 4, 3 },
