@@ -75,92 +75,65 @@ static Desc read_desc(const struct vring_desc *from)
     };
 }
 
-static int add_buffer(SplitChain *chain, const VirtioMemory *memory, const Desc *desc)
+static VirtioBuffer buffer_of(const Desc *desc)
 {
-    uint64_t addr = desc->addr;
-    uint32_t left = desc->len;
-
-    if (!left || (!(desc->flags & VRING_DESC_F_WRITE) && chain->n_in)) {
-        return -EPROTO;
-    }
-    while (left) {
-        size_t len = left;
-        void *host = memory->map(memory->opaque, addr, &len);
-
-        if (!host) {
-            return -EFAULT;
-        }
-        if (chain->n_out + chain->n_in == SPLIT_RING_MAX_IOV) {
-            return -E2BIG;
-        }
-        chain->iov[chain->n_out + chain->n_in] = (struct iovec) { host, len };
-        if (desc->flags & VRING_DESC_F_WRITE) {
-            chain->n_in++;
-        } else {
-            chain->n_out++;
-        }
-        addr += len;
-        left -= (uint32_t)len;
-    }
-    return 0;
+    return (VirtioBuffer) { desc->addr, desc->len, desc->flags & VRING_DESC_F_WRITE };
 }
 
-static int read_indirect_desc(const VirtioMemory *memory, uint64_t table, uint32_t index,
-                              Desc *desc)
+/* Follow the links of an indirect table. */
+static int walk_table(VirtioTable *table, VirtioChain *chain)
 {
-    size_t len = sizeof(struct vring_desc);
-    const struct vring_desc *from =
-        memory->map(memory->opaque, table + (uint64_t)index * sizeof(*from), &len);
-
-    if (!from || len < sizeof(*from) || ((uintptr_t)from & 7)) {
-        return -EFAULT;
-    }
-    *desc = read_desc(from);
-    return 0;
-}
-
-static int walk_indirect(const VirtioMemory *memory, const Desc *outer, SplitChain *chain)
-{
-    uint32_t count = outer->len / sizeof(struct vring_desc);
     uint32_t index = 0;
 
-    if (outer->len % sizeof(struct vring_desc) || !count || count > SPLIT_RING_MAX_SIZE ||
-        (outer->flags & VRING_DESC_F_NEXT)) {
-        return -EPROTO;
-    }
-    for (uint32_t seen = 0; seen < count; seen++) {
+    for (uint32_t seen = 0; seen < table->count; seen++) {
+        const struct vring_desc *from = virtio_table_entry(table, index);
+        VirtioBuffer buffer;
         Desc desc;
-        int ret = read_indirect_desc(memory, outer->addr, index, &desc);
+        int ret;
 
-        if (ret == 0) {
-            ret = desc.flags & VRING_DESC_F_INDIRECT ? -EPROTO : add_buffer(chain, memory, &desc);
+        if (!from) {
+            return -EFAULT;
         }
+        desc = read_desc(from);
+        buffer = buffer_of(&desc);
+        ret = desc.flags & VRING_DESC_F_INDIRECT ? -EPROTO
+                                                 : virtio_chain_add(chain, table->memory, &buffer);
         if (ret < 0 || !(desc.flags & VRING_DESC_F_NEXT)) {
             return ret;
         }
         index = desc.next;
-        if (index >= count) {
+        if (index >= table->count) {
             return -EPROTO;
         }
     }
     return -EPROTO; /* more links than entries: a loop */
 }
 
-int split_ring_chain(const SplitRing *ring, const VirtioMemory *memory, uint16_t head,
-                     SplitChain *chain)
+static int walk_indirect(const VirtioMemory *memory, const Desc *outer, VirtioChain *chain)
 {
-    uint16_t index = head;
+    VirtioTable table;
+    int ret = virtio_table_init(&table, memory, outer->addr, outer->len);
 
-    chain->head = head;
-    chain->n_out = chain->n_in = 0;
+    if (ret == 0) {
+        ret = outer->flags & VRING_DESC_F_NEXT ? -EPROTO : walk_table(&table, chain);
+        virtio_table_cleanup(&table);
+    }
+    return ret;
+}
+
+static int walk_ring(const SplitRing *ring, const VirtioMemory *memory, VirtioChain *chain)
+{
+    uint16_t index = chain->head;
+
     for (unsigned seen = 0; seen < ring->size; seen++) {
         Desc desc = read_desc(&ring->desc[index]);
+        VirtioBuffer buffer = buffer_of(&desc);
         int ret;
 
         if (desc.flags & VRING_DESC_F_INDIRECT) {
             return ring->indirect ? walk_indirect(memory, &desc, chain) : -EPROTO;
         }
-        ret = add_buffer(chain, memory, &desc);
+        ret = virtio_chain_add(chain, memory, &buffer);
         if (ret < 0 || !(desc.flags & VRING_DESC_F_NEXT)) {
             return ret;
         }
@@ -172,16 +145,41 @@ int split_ring_chain(const SplitRing *ring, const VirtioMemory *memory, uint16_t
     return -EPROTO; /* a loop */
 }
 
+int split_ring_chain(const SplitRing *ring, const VirtioMemory *memory, uint16_t head,
+                     VirtioChain *chain)
+{
+    int ret;
+
+    chain->head = head;
+    chain->n_desc = 1;
+    chain->n_out = chain->n_in = 0;
+    ret = walk_ring(ring, memory, chain);
+    if (ret < 0) {
+        virtio_chain_unmap(chain, memory);
+    }
+    return ret;
+}
+
 /* ---- Results ---- */
 
-void split_ring_push(SplitRing *ring, uint16_t head, uint32_t len)
+void split_ring_fill(SplitRing *ring, unsigned place, uint16_t head, uint32_t len)
 {
-    struct vring_used_elem *elem = &ring->used->ring[ring->used_idx & (ring->size - 1)];
+    struct vring_used_elem *elem = &ring->used->ring[(ring->used_idx + place) & (ring->size - 1)];
 
     STORE(elem->id, htole32(head));
     STORE(elem->len, htole32(len));
-    ring->used_idx++;
+}
+
+void split_ring_publish(SplitRing *ring, unsigned count)
+{
+    ring->used_idx += (uint16_t)count;
     __atomic_store_n(&ring->used->idx, htole16(ring->used_idx), __ATOMIC_RELEASE);
+}
+
+void split_ring_push(SplitRing *ring, uint16_t head, uint32_t len)
+{
+    split_ring_fill(ring, 0, head, len);
+    split_ring_publish(ring, 1);
 }
 
 bool split_ring_wants_interrupt(SplitRing *ring)
@@ -197,6 +195,11 @@ bool split_ring_wants_interrupt(SplitRing *ring)
     ring->signalled = now;
     ring->signalled_valid = true;
     return !valid || vring_need_event(le16toh(LOAD(*used_event(ring))), now, old);
+}
+
+bool split_ring_is_empty(const SplitRing *ring)
+{
+    return le16toh(LOAD(ring->avail->idx)) == ring->last_avail;
 }
 
 void split_ring_disable_kicks(SplitRing *ring)

@@ -18,21 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
-#define SPLIT_RING_MAX_SIZE 32768
-/* Pieces of memory of one chain; what has more breaks the ring. */
-#define SPLIT_RING_MAX_IOV 1024
-
-/* How the device reaches the driver's memory. */
-typedef struct VirtioMemory {
-    /*
-     * The memory at guest address addr: at most *len bytes, and *len becomes what lies there in one
-     * piece. NULL: none.
-     */
-    void *(*map)(void *opaque, uint64_t addr, size_t *len);
-    void *opaque;
-} VirtioMemory;
+#include "virtio/chain.h"
 
 typedef struct SplitRing {
     /* Set by the owner. The three parts are aligned to 16, 2 and 4, and long enough; NULL: off. */
@@ -48,13 +35,6 @@ typedef struct SplitRing {
     bool signalled_valid;
 } SplitRing;
 
-/* A chain: first what the device reads, then what it writes. */
-typedef struct SplitChain {
-    uint16_t head;
-    unsigned n_out, n_in;
-    struct iovec iov[SPLIT_RING_MAX_IOV];
-} SplitChain;
-
 size_t split_ring_desc_bytes(uint16_t size);
 size_t split_ring_avail_bytes(uint16_t size);
 size_t split_ring_used_bytes(uint16_t size);
@@ -63,13 +43,21 @@ size_t split_ring_used_bytes(uint16_t size);
 void split_ring_start(SplitRing *ring);
 /* 1: *head is the next chain's; 0: there is none; -EPROTO: the driver broke the ring. */
 int split_ring_next(SplitRing *ring, uint16_t *head);
-/* The chain of this head. 0; -EPROTO, -EFAULT or -E2BIG: the driver broke the ring. */
+/*
+ * The chain of this head. 0; -EPROTO, -EFAULT or -E2BIG: the driver broke the ring, and nothing is
+ * mapped.
+ */
 int split_ring_chain(const SplitRing *ring, const VirtioMemory *memory, uint16_t head,
-                     SplitChain *chain);
+                     VirtioChain *chain);
 /* Done with a chain; the device wrote len bytes. */
 void split_ring_push(SplitRing *ring, uint16_t head, uint32_t len);
+/* The same in two steps, for several chains that the driver is to see at once. */
+void split_ring_fill(SplitRing *ring, unsigned place, uint16_t head, uint32_t len);
+void split_ring_publish(SplitRing *ring, unsigned count);
 /* After pushing: does the driver want an interrupt? */
 bool split_ring_wants_interrupt(SplitRing *ring);
+/* Has the driver made nothing more available? */
+bool split_ring_is_empty(const SplitRing *ring);
 /* Ask for no kicks while chains are being taken anyway (a hint). */
 void split_ring_disable_kicks(SplitRing *ring);
 /* Ask for kicks again. True: more has come meanwhile, which nobody will kick for. */

@@ -63,7 +63,7 @@ bool vhost_user_memory_is_broken(const VhostUserMemory *memory)
     return shared_mapping_is_broken(&memory->log);
 }
 
-void *vhost_user_memory_map(void *opaque, uint64_t guest_addr, size_t *len)
+void *vhost_user_memory_map(void *opaque, uint64_t guest_addr, size_t *len, bool write)
 {
     const VhostUserMemory *memory = opaque;
 

@@ -34,7 +34,7 @@ void vhost_user_memory_clear(VhostUserMemory *memory);
 bool vhost_user_memory_is_broken(const VhostUserMemory *memory);
 
 /* As VirtioMemory.map; opaque is the VhostUserMemory. */
-void *vhost_user_memory_map(void *opaque, uint64_t guest_addr, size_t *len);
+void *vhost_user_memory_map(void *opaque, uint64_t guest_addr, size_t *len, bool write);
 /* The memory at the frontend's own address, all of it in one piece and aligned; or NULL. */
 void *vhost_user_memory_map_user(const VhostUserMemory *memory, uint64_t user_addr, size_t len,
                                  size_t align);

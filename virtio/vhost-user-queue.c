@@ -41,7 +41,7 @@ static void break_queue(VhostUserQueue *queue, const char *why)
 
 /* ---- Taking chains ---- */
 
-static VhostUserElement *element_new(VhostUserQueue *queue, const SplitChain *chain)
+static VhostUserElement *element_new(VhostUserQueue *queue, const VirtioChain *chain)
 {
     VhostUserElement *element =
         g_malloc(sizeof(*element) + (chain->n_out + 2 * chain->n_in) * sizeof(struct iovec));
@@ -59,7 +59,9 @@ static VhostUserElement *element_new(VhostUserQueue *queue, const SplitChain *ch
 static bool take(VhostUserQueue *queue, uint16_t head)
 {
     VhostUserServer *server = queue->server;
-    const VirtioMemory memory = { vhost_user_memory_map, &server->memory };
+    const VirtioMemory memory = {
+        .map = vhost_user_memory_map, .opaque = &server->memory,
+    };
     int ret = split_ring_chain(&queue->ring, &memory, head, server->chain);
     VhostUserElement *element;
 

@@ -601,7 +601,7 @@ void vhost_user_server_init(VhostUserServer *server, Loop *loop)
     g_assert(server->n_queues <= VHOST_USER_MAX_QUEUES);
     server->loop = loop;
     server->backend_fd = -1;
-    server->chain = g_new(SplitChain, 1);
+    server->chain = g_new(VirtioChain, 1);
     for (unsigned i = 0; i < server->n_queues; i++) {
         VhostUserQueue *queue = &server->queues[i];
 

@@ -83,7 +83,7 @@ struct VhostUserServer {
     unsigned pieces;          /* of memory, of the chains in flight */
     bool stalled;             /* a queue waits for room */
     struct Coroutine *idle_waiter;
-    SplitChain *chain;        /* where chains are put together */
+    VirtioChain *chain;        /* where chains are put together */
 };
 
 /* loop: the current one. */
