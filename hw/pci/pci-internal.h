@@ -27,6 +27,9 @@ void pci_msi_config_written(PciDevice *dev, uint32_t addr, unsigned size);
 void pci_msix_config_written(PciDevice *dev, uint32_t addr, unsigned size);
 void pci_msi_reset(PciDevice *dev);
 void pci_msix_reset(PciDevice *dev);
+/* The table and the pending bits, as bytes; load: false if there are too few. */
+void pci_msix_save(const PciDevice *dev, GByteArray *out);
+bool pci_msix_load(PciDevice *dev, const uint8_t *data, size_t len, size_t *used);
 /* Deliver a message as this device's write: through the accelerator, or the APIC model's window. */
 void pci_msi_send(PciDevice *dev, uint64_t address, uint32_t data);
 

@@ -55,6 +55,11 @@ bool pci_msix_message(PciDevice *dev, unsigned vector, uint64_t *address, uint32
     return true;
 }
 
+bool pci_msix_is_masked(const PciDevice *dev, unsigned vector)
+{
+    return !dev->msix || vector >= dev->msix->vectors || vector_masked(dev, vector);
+}
+
 static void fire(PciDevice *dev, unsigned vector)
 {
     uint64_t address;
@@ -206,6 +211,43 @@ void pci_msix_reset(PciDevice *dev)
         msix->table[vector * MSIX_ENTRY_SIZE + MSIX_ENTRY_CONTROL] = 1;
     }
     msix->was_enabled = msix->was_masked_all = false;
+}
+
+static size_t table_bytes(const PciMsix *msix)
+{
+    return (size_t)msix->vectors * MSIX_ENTRY_SIZE;
+}
+
+static size_t pending_bytes(const PciMsix *msix)
+{
+    return ROUND_UP(msix->vectors, 64u) / 8;
+}
+
+void pci_msix_save(const PciDevice *dev, GByteArray *out)
+{
+    if (dev->msix) {
+        g_byte_array_append(out, dev->msix->table, table_bytes(dev->msix));
+        g_byte_array_append(out, dev->msix->pending, pending_bytes(dev->msix));
+    }
+}
+
+bool pci_msix_load(PciDevice *dev, const uint8_t *data, size_t len, size_t *used)
+{
+    PciMsix *msix = dev->msix;
+
+    *used = 0;
+    if (!msix) {
+        return true;
+    }
+    *used = table_bytes(msix) + pending_bytes(msix);
+    if (len < *used) {
+        return false;
+    }
+    memcpy(msix->table, data, table_bytes(msix));
+    memcpy(msix->pending, data + table_bytes(msix), pending_bytes(msix));
+    msix->was_enabled = msix_control(dev) & MSIX_CONTROL_ENABLE;
+    msix->was_masked_all = msix_control(dev) & MSIX_CONTROL_MASKALL;
+    return true;
 }
 
 void pci_msix_cleanup(PciDevice *dev)

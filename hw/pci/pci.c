@@ -229,6 +229,34 @@ static void pci_device_reset(Device *device)
     pci_msix_reset(dev);
 }
 
+void pci_save(PciDevice *dev, GByteArray *out)
+{
+    g_byte_array_append(out, dev->config, sizeof(dev->config));
+    pci_msix_save(dev, out);
+}
+
+bool pci_load(PciDevice *dev, const uint8_t *data, size_t len, size_t *used, GError **error)
+{
+    size_t msix;
+
+    if (len < sizeof(dev->config)) {
+        error_setf(error, "%s: the saved configuration space is too short", object_type_name(dev));
+        return false;
+    }
+    for (unsigned i = 0; i < sizeof(dev->config); i++) {
+        uint8_t mask = dev->wmask[i] | dev->w1cmask[i];
+
+        dev->config[i] = (dev->config[i] & ~mask) | (data[i] & mask);
+    }
+    if (!pci_msix_load(dev, data + sizeof(dev->config), len - sizeof(dev->config), &msix)) {
+        error_setf(error, "%s: the saved MSI-X table is too short", object_type_name(dev));
+        return false;
+    }
+    *used = sizeof(dev->config) + msix;
+    pci_update_bars(dev);
+    return true;
+}
+
 /* addr=SLOT[.FUNC] in hex, or a number; kept as devfn, -1 for any. */
 static bool parse_devfn(Object *obj, const Property *prop, void *field, const char *text,
                         GError **error)

@@ -96,10 +96,19 @@ bool pci_msix_init_exclusive_bar(PciDevice *dev, unsigned vectors, int bar, GErr
 bool pci_msix_enabled(const PciDevice *dev);
 void pci_msix_notify(PciDevice *dev, unsigned vector);
 void pci_msix_cleanup(PciDevice *dev);
+/* Masked by its entry or for all, or MSI-X is off, or there is no such vector. */
+bool pci_msix_is_masked(const PciDevice *dev, unsigned vector);
 /* Message of a vector, and called when the guest masks, unmasks or changes one (irqfd users). */
 bool pci_msix_message(PciDevice *dev, unsigned vector, uint64_t *address, uint32_t *data);
 typedef void PciMsixVectorFn(PciDevice *dev, unsigned vector, bool masked);
 void pci_msix_set_vector_notifier(PciDevice *dev, PciMsixVectorFn *fn);
+
+/*
+ * Saved state of the function: configuration space and MSI-X. pci_load() keeps what is not
+ * writable, maps BARs, and says how much it used.
+ */
+void pci_save(PciDevice *dev, GByteArray *out);
+bool pci_load(PciDevice *dev, const uint8_t *data, size_t len, size_t *used, GError **error);
 
 /* Buses. map_irq gives the PIRQ (0..n-1) for a device's pin; set_irq drives it. */
 typedef struct PciBusIrqOps {
