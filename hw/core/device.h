@@ -44,6 +44,11 @@ typedef struct DeviceHooks {
     const VmState *vmstate; /* leaf's wins */
     /* An interrupt controller's lines of `info pic`, as text. */
     void (*describe_irqs)(Device *dev, GString *out);
+    /*
+     * For devices with "bootindex": what follows the bus's part in its firmware path
+     * ("/disk@0,0"); the caller's. NULL: nothing.
+     */
+    char *(*boot_path)(Device *dev);
     /* How often each input was raised, for `info irq`: as many as *count, inputs [first...). */
     const uint64_t *(*irq_counts)(Device *dev, unsigned *first, unsigned *count);
     const char *bus_type;   /* the bus that it sits on; nearest level's wins; NULL: none (system) */
@@ -51,6 +56,9 @@ typedef struct DeviceHooks {
     bool hotpluggable;
     bool no_user;           /* board-only: -device refuses it, with this said */
 } DeviceHooks;
+
+/* Its place in the firmware's boot order, lowest first; the board collects them. */
+#define PROP_BOOTINDEX(n, S, f) PROP_INT32(n, S, f, -1, "place in the boot order; -1: none")
 
 struct Device {
     Object parent_obj;
@@ -124,6 +132,8 @@ void device_foreach(bool (*fn)(Device *dev, void *opaque), void *opaque);
 /* "-device help" and "-device X,help". */
 char *device_types_help(void);
 char *device_type_help(const char *type, GError **error);
+/* "/pci@i0cf8/ide@1,1/drive@0/disk@0": what its buses and itself say; the caller's. */
+char *device_boot_path(Device *dev);
 /* info qtree */
 char *device_tree_describe(void);
 

@@ -163,6 +163,34 @@ static bool fw_items_add_option_roms(FwCfg *fw, const Machine *machine, GError *
     return true;
 }
 
+typedef struct BootCollector {
+    FwCfg *fw;
+    GError **error;
+    bool ok;
+} BootCollector;
+
+static bool add_boot_device(Device *dev, void *opaque)
+{
+    BootCollector *collector = opaque;
+    const Property *prop = type_find_property(OBJECT(dev)->type, "bootindex");
+    json_object *index = prop ? object_property_get(OBJECT(dev), "bootindex", NULL) : NULL;
+    int32_t place = index ? json_object_get_int(index) : -1;
+    g_autofree char *path = place >= 0 ? device_boot_path(dev) : NULL;
+
+    json_object_put(index);
+    collector->ok = !path || fw_cfg_add_boot_entry(collector->fw, path, place, collector->error);
+    return collector->ok;
+}
+
+/* Devices that have a place in the boot order. */
+static bool fw_items_add_boot_devices(FwCfg *fw, GError **error)
+{
+    BootCollector collector = { .fw = fw, .error = error, .ok = true };
+
+    device_foreach(add_boot_device, &collector);
+    return collector.ok;
+}
+
 bool fw_items_add(FwCfg *fw, const Machine *machine, const FwItemsConfig *config, GError **error)
 {
     g_autoptr(GBytes) e820 = e820_to_bytes(config->e820);
@@ -171,6 +199,7 @@ bool fw_items_add(FwCfg *fw, const Machine *machine, const FwItemsConfig *config
     fw_items_add_numa(fw, machine, config);
     if (!fw_cfg_add_file(fw, "etc/e820", e820, error) ||
         !fw_items_add_states(fw, config, error) ||
+        !fw_items_add_boot_devices(fw, error) ||
         !fw_items_add_boot(fw, &machine->boot, error) || !fw_items_add_vmcoreinfo(fw, error) ||
         !fw_items_add_serial_console(fw, machine, error) ||
         !fw_items_add_option_roms(fw, machine, error) || !fw_items_add_vga_rom(fw, error)) {

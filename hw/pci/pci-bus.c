@@ -2,6 +2,7 @@
 /* PCI buses: addresses on the bus, configuration cycles, INTx lines, hot-plug. */
 #include "hw/pci/pci-internal.h"
 #include "hw/pci/pci-regs.h"
+#include "util/bits.h"
 #include "util/error.h"
 
 PciBus *pci_bus_new(Device *owner, const char *name, MemoryRegion *memory, MemoryRegion *io,
@@ -188,15 +189,37 @@ static char *pci_describe(Bus *base, Device *device)
                            dev->config[2] | dev->config[3] << 8);
 }
 
-/* Open Firmware unit address: device, then function if not 0 (IEEE 1275 PCI binding 2.1). */
+/* Generic names of functions, by class (IEEE 1275, PCI binding 2.1, section 2.4). */
+static const struct {
+    uint16_t class_id;
+    const char *name;
+} class_names[] = {
+    { 0x0100, "scsi" }, { 0x0101, "ide" }, { 0x0102, "fdc" }, { 0x0106, "sata" },
+    { 0x0200, "ethernet" }, { 0x0300, "display" }, { 0x0601, "isa" }, { 0x0604, "pci-bridge" },
+    { 0x0700, "serial" },
+};
+
+static const char *class_name(const PciDevice *dev)
+{
+    uint16_t class_id = ldw_le(dev->config + PCI_CLASS_DEVICE);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(class_names); i++) {
+        if (class_names[i].class_id == class_id) {
+            return class_names[i].name;
+        }
+    }
+    return "pci";
+}
+
+/* Unit address: device, then function if not 0 (the same, section 2.2.1.1). */
 static char *pci_fw_path(Bus *base, Device *device)
 {
     PciDevice *dev = (PciDevice *)device;
 
     return PCI_FUNC(dev->devfn)
-               ? g_strdup_printf("/pci@i0cf8/%s@%x,%x", object_type_name(dev),
-                                 PCI_SLOT(dev->devfn), PCI_FUNC(dev->devfn))
-               : g_strdup_printf("/pci@i0cf8/%s@%x", object_type_name(dev), PCI_SLOT(dev->devfn));
+               ? g_strdup_printf("/pci@i0cf8/%s@%x,%x", class_name(dev), PCI_SLOT(dev->devfn),
+                                 PCI_FUNC(dev->devfn))
+               : g_strdup_printf("/pci@i0cf8/%s@%x", class_name(dev), PCI_SLOT(dev->devfn));
 }
 
 static const BusOps pci_bus_ops = {

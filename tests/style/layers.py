@@ -31,9 +31,10 @@ MAY_INCLUDE = {
     'hw/core': [*ACCEL_FACE, 'memory', 'vmstate', 'qapi', 'qom'],
     'hw/BUS': ['hw/core', 'hw/BUS', 'virtio', *ACCEL_FACE, 'memory', 'vmstate', 'qapi', 'qom'],
     'hw/CLASS': ['hw/core', 'hw/BUS', 'virtio', *ACCEL_FACE, 'memory', 'vmstate', 'qapi', 'qom',
-                 'backends/iothread.h', 'backends/rng.h', 'block', 'net', 'chardev', 'ui',
-                 'audio'],
-    'hw/i386': ['hw', 'virtio', 'cpu', *ACCEL_FACE, 'memory', 'vmstate', 'qapi', 'qom', 'chardev'],
+                 'hw/block/block-conf.h', 'backends/iothread.h', 'backends/rng.h', 'block', 'net',
+                 'chardev', 'ui', 'audio'],
+    'hw/i386': ['hw', 'virtio', 'cpu', *ACCEL_FACE, 'memory', 'vmstate', 'qapi', 'qom', 'chardev',
+                'block'],
     'migration': ['memory', 'vmstate', 'io', 'block', 'qapi', 'qom'],
     'gdbstub': ['accel', 'cpu', 'chardev', 'memory', 'io', 'qapi', 'qom'],
     'tools': ['block', 'nbd', 'io', 'crypto', 'qapi', 'qom'],
@@ -44,7 +45,7 @@ MAY_INCLUDE = {
 UNRESTRICTED = {'system', 'tests', 'scripts', 'docs'}
 # Accelerators are strangers to one another, and only hw/virtio knows the virtio layer.
 SEPARATE_FOLDERS = {'accel': re.compile(r'^accel/(\w+)/')}
-BUSES = {'hw/pci', 'hw/isa', 'hw/virtio', 'hw/usb', 'hw/scsi', 'hw/ide', 'hw/i2c'}
+BUSES = {'hw/pci', 'hw/isa', 'hw/virtio', 'hw/usb', 'hw/scsi', 'hw/i2c'}
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
