@@ -12,6 +12,7 @@
 #include "hw/core/machine.h"
 #include "hw/dma/i8257.h"
 #include "hw/i386/fw-items.h"
+#include "hw/i386/pc-storage.h"
 #include "hw/i386/x86.h"
 #include "hw/isa/piix3.h"
 #include "hw/misc/pvpanic.h"
@@ -37,6 +38,7 @@ typedef struct PcMachine {
     PciBus *pci;
     IsaBus *isa;
     PciDevice *pm;
+    PcStorage storage;
     bool hpet;
 } PcMachine;
 
@@ -178,6 +180,8 @@ static bool pc_init(Machine *machine, GError **error)
     return x86->fw_cfg &&
            (!machine->vga || pci_create(pc->pci, -1, machine->vga, error)) &&
            create_timers(pc, error) && create_isa_devices(pc, error) &&
+           pc_storage_create(&pc->storage, pc->pci, pc->isa, memory_io(), x86->irqchip->gsi,
+                             error) &&
            create_power_management(pc, error);
 }
 
@@ -205,6 +209,7 @@ static void fill_cmos(PcMachine *pc)
     set_cmos_size(pc, 0x5b, x86->above_4g / (64 * KiB), 0xffffff, 3);
     rtc_set_cmos(pc->parent_obj.rtc, 0x5f, MIN(machine->smp.cpus - 1, 255));
     rtc_set_cmos(pc->parent_obj.rtc, 0x14, 0x06); /* equipment: FPU, PS/2 mouse */
+    pc_storage_fill_cmos(&pc->storage, pc->parent_obj.rtc);
 }
 
 /* A boot letter's code in CMOS 0x3d and 0x38; 0 for none. */

@@ -268,7 +268,7 @@ static void test_query_pci(void)
     g_assert_cmpint(json_object_array_length(buses), ==, 1);
     g_assert_true(json_object_object_get_ex(json_object_array_get_idx(buses, 0), "devices",
                                             &devices));
-    g_assert_cmpint(json_object_array_length(devices), ==, 3);
+    g_assert_cmpint(json_object_array_length(devices), ==, 4);
     first = json_object_array_get_idx(devices, 0);
     g_assert_true(json_object_object_get_ex(first, "id", &id));
     g_assert_true(json_object_object_get_ex(id, "vendor", &vendor));
