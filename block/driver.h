@@ -133,6 +133,11 @@ struct BlockDriver {
     int (*probe_name)(const char *filename);
     /* Protocols: add the options that a file name stands for. NULL: "filename" is an option. */
     bool (*parse_filename)(const char *filename, json_object *options, GError **error);
+    /*
+     * Options that are not in the schema, as command lines and "json:" names may have them from
+     * before there was one: in the schema's form. blockdev-add does not come here.
+     */
+    bool (*take_old_options)(json_object *options, GError **error);
 
     /* ---- Life ---- */
     /*
@@ -302,6 +307,12 @@ void block_driver_register(const BlockDriver *driver);
  */
 const BlockDriver *block_driver_find(const char *name, GError **error);
 /* By the prefix of a file name ("nbd:..."); NULL if it has none that is known. */
+/*
+ * Drivers, in take_old_options: "host" and "port" become "server", a SocketAddress if it may be a
+ * UNIX socket's "path" as well, else an InetSocketAddress.
+ */
+bool block_server_from_old_options(json_object *options, const char *default_port, bool may_be_unix,
+                                   GError **error);
 const BlockDriver *block_driver_find_protocol(const char *filename, GError **error);
 /* All that are built in or loaded, by name; the array is the caller's. */
 GPtrArray *block_driver_list(void);

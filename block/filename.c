@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "block/driver.h"
 #include "block/node-internal.h"
 #include "block/open-internal.h"
 #include "util/error.h"
@@ -207,4 +208,58 @@ void block_refresh_filenames_above(BlockNode *node)
             block_refresh_filenames_above(edge->parent_node);
         }
     }
+}
+
+/* ---- Options from before the schema ---- */
+
+static char *take_text(json_object *options, const char *key)
+{
+    json_object *value;
+    char *text;
+
+    if (!json_object_object_get_ex(options, key, &value)) {
+        return NULL;
+    }
+    text = g_strdup(json_object_get_string(value));
+    json_object_object_del(options, key);
+    return text;
+}
+
+static void add_text(json_object *to, const char *key, const char *value)
+{
+    json_object_object_add(to, key, json_object_new_string(value));
+}
+
+bool block_server_from_old_options(json_object *options, const char *default_port, bool may_be_unix,
+                                   GError **error)
+{
+    g_autofree char *host = take_text(options, "host"), *port = take_text(options, "port");
+    g_autofree char *path = may_be_unix ? take_text(options, "path") : NULL;
+    json_object *server;
+
+    if (!host && !port && !path) {
+        return true;
+    }
+    if (json_object_object_get_ex(options, "server", NULL)) {
+        error_setf(error, "'server' and '%s' both say where the server is",
+                   host ? "host" : path ? "path" : "port");
+        return false;
+    }
+    if (path ? host || port : !host) {
+        error_setf(error, path ? "'path' names a UNIX socket, which has no 'host' or 'port'"
+                               : "'port' needs 'host'");
+        return false;
+    }
+    server = json_object_new_object();
+    if (may_be_unix) {
+        add_text(server, "type", path ? "unix" : "inet");
+    }
+    if (path) {
+        add_text(server, "path", path);
+    } else {
+        add_text(server, "host", host);
+        add_text(server, "port", port ? port : default_port);
+    }
+    json_object_object_add(options, "server", server);
+    return true;
 }

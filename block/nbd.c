@@ -138,6 +138,11 @@ static bool nbd_parse_filename(const char *filename, json_object *options, GErro
     return parse_plain(filename, options, error);
 }
 
+static bool nbd_take_old_options(json_object *options, GError **error)
+{
+    return block_server_from_old_options(options, G_STRINGIFY(NBD_DEFAULT_PORT), true, error);
+}
+
 static bool nbd_refresh_filename(BlockNode *node)
 {
     NbdConn *conn = node->opaque;
@@ -403,6 +408,7 @@ static const BlockDriver nbd_driver = {
     .instance_size = sizeof(NbdConn),
     .strong_options = nbd_strong_options,
     .parse_filename = nbd_parse_filename,
+    .take_old_options = nbd_take_old_options,
     .open = nbd_open,
     .close = nbd_close,
     .refresh_limits = nbd_refresh_limits,

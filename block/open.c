@@ -150,8 +150,12 @@ static bool choose_driver(OpenState *state, GError **error)
         json_object_object_add(state->options, "driver",
                                json_object_new_string(state->driver->name));
     }
-    return !state->filename || !state->driver || !state->driver->protocol ||
-           take_filename(state, error);
+    if (state->filename && state->driver && state->driver->protocol &&
+        !take_filename(state, error)) {
+        return false;
+    }
+    return !state->driver || !state->driver->take_old_options ||
+           state->driver->take_old_options(state->options, error);
 }
 
 /* ---- Modes ---- */

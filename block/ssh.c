@@ -249,6 +249,27 @@ static bool ssh_parse_filename(const char *filename, json_object *options, GErro
     return take_query(g_uri_get_query(uri), options, error);
 }
 
+static bool ssh_take_old_options(json_object *options, GError **error)
+{
+    json_object *check;
+
+    if (!block_server_from_old_options(options, "22", false, error)) {
+        return false;
+    }
+    if (!json_object_object_get_ex(options, "host_key_check", &check)) {
+        return true;
+    }
+    if (json_object_object_get_ex(options, "host-key-check", NULL)) {
+        error_setf(error, "'host_key_check' and 'host-key-check' are the same option");
+        return false;
+    }
+    if (!add_host_key_check(options, json_object_get_string(check), error)) {
+        return false;
+    }
+    json_object_object_del(options, "host_key_check");
+    return true;
+}
+
 static char *key_check_text(const SshHostKeyCheck *check)
 {
     if (!check || check->mode == SSH_HOST_KEY_CHECK_MODE_KNOWN_HOSTS) {
@@ -515,6 +536,7 @@ static const BlockDriver ssh_driver = {
     .grows_on_write = true,
     .strong_options = ssh_strong_options,
     .parse_filename = ssh_parse_filename,
+    .take_old_options = ssh_take_old_options,
     .open = ssh_open,
     .close = ssh_close,
     .reopen_prepare = ssh_reopen_prepare,

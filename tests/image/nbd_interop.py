@@ -286,6 +286,20 @@ class Tests:
                 raise Failure(text)
         run(self.io, '-f', 'raw', *CHECK, self.image)
 
+    def client_with_old_options(self):
+        """host and port, or path, as before there was a schema."""
+        with self.theirs():
+            run(self.img, 'compare', '-U', '--image-opts', f'driver=nbd,path={self.socket}',
+                f'driver=raw,file.filename={self.image}')
+        refused = (('host=127.0.0.1,port=1', "cannot connect to '127.0.0.1:1'"),
+                   ('port=1', 'needs'), ('host=h,path=/x', 'UNIX socket'),
+                   ('host=h,server.type=unix,server.path=/x', 'both'))
+        for options, error in refused:
+            for program in (self.img, 'qemu-img'):
+                text = run(program, 'info', '--image-opts', f'driver=nbd,{options}', status=1)
+                if program == self.img and error not in text:
+                    raise Failure(f'{options}: {text}')
+
     def client_and_nbdkit(self):
         need('nbdkit')
         for options in ([], ['--no-sr'], ['--mask-handshake=0', '--no-sr']):
