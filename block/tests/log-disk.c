@@ -6,23 +6,28 @@
 #include <string.h>
 
 #include "block/create.h"
+#include "block/driver.h"
 #include "block/open.h"
 #include "block/tests/mem-driver.h"
 #include "util/coroutine.h"
 #include "util/error.h"
 #include "util/iov.h"
 
+/* Those that exist, for who looks for one by name. */
+static GQueue disks = G_QUEUE_INIT;
+
 static void log_free(void *opaque)
 {
     g_free(((LogEntry *)opaque)->data);
 }
 
-static void log_this(LogDisk *disk, LogKind kind, int64_t offset, int64_t bytes)
+static void log_this(const LogDisk *disk, LogKind kind, int64_t offset, int64_t bytes)
 {
-    if (disk->log) {
-        LogEntry entry = { kind, offset, bytes, g_memdup2(disk->data + offset, (gsize)bytes) };
+    if (disk->lead->log) {
+        LogEntry entry = { kind, disk->number, offset, bytes,
+                           g_memdup2(disk->data + offset, (gsize)bytes) };
 
-        g_array_append_val(disk->log, entry);
+        g_array_append_val(disk->lead->log, entry);
     }
 }
 
@@ -36,17 +41,18 @@ static void log_write(BlockNode *node, int64_t offset, int64_t bytes)
 static int take_time(LogDisk *disk, bool write)
 {
     int turns = disk->slow ? g_test_rand_int_range(0, 4) : 0;
+    LogDisk *lead = disk->lead;
 
     for (int i = 0; i < turns; i++) {
         coroutine_wake(coroutine_current());
         coroutine_yield();
     }
-    if (!write || !disk->fail_at || (disk->fail_at > 1 && --disk->fail_at)) {
+    if (!write || !lead->fail_at || (lead->fail_at > 1 && --lead->fail_at)) {
         return 0;
     }
-    disk->fail_at = disk->fail_sticky;
-    disk->failed = true;
-    return -disk->fail_errno;
+    lead->fail_at = lead->fail_sticky;
+    lead->failed = true;
+    return -lead->fail_errno;
 }
 
 static int disk_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
@@ -150,6 +156,10 @@ void log_disk_start(BlockNode *node)
 
     disk->log = g_array_new(FALSE, FALSE, sizeof(LogEntry));
     g_array_set_clear_func(disk->log, log_free);
+}
+
+void log_disk_put_down(BlockNode *node)
+{
     for (int64_t at = 0; at < node->size; at += 65536) {
         log_write(node, at, MIN(65536, node->size - at));
     }
@@ -160,6 +170,7 @@ static void disk_close(BlockNode *node)
 {
     LogDisk *disk = node->opaque;
 
+    g_queue_remove(&disks, node);
     g_free(disk->data);
     if (disk->log) {
         g_array_unref(disk->log);
@@ -178,19 +189,131 @@ static const BlockDriver log_driver = {
     .truncate = disk_truncate, .has_zero_init = disk_has_zero_init,
 };
 
-BlockNode *log_disk_new(void)
+BlockNode *log_disk_new_named(const char *folder, const char *name, BlockNode *lead,
+                              unsigned number)
 {
     BlockNode *node = block_node_new(&log_driver, NULL, NULL);
     LogDisk *disk = node->opaque;
 
     disk->data = g_malloc0(LOG_DISK_CAPACITY);
+    disk->lead = lead ? log_disk(lead) : disk;
+    disk->number = number;
     g_free(node->filename);
-    node->filename = g_strdup("log:disk"); /* some formats write it into the image */
+    node->filename = g_strdup_printf("log:%s/%s", folder, name);
+    g_queue_push_tail(&disks, node);
     node->zero_flags = BLOCK_REQ_MAY_UNMAP | BLOCK_REQ_NO_FALLBACK;
     node->truncate_flags = BLOCK_REQ_ZERO_WRITE;
     mem_node_ready(node);
     return node;
 }
+
+BlockNode *log_disk_new(void)
+{
+    return log_disk_new_named("", "disk", NULL, 0);
+}
+
+/* ---- A disk as a header names it: a node that hands everything on to the disk's own ---- */
+
+/* Its options are those of a protocol that lives in a module, which is not loaded here. */
+#define NAMED_DRIVER "ftps"
+
+static BlockNode *disk_of(BlockNode *node)
+{
+    return *(BlockNode **)node->opaque;
+}
+
+static bool named_parse_filename(const char *filename, json_object *options, GError **error)
+{
+    json_object_object_add(options, "url", json_object_new_string(filename));
+    return true;
+}
+
+static bool named_open(BlockNode *node, const BlockdevOptions *options, unsigned flags,
+                       GError **error)
+{
+    const char *name = options->u.ftps.url;
+
+    for (GList *item = disks.head; item; item = item->next) {
+        BlockNode *disk = item->data;
+
+        if (!strcmp(disk->filename, name)) {
+            *(BlockNode **)node->opaque = block_node_ref(disk);
+            node->size = disk->size;
+            node->zero_flags = BLOCK_REQ_MAY_UNMAP | BLOCK_REQ_NO_FALLBACK;
+            node->truncate_flags = BLOCK_REQ_ZERO_WRITE;
+            return true;
+        }
+    }
+    error_setf(error, "There is no test's disk '%s'", name);
+    return false;
+}
+
+static void named_close(BlockNode *node)
+{
+    block_node_unref(disk_of(node));
+}
+
+static bool named_refresh_filename(BlockNode *node)
+{
+    g_free(node->filename);
+    node->filename = g_strdup(disk_of(node)->filename);
+    return true;
+}
+
+/* After a request: the size may be another one. */
+static int as_large(BlockNode *node, int ret)
+{
+    node->size = disk_of(node)->size;
+    return ret;
+}
+
+static int64_t named_getlength(BlockNode *node)
+{
+    return disk_of(node)->size;
+}
+
+static int named_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                        size_t vec_offset, unsigned flags)
+{
+    return disk_preadv(disk_of(node), offset, bytes, vec, vec_offset, flags);
+}
+
+static int named_pwritev(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                         size_t vec_offset, unsigned flags)
+{
+    return as_large(node, disk_pwritev(disk_of(node), offset, bytes, vec, vec_offset, flags));
+}
+
+static int named_pwrite_zeroes(BlockNode *node, int64_t offset, int64_t bytes, unsigned flags)
+{
+    return as_large(node, disk_pwrite_zeroes(disk_of(node), offset, bytes, flags));
+}
+
+static int named_pdiscard(BlockNode *node, int64_t offset, int64_t bytes)
+{
+    return disk_pdiscard(disk_of(node), offset, bytes);
+}
+
+static int named_flush(BlockNode *node)
+{
+    return disk_flush(disk_of(node));
+}
+
+static int named_truncate(BlockNode *node, const BlockTruncate *truncate, GError **error)
+{
+    return as_large(node, disk_truncate(disk_of(node), truncate, error));
+}
+
+static const BlockDriver named_driver = {
+    .name = NAMED_DRIVER, .kind = BLOCKDEV_DRIVER_FTPS, .protocol = "log",
+    .instance_size = sizeof(BlockNode *), .grows_on_write = true, .has_variable_size = true,
+    .parse_filename = named_parse_filename, .open = named_open, .close = named_close,
+    .refresh_filename = named_refresh_filename, .getlength = named_getlength,
+    .preadv = named_preadv, .pwritev = named_pwritev, .pwrite_zeroes = named_pwrite_zeroes,
+    .pdiscard = named_pdiscard, .flush_to_disk = named_flush, .truncate = named_truncate,
+    .has_zero_init = disk_has_zero_init,
+};
+BLOCK_DRIVER(named_driver);
 
 /* ---- Images on it ---- */
 

@@ -31,10 +31,18 @@ typedef struct Event {
     uint8_t fill;
 } Event;
 
+/* The files of an image; the first is the one that is opened. */
+#define MAX_DISKS 3
+typedef struct Disks {
+    BlockNode *disk[MAX_DISKS];
+    unsigned n;
+} Disks;
+
 typedef struct Run {
     const CutVariant *v;
     GArray *events;
-    BlockNode *file, *base, *node;
+    Disks disks;
+    BlockNode *base, *node;
     BlockChild *root;
     unsigned sectors, most; /* of the disk now, and the most it may get */
     uint8_t *initial;       /* a byte for each sector */
@@ -46,7 +54,7 @@ typedef uint8_t Values[32];
 
 static guint log_place(const Run *run)
 {
-    const GArray *log = log_disk(run->file)->log;
+    const GArray *log = log_disk(run->disks.disk[0])->log;
 
     return log ? log->len : 0;
 }
@@ -166,12 +174,46 @@ static void work(Run *run)
 
 /* ---- Images ---- */
 
-static BlockNode *try_open(const CutVariant *v, BlockNode *file, BlockNode *base, GError **error)
+/* In folders of their own, since headers name them. lead: the first has a log, and all write it. */
+static void new_disks(Disks *disks, const CutVariant *v, const char *folder, bool lead)
 {
+    static const unsigned numbers[] = {
+        [CUT_ONE_FILE] = 1, [CUT_DATA_FILE] = 2, [CUT_EXTENT] = 2, [CUT_SPLIT] = 3,
+    };
+
+    disks->n = numbers[v->files];
+    for (unsigned i = 0; i < disks->n; i++) {
+        g_autofree char *name = g_strdup_printf("disk-%u", i);
+
+        disks->disk[i] = log_disk_new_named(folder, name, lead && i ? disks->disk[0] : NULL, i);
+    }
+}
+
+static void free_disks(Disks *disks)
+{
+    while (disks->n) {
+        block_node_unref(disks->disk[--disks->n]);
+    }
+}
+
+/* A member of JSON that names the second file, with a comma before. */
+static char *second_file(const CutVariant *v, const Disks *disks, bool create)
+{
+    if (v->files == CUT_DATA_FILE) {
+        return g_strdup_printf(",\"data-file\":\"%s\"", disks->disk[1]->name);
+    }
+    return v->files == CUT_EXTENT && create
+        ? g_strdup_printf(",\"extents\":[\"%s\"]", disks->disk[1]->name) : g_strdup("");
+}
+
+static BlockNode *try_open(const CutVariant *v, const Disks *disks, BlockNode *base,
+                           GError **error)
+{
+    g_autofree char *second = second_file(v, disks, false);
     g_autofree char *text = g_strdup_printf(
-        "{\"driver\":\"%s\",\"file\":\"%s\",\"discard\":\"unmap\"%s%s%s%s}", v->format,
-        file->name, base ? ",\"backing\":\"" : "", base ? base->name : "", base ? "\"" : "",
-        v->open);
+        "{\"driver\":\"%s\",\"file\":\"%s\",\"discard\":\"unmap\"%s%s%s%s%s}", v->format,
+        disks->disk[0]->name, base ? ",\"backing\":\"" : "", base ? base->name : "",
+        base ? "\"" : "", second, v->open);
     json_object *options = json_tokener_parse(text);
     BlockNode *node = block_open(NULL, NULL, options, QAPI_JSON, 0, error);
 
@@ -179,10 +221,10 @@ static BlockNode *try_open(const CutVariant *v, BlockNode *file, BlockNode *base
     return node;
 }
 
-static BlockNode *open_image(const CutVariant *v, BlockNode *file, BlockNode *base)
+static BlockNode *open_image(const CutVariant *v, const Disks *disks, BlockNode *base)
 {
     GError *error = NULL;
-    BlockNode *node = try_open(v, file, base, &error);
+    BlockNode *node = try_open(v, disks, base, &error);
 
     g_assert_no_error(error);
     return node;
@@ -190,7 +232,7 @@ static BlockNode *open_image(const CutVariant *v, BlockNode *file, BlockNode *ba
 
 static void open_run(Run *run)
 {
-    run->node = open_image(run->v, run->file, run->base);
+    run->node = open_image(run->v, &run->disks, run->base);
     run->root = mem_attach(run->node, BLOCK_PERM_ALL);
     run->sectors = (unsigned)(run->node->size / BLOCK_SECTOR);
 }
@@ -201,12 +243,42 @@ static void close_run(Run *run)
     block_node_unref(run->node);
 }
 
-static void make_image(const CutVariant *v, BlockNode *file)
+/* What QEMU and VMware make of images beyond 2 GB, with halves as small as we like. */
+static void make_split(const CutVariant *v, const Disks *disks)
 {
-    if (v->create) {
-        log_disk_create(file, v->format, v->sectors * BLOCK_SECTOR, v->create);
+    g_autoptr(GString) text = g_string_new("# Disk DescriptorFile\nversion=1\nCID=12345678\n"
+                                           "parentCID=ffffffff\n");
+    bool flat = !strcmp(v->extent_type, "FLAT");
+    unsigned half = v->sectors / 2;
+
+    g_string_append_printf(text, "createType=\"twoGbMaxExtent%s\"\n", flat ? "Flat" : "Sparse");
+    for (unsigned i = 1; i < disks->n; i++) {
+        BlockNode *extent = disks->disk[i];
+
+        if (flat) {
+            extent->size = half * BLOCK_SECTOR;
+        } else {
+            log_disk_create(extent, v->format, half * BLOCK_SECTOR, v->create);
+        }
+        g_string_append_printf(text, "RW %u %s \"disk-%u\"%s\n", half, v->extent_type, i,
+                               flat ? " 0" : "");
+    }
+    g_string_append(text, "ddb.adapterType = \"ide\"\n");
+    memcpy(log_disk(disks->disk[0])->data, text->str, text->len);
+    disks->disk[0]->size = ROUND_UP((int64_t)text->len, BLOCK_SECTOR);
+}
+
+static void make_image(const CutVariant *v, const Disks *disks)
+{
+    if (v->files == CUT_SPLIT) {
+        make_split(v, disks);
+    } else if (v->create) {
+        g_autofree char *second = second_file(v, disks, true);
+        g_autofree char *more = g_strconcat(v->create, second, NULL);
+
+        log_disk_create(disks->disk[0], v->format, v->sectors * BLOCK_SECTOR, more);
     } else {
-        file->size = v->sectors * BLOCK_SECTOR;
+        disks->disk[0]->size = v->sectors * BLOCK_SECTOR;
     }
 }
 
@@ -237,13 +309,14 @@ static void fill_image(Run *run)
 
 static void begin_run(Run *run, const CutVariant *v)
 {
-    *run = (Run) { .v = v, .file = log_disk_new(), .most = v->sectors * (v->resizes ? 2 : 1) };
+    *run = (Run) { .v = v, .most = v->sectors * (v->resizes ? 2 : 1) };
+    new_disks(&run->disks, v, "run", true);
     run->events = g_array_new(FALSE, FALSE, sizeof(Event));
     run->initial = g_malloc0(run->most);
     if (v->backing) {
         make_base(run);
     }
-    make_image(v, run->file);
+    make_image(v, &run->disks);
     if (v->filled) {
         fill_image(run);
     }
@@ -253,7 +326,7 @@ static void end_run(Run *run)
 {
     g_array_unref(run->events);
     g_free(run->initial);
-    block_node_unref(run->file);
+    free_disks(&run->disks);
     block_node_unref(run->base);
 }
 
@@ -265,9 +338,9 @@ static void only(uint8_t *values, uint8_t value)
     values[value / 8] |= (uint8_t)(1u << (value % 8));
 }
 
-static void also(uint8_t *values, const Event *event)
+static void also(uint8_t *values, const Event *event, bool rubbish)
 {
-    if (event->kind == ANYTHING) {
+    if (event->kind == ANYTHING || rubbish) {
         memset(values, 0xff, sizeof(Values));
     } else {
         values[event->fill / 8] |= (uint8_t)(1u << (event->fill % 8));
@@ -290,6 +363,8 @@ static Values *allowed_values(const Run *run, guint cut)
     }
     for (guint i = 0; i < run->events->len; i++) {
         const Event *event = &g_array_index(run->events, Event, i);
+        /* A data file loses what is discarded at once, the mark that it reads as zeroes may wait. */
+        bool rubbish = i > flushed && event->kind == DISCARD && run->v->files == CUT_DATA_FILE;
 
         if (event->kind == FLUSHED || event->kind == RESIZE || (i > flushed && event->at > cut)) {
             continue;
@@ -298,7 +373,7 @@ static Values *allowed_values(const Run *run, guint cut)
             if (i < flushed && event->kind == WRITE) {
                 only(allowed[s], event->fill);
             }
-            also(allowed[s], event);
+            also(allowed[s], event, rubbish);
         }
     }
     return allowed;
@@ -353,42 +428,65 @@ static void check(const CutVariant *v, BlockNode *node)
 
 /* ---- Power cuts ---- */
 
-/* The disk as it is after a cut: all before the last flush, and of the rest what luck leaves. */
-static BlockNode *cut_disk(const Run *run, guint cut)
+static void put_down_all(const Disks *disks)
 {
-    const GArray *log = log_disk(run->file)->log;
-    BlockNode *node = log_disk_new();
-    guint stable = 0;
+    log_disk_start(disks->disk[0]);
+    for (unsigned i = 0; i < disks->n; i++) {
+        log_disk_put_down(disks->disk[i]);
+    }
+}
 
+/* What luck leaves of an entry; all of it if it is stable. */
+static void leave(BlockNode *disk, const LogEntry *entry, bool stable)
+{
+    for (int64_t at = 0; at < entry->bytes;) {
+        int64_t n = MIN(BLOCK_SECTOR - (entry->offset + at) % BLOCK_SECTOR, entry->bytes - at);
+
+        if (stable || g_test_rand_bit()) {
+            log_disk_apply(disk, entry, at, n);
+        }
+        at += n;
+    }
+    if (entry->kind == LOG_TRUNCATE && (stable || g_test_rand_bit())) {
+        log_disk_apply(disk, entry, 0, 0);
+    }
+}
+
+/* The disks as they are after a cut: each has all that stands before its last flush. */
+static void cut_disks(Disks *disks, const Run *run, guint cut)
+{
+    const GArray *log = log_disk(run->disks.disk[0])->log;
+    guint stable[MAX_DISKS] = { 0 };
+
+    new_disks(disks, run->v, "cut", false);
     for (guint i = 0; i < cut; i++) {
-        stable = g_array_index(log, LogEntry, i).kind == LOG_FLUSH ? i : stable;
+        const LogEntry *entry = &g_array_index(log, LogEntry, i);
+
+        if (entry->kind == LOG_FLUSH) {
+            stable[entry->disk] = i;
+        }
     }
     for (guint i = 0; i < cut; i++) {
         const LogEntry *entry = &g_array_index(log, LogEntry, i);
 
-        for (int64_t at = 0; at < entry->bytes;) {
-            int64_t n = MIN(BLOCK_SECTOR - (entry->offset + at) % BLOCK_SECTOR, entry->bytes - at);
-
-            if (i < stable || g_test_rand_bit()) {
-                log_disk_apply(node, entry, at, n);
-            }
-            at += n;
-        }
-        if (entry->kind == LOG_TRUNCATE && (i < stable || g_test_rand_bit())) {
-            log_disk_apply(node, entry, 0, 0);
-        }
+        leave(disks->disk[entry->disk], entry, i < stable[entry->disk]);
     }
-    node->size = ROUND_UP(node->size, BLOCK_SECTOR);
-    return node;
+    for (unsigned i = 0; i < disks->n; i++) {
+        disks->disk[i]->size = ROUND_UP(disks->disk[i]->size, BLOCK_SECTOR);
+    }
 }
 
 static void look_after(const Run *run, guint cut)
 {
-    BlockNode *file = cut_disk(run, cut);
-    BlockNode *node = open_image(run->v, file, run->base);
-    BlockChild *root = mem_attach(node, BLOCK_PERM_ALL);
-    unsigned sectors = (unsigned)(node->size / BLOCK_SECTOR);
+    BlockNode *node;
+    BlockChild *root;
+    unsigned sectors;
+    Disks disks;
 
+    cut_disks(&disks, run, cut);
+    node = open_image(run->v, &disks, run->base);
+    root = mem_attach(node, BLOCK_PERM_ALL);
+    sectors = (unsigned)(node->size / BLOCK_SECTOR);
     check(run->v, node);
     if (!run->v->size_of_file) {
         g_assert_true(size_is_allowed(run, cut, sectors));
@@ -396,7 +494,7 @@ static void look_after(const Run *run, guint cut)
     compare(run, root, cut, MIN(sectors, run->most));
     block_child_detach(root);
     block_node_unref(node);
-    block_node_unref(file);
+    free_disks(&disks);
 }
 
 static void run_cuts(void *opaque)
@@ -405,7 +503,7 @@ static void run_cuts(void *opaque)
     guint begin, end;
 
     begin_run(&run, opaque);
-    log_disk_start(run.file);
+    put_down_all(&run.disks);
     begin = log_place(&run);
     open_run(&run);
     work(&run);
@@ -422,28 +520,35 @@ void power_cut(const CutVariant *variant)
     coroutine_run(run_cuts, (void *)variant);
 }
 
+static void look_after_create(const Run *run, guint cut)
+{
+    g_autoptr(GError) error = NULL;
+    BlockNode *node;
+    Disks disks;
+
+    cut_disks(&disks, run, cut);
+    node = try_open(run->v, &disks, NULL, &error);
+    g_assert_true((node != NULL) == (error == NULL));
+    if (cut == log_place(run)) {
+        g_assert_no_error(error);
+        check(run->v, node);
+        g_assert_cmpint(node->size, ==, run->v->sectors * BLOCK_SECTOR);
+    }
+    block_node_unref(node);
+    free_disks(&disks);
+}
+
 static void run_create_cuts(void *opaque)
 {
-    const CutVariant *v = opaque;
-    Run run = { .v = v, .file = log_disk_new() };
+    Run run = { .v = opaque };
 
-    log_disk_start(run.file);
-    log_disk_create(run.file, v->format, v->sectors * BLOCK_SECTOR, v->create);
+    new_disks(&run.disks, run.v, "run", true);
+    log_disk_start(run.disks.disk[0]);
+    make_image(run.v, &run.disks);
     for (guint cut = 0; cut <= log_place(&run); cut++) {
-        BlockNode *file = cut_disk(&run, cut);
-        g_autoptr(GError) error = NULL;
-        BlockNode *node = try_open(v, file, NULL, &error);
-
-        g_assert_true((node != NULL) == (error == NULL));
-        if (cut == log_place(&run)) {
-            g_assert_no_error(error);
-            check(v, node);
-            g_assert_cmpint(node->size, ==, v->sectors * BLOCK_SECTOR);
-        }
-        block_node_unref(node);
-        block_node_unref(file);
+        look_after_create(&run, cut);
     }
-    block_node_unref(run.file);
+    free_disks(&run.disks);
 }
 
 void power_cut_create(const CutVariant *variant)
@@ -494,7 +599,7 @@ static void run_failing(void *opaque)
     Run run;
 
     begin_run(&run, failing->v);
-    disk = log_disk(run.file);
+    disk = log_disk(run.disks.disk[0]);
     open_run(&run);
     begin_failure(disk, failing);
     run.may_fail = true;
@@ -540,7 +645,7 @@ static void run_failing_delete(void *opaque)
     Run run;
 
     begin_run(&run, failing->v);
-    disk = log_disk(run.file);
+    disk = log_disk(run.disks.disk[0]);
     open_run(&run);
     some_writes(&run);
     run.node->driver->snapshot_create(run.node, &snapshot, &error);

@@ -8,6 +8,14 @@
 
 #include "block/tests/log-disk.h"
 
+/* What an image has beside its first file. Each is a disk with a cache of its own. */
+typedef enum CutFiles {
+    CUT_ONE_FILE,
+    CUT_DATA_FILE, /* qcow2: an external data file */
+    CUT_EXTENT,    /* vmdk: one extent, made by blockdev-create */
+    CUT_SPLIT,     /* vmdk: two extents of extent_type, and a descriptor made here: small ones */
+} CutFiles;
+
 typedef struct CutVariant {
     const char *name, *format;
     /* Members of its JSON with a comma before: for blockdev-create, and for opening. */
@@ -20,12 +28,15 @@ typedef struct CutVariant {
     bool resizes, only_grows;
     bool size_of_file; /* and its size is the file's */
     bool fail_all;     /* every place of a failure counts: few of them change the map (vdi) */
+    CutFiles files;
+    const char *extent_type;
 } CutVariant;
 
 /*
  * Random work, all of it logged, and then the power is cut at many moments of that log: of what was
- * written since the last flush, any part is lost. Whatever is left must open, check without
- * corruption, and have all that the guest flushed. One round.
+ * written since the last flush, any part is lost; of several files each has its own last flush, so
+ * what was written to one may be there without what was written to another before. Whatever is
+ * left must open, check without corruption, and have all that the guest flushed. One round.
  */
 void power_cut(const CutVariant *variant);
 /* The same during blockdev-create: what is left opens or is refused. */

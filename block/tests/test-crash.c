@@ -41,6 +41,21 @@ static const CutVariant variants[] = {
     { "vpc-fixed", "vpc", ",\"subformat\":\"fixed\",\"force-size\":true", "", LARGE },
     { "vmdk", "vmdk", "", "", LARGE },
     { "vmdk-zeroed", "vmdk", ",\"zeroed-grain\":true", "", LARGE },
+    { "qcow2-data-file", "qcow2", ",\"cluster-size\":4096", CACHES, SMALL,
+      .files = CUT_DATA_FILE },
+    { "qcow2-data-file-backing", "qcow2", ",\"cluster-size\":16384", CACHES, SMALL,
+      .backing = true, .files = CUT_DATA_FILE },
+    { "qcow2-data-file-subclusters", "qcow2", ",\"cluster-size\":16384,\"extended-l2\":true",
+      CACHES, SMALL, .backing = true, .files = CUT_DATA_FILE },
+    { "qcow2-data-file-raw", "qcow2", ",\"cluster-size\":4096,\"data-file-raw\":true", CACHES,
+      SMALL, .resizes = true, .files = CUT_DATA_FILE },
+    { "vmdk-flat", "vmdk", ",\"subformat\":\"monolithicFlat\"", "", SMALL,
+      .keeps_discard = true, .files = CUT_EXTENT },
+    { "vmdk-split", "vmdk", "", "", LARGE, .files = CUT_SPLIT, .extent_type = "SPARSE" },
+    { "vmdk-split-zeroed", "vmdk", ",\"zeroed-grain\":true", "", LARGE, .files = CUT_SPLIT,
+      .extent_type = "SPARSE" },
+    { "vmdk-split-flat", "vmdk", NULL, "", SMALL, .keeps_discard = true, .files = CUT_SPLIT,
+      .extent_type = "FLAT" },
 };
 
 /* With more counts than the cache holds, whose blocks are written while a snapshot goes. */
@@ -89,7 +104,7 @@ int main(int argc, char **argv)
     add_secret("key", "geheim");
     for (guint i = 0; i < G_N_ELEMENTS(variants); i++) {
         add("power-cut", &variants[i], test_cuts);
-        if (variants[i].create && !variants[i].backing) {
+        if (variants[i].create && !variants[i].backing && variants[i].files != CUT_SPLIT) {
             add("power-cut-create", &variants[i], test_create);
         }
         add("failing", &variants[i], test_failing);
