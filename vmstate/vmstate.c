@@ -399,7 +399,7 @@ static bool load_subsections(const VmState *state, void *opaque, Input *in, GErr
     }
 }
 
-static bool load_state(const VmState *state, void *opaque, int version, Input *in, GError **error)
+static bool load_table(const VmState *state, void *opaque, int version, Input *in, GError **error)
 {
     in->section = state->name;
     in->field = "version";
@@ -424,6 +424,30 @@ static bool load_state(const VmState *state, void *opaque, int version, Input *i
         return false;
     }
     return true;
+}
+
+/* What half a state leaves behind is looked at by a reset: no count may lead out of its array. */
+static void bound_counts(const VmState *state, void *opaque)
+{
+    for (const VmStateField *field = state->fields; field->kind != VMS_END; field++) {
+        uint32_t *count = (uint32_t *)((char *)opaque + field->count_offset);
+
+        if (field->count_offset &&
+            (*count > field->max || (field->kind == VMS_VBUFFER &&
+                                     !*(uint8_t **)((char *)opaque + field->offset)))) {
+            *count = 0;
+        }
+    }
+}
+
+static bool load_state(const VmState *state, void *opaque, int version, Input *in, GError **error)
+{
+    bool ok = load_table(state, opaque, version, in, error);
+
+    if (!ok) {
+        bound_counts(state, opaque);
+    }
+    return ok;
 }
 
 bool vmstate_load(const VmState *state, void *opaque, int version, const uint8_t *data, size_t len,

@@ -114,7 +114,7 @@ struct VmState {
 void vmstate_save(const VmState *state, void *opaque, GByteArray *out);
 /*
  * Read it back from data; *used says how much was consumed. On error the object is half-loaded: the
- * caller discards or resets it.
+ * caller discards or resets it. Counts of arrays are within their bounds even then.
  */
 bool vmstate_load(const VmState *state, void *opaque, int version, const uint8_t *data, size_t len,
                   size_t *used, GError **error);

@@ -237,6 +237,13 @@ static void test_versions(void)
     g_assert_false(load(to, -1, out->data, out->len, &used, NULL));
 }
 
+/* Whoever resets the object afterwards walks its arrays. */
+static void check_counts(const Thing *thing)
+{
+    g_assert_cmpuint(thing->used, <=, G_N_ELEMENTS(thing->varying));
+    g_assert_cmpuint(thing->length, <=, thing->buffer ? 16 : 0);
+}
+
 static void test_truncated(void)
 {
     g_autoptr(Thing) thing = thing_new_filled();
@@ -250,6 +257,7 @@ static void test_truncated(void)
         bool ok = load(to, 2, out->data, len, &used, &error);
 
         g_assert_cmpuint(used, <=, len);
+        check_counts(to);
         /* Cut in a subsection's name, it is no subsection, and left to the caller as excess. */
         if (len < out->len - subsection || len >= out->len - 8) {
             g_assert_false(ok);
@@ -285,6 +293,7 @@ static void test_refused(void)
         if (!g_pattern_match_simple(rows[i].message, error->message)) {
             g_error("'%s' is not like '%s'", error->message, rows[i].message);
         }
+        check_counts(to);
     }
 }
 
