@@ -363,7 +363,7 @@ static Values *allowed_values(const Run *run, guint cut)
     }
     for (guint i = 0; i < run->events->len; i++) {
         const Event *event = &g_array_index(run->events, Event, i);
-        /* A data file loses what is discarded at once, the mark that it reads as zeroes may wait. */
+        /* A data file loses what is discarded at once, the mark that it reads as zero may wait. */
         bool rubbish = i > flushed && event->kind == DISCARD && run->v->files == CUT_DATA_FILE;
 
         if (event->kind == FLUSHED || event->kind == RESIZE || (i > flushed && event->at > cut)) {
