@@ -66,10 +66,18 @@ static void put_modrm(JitTranslation *t, const Places *places)
     }
 }
 
+/* 82 is 80 once more in 32-bit code, and nothing in 64-bit code. */
+static uint8_t host_opcode(const ZydisDecodedInstruction *insn)
+{
+    return insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && insn->opcode == 0x82 ? 0x80
+                                                                                : insn->opcode;
+}
+
 static void put_legacy_opcode(JitTranslation *t, const JitRename *rename)
 {
     const ZydisDecodedInstruction *insn = &t->decoded.insn;
     bool in_opcode = !(insn->attributes & ZYDIS_ATTRIB_HAS_MODRM);
+    uint8_t opcode = host_opcode(insn);
 
     if (insn->opcode_map >= ZYDIS_OPCODE_MAP_0F) {
         jit_u8(t->as, 0x0f);
@@ -79,8 +87,8 @@ static void put_legacy_opcode(JitTranslation *t, const JitRename *rename)
     } else if (insn->opcode_map == ZYDIS_OPCODE_MAP_0F3A) {
         jit_u8(t->as, 0x3a);
     }
-    jit_u8(t->as, in_opcode && rename->rm != HOST_NONE ? (insn->opcode & 0xf8) | (rename->rm & 7)
-                                                       : insn->opcode);
+    jit_u8(t->as, in_opcode && rename->rm != HOST_NONE ? (opcode & 0xf8) | (rename->rm & 7)
+                                                       : opcode);
 }
 
 /* The memory operand's index register, 0 if it has none. */

@@ -74,7 +74,9 @@ static const Form bmi[] = {
 };
 
 /* What only 32-bit code has, besides MOV with an absolute address. */
-static const Form narrow_only[] = { { 0, 0, 0x40, O }, { 0, 0, 0x48, O } };
+static const Form narrow_only[] = {
+    { 0, 0, 0x40, O }, { 0, 0, 0x48, O }, { 0, 0, 0x82, M | B | I8 | LOCK | EXT(0xff) },
+};
 
 /* ---- Chance ---- */
 
