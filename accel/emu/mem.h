@@ -55,30 +55,33 @@ void emu_write_slow(EmuCpu *cpu, uint64_t linear, uint64_t value, unsigned size,
 /* Reads what a write follows: raises the write's fault. */
 uint64_t emu_read_for_write_slow(EmuCpu *cpu, uint64_t linear, unsigned size, EmuTlbKind kind);
 
-static inline bool emu_tlb_hit(const EmuTlbEntry *entry, uint64_t linear, unsigned size)
+static inline unsigned emu_tlb_index(uint64_t linear)
 {
-    return linear + (size - 1) + entry->negated < EMU_PAGE_SIZE;
+    return linear >> EMU_PAGE_BITS & (EMU_TLB_SIZE - 1);
 }
 
-static inline const EmuTlbEntry *emu_tlb_entry(const EmuTlbEntry *table, uint64_t linear)
+static inline bool emu_tlb_hit(const EmuTlbTable *table, uint64_t linear, unsigned size)
 {
-    return &table[linear >> EMU_PAGE_BITS & (EMU_TLB_SIZE - 1)];
+    return linear + (size - 1) + table->negated[emu_tlb_index(linear)] < EMU_PAGE_SIZE;
+}
+
+/* The host address if it hits, else NULL. */
+static inline void *emu_tlb_look_up(const EmuTlbTable *table, uint64_t linear, unsigned size)
+{
+    return EMU_LIKELY(emu_tlb_hit(table, linear, size))
+               ? (void *)(linear + table->addend[emu_tlb_index(linear)]) : NULL;
 }
 
 /* Host address of RAM that hits, else NULL. */
 static inline void *emu_fast_read_ptr(EmuCpu *cpu, uint64_t linear, unsigned size, EmuTlbKind kind)
 {
-    const EmuTlbEntry *entry = emu_tlb_entry(cpu->tlb.kind[kind].read, linear);
-
-    return EMU_LIKELY(emu_tlb_hit(entry, linear, size)) ? (void *)(linear + entry->addend) : NULL;
+    return emu_tlb_look_up(&cpu->tlb.kind[kind].read, linear, size);
 }
 
 static inline void *emu_fast_write_ptr(EmuCpu *cpu, uint64_t linear, unsigned size,
                                        EmuTlbKind kind)
 {
-    const EmuTlbEntry *entry = emu_tlb_entry(cpu->tlb.kind[kind].write, linear);
-
-    return EMU_LIKELY(emu_tlb_hit(entry, linear, size)) ? (void *)(linear + entry->addend) : NULL;
+    return emu_tlb_look_up(&cpu->tlb.kind[kind].write, linear, size);
 }
 
 /*

@@ -10,10 +10,10 @@
 
 /* ---- First level ---- */
 
-static void empty_table(EmuTlbEntry *table)
+static void empty_table(EmuTlbTable *table)
 {
     for (unsigned i = 0; i < EMU_TLB_SIZE; i++) {
-        table[i].negated = EMU_TLB_NONE(i);
+        table->negated[i] = EMU_TLB_NONE(i);
     }
 }
 
@@ -22,8 +22,8 @@ static void empty_tables(EmuTlb *tlb)
     pthread_mutex_lock(&tlb->lock);
     for (unsigned kind = 0; kind < EMU_TLB_KINDS; kind++) {
         if (tlb->used[kind]) {
-            empty_table(tlb->kind[kind].read);
-            empty_table(tlb->kind[kind].write);
+            empty_table(&tlb->kind[kind].read);
+            empty_table(&tlb->kind[kind].write);
             memset(tlb->kind[kind].local, 0, sizeof(tlb->kind[kind].local));
             tlb->used[kind] = false;
         }
@@ -42,7 +42,7 @@ static void empty_local(EmuTlb *tlb)
             for (; tables->local[word]; tables->local[word] &= tables->local[word] - 1) {
                 unsigned i = word * 64 + __builtin_ctzll(tables->local[word]);
 
-                tables->read[i].negated = tables->write[i].negated = EMU_TLB_NONE(i);
+                tables->read.negated[i] = tables->write.negated[i] = EMU_TLB_NONE(i);
             }
         }
     }
@@ -50,15 +50,16 @@ static void empty_local(EmuTlb *tlb)
 }
 
 /* Under the lock, so that who forbids writes either is seen here or finds the entry. */
-static void fill_write(EmuCpu *cpu, EmuTlbEntry *entry, uint64_t linear_page, const EmuPage *page)
+static void fill_write(EmuCpu *cpu, EmuTlbTable *table, uint64_t linear_page, const EmuPage *page)
 {
+    unsigned index = emu_tlb_index(linear_page);
     EmuTlb *tlb = &cpu->tlb;
 
     pthread_mutex_lock(&tlb->lock);
     if (!emu_code_map_has(page->code, page->offset) &&
         !memory_region_wants_dirty(page->region, page->offset, EMU_PAGE_SIZE)) {
-        entry->negated = -linear_page;
-        entry->addend = (uintptr_t)page->write - linear_page;
+        table->negated[index] = -linear_page;
+        table->addend[index] = (uintptr_t)page->write - linear_page;
     }
     pthread_mutex_unlock(&tlb->lock);
 }
@@ -73,10 +74,10 @@ void emu_tlb_fill(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuAccess acces
 {
     EmuTlb *tlb = &cpu->tlb;
     EmuTlbTables *tables = &tlb->kind[kind];
-    unsigned index = linear >> EMU_PAGE_BITS & (EMU_TLB_SIZE - 1);
+    unsigned index = emu_tlb_index(linear);
     uint64_t linear_page = linear & EMU_PAGE_MASK;
-    bool may_read = access != EMU_WRITE || tables->read[index].negated == EMU_TLB_NONE(index);
-    bool may_write = access == EMU_WRITE || tables->write[index].negated == EMU_TLB_NONE(index);
+    bool may_read = access != EMU_WRITE || tables->read.negated[index] == EMU_TLB_NONE(index);
+    bool may_write = access == EMU_WRITE || tables->write.negated[index] == EMU_TLB_NONE(index);
 
     if (!page->read || emu_debug_watches_page(cpu, linear_page)) {
         return;
@@ -86,13 +87,13 @@ void emu_tlb_fill(EmuCpu *cpu, uint64_t linear, EmuTlbKind kind, EmuAccess acces
         tables->local[index / 64] |= BIT_ULL(index % 64);
     }
     if (may_read) {
-        tables->read[index].negated = -linear_page;
-        tables->read[index].addend = (uintptr_t)page->read - linear_page;
+        tables->read.negated[index] = -linear_page;
+        tables->read.addend[index] = (uintptr_t)page->read - linear_page;
     }
     if (may_write && page->write == page->read && (page->perms & EMU_PERM_DIRTY) &&
         emu_may_write(cpu, page->perms, kind) &&
         (!cpu->check || emu_check_may_fill_write(cpu->check, page->write, kind, index))) {
-        fill_write(cpu, &tables->write[index], linear_page, page);
+        fill_write(cpu, &tables->write, linear_page, page);
     }
 }
 
@@ -104,15 +105,15 @@ static bool forbid_writes(EmuCpu *cpu, const uint8_t *host, uint64_t len, Memory
 
     pthread_mutex_lock(&tlb->lock);
     for (unsigned kind = 0; kind < EMU_TLB_KINDS; kind++) {
-        EmuTlbEntry *table = tlb->kind[kind].write;
+        EmuTlbTable *table = &tlb->kind[kind].write;
 
         for (unsigned i = 0; tlb->used[kind] && i < EMU_TLB_SIZE; i++) {
-            uint64_t at = table[i].addend - table[i].negated; /* its host page */
+            uint64_t at = table->addend[i] - table->negated[i]; /* its host page */
 
-            if (table[i].negated == EMU_TLB_NONE(i) || at - (uintptr_t)host >= len) {
+            if (table->negated[i] == EMU_TLB_NONE(i) || at - (uintptr_t)host >= len) {
                 continue;
             }
-            __atomic_store_n(&table[i].negated, EMU_TLB_NONE(i), __ATOMIC_RELEASE);
+            __atomic_store_n(&table->negated[i], EMU_TLB_NONE(i), __ATOMIC_RELEASE);
             any = true;
             if (mark) {
                 memory_region_set_dirty(mark, at - (uintptr_t)base, EMU_PAGE_SIZE);
@@ -145,7 +146,7 @@ void emu_tlb_forget_writes(EmuCpu *cpu, const EmuTlbSlot *slots, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         unsigned index = slots[i].index;
 
-        tlb->kind[slots[i].kind].write[index].negated = EMU_TLB_NONE(index);
+        tlb->kind[slots[i].kind].write.negated[index] = EMU_TLB_NONE(index);
     }
     pthread_mutex_unlock(&tlb->lock);
 }
@@ -153,17 +154,17 @@ void emu_tlb_forget_writes(EmuCpu *cpu, const EmuTlbSlot *slots, unsigned count)
 void emu_tlb_forget_first(EmuCpu *cpu, uint64_t linear)
 {
     EmuTlb *tlb = &cpu->tlb;
-    unsigned index = linear >> EMU_PAGE_BITS & (EMU_TLB_SIZE - 1);
+    unsigned index = emu_tlb_index(linear);
 
     pthread_mutex_lock(&tlb->lock);
     for (unsigned kind = 0; kind < EMU_TLB_KINDS; kind++) {
         EmuTlbTables *tables = &tlb->kind[kind];
 
-        if (emu_tlb_hit(&tables->read[index], linear, 1)) {
-            tables->read[index].negated = EMU_TLB_NONE(index);
+        if (emu_tlb_hit(&tables->read, linear, 1)) {
+            tables->read.negated[index] = EMU_TLB_NONE(index);
         }
-        if (emu_tlb_hit(&tables->write[index], linear, 1)) {
-            tables->write[index].negated = EMU_TLB_NONE(index);
+        if (emu_tlb_hit(&tables->write, linear, 1)) {
+            tables->write.negated[index] = EMU_TLB_NONE(index);
         }
     }
     pthread_mutex_unlock(&tlb->lock);
@@ -393,8 +394,8 @@ void emu_tlb_init(EmuCpu *cpu)
         }
     }
     for (unsigned kind = 0; kind < EMU_TLB_KINDS; kind++) {
-        empty_table(tlb->kind[kind].read);
-        empty_table(tlb->kind[kind].write);
+        empty_table(&tlb->kind[kind].read);
+        empty_table(&tlb->kind[kind].write);
     }
     init_features(cpu);
     emu_listeners_register(cpu);

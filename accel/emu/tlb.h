@@ -29,10 +29,15 @@
 #define EMU_TLB_BITS 10
 #define EMU_TLB_SIZE (1u << EMU_TLB_BITS)
 
-typedef struct EmuTlbEntry {
-    uint64_t negated; /* -(linear page address); EMU_TLB_NONE(its index): never hits */
-    uint64_t addend;  /* host address - linear address */
-} EmuTlbEntry;
+#define EMU_TLB_STAGGER 8 /* so that one index of all arrays is not one set of the host's cache */
+
+/* Two arrays: a scaled index of translated code reaches an element of 8 bytes. */
+typedef struct EmuTlbTable {
+    uint64_t negated[EMU_TLB_SIZE]; /* -(linear page address); EMU_TLB_NONE(index): never hits */
+    uint64_t stagger_negated[EMU_TLB_STAGGER];
+    uint64_t addend[EMU_TLB_SIZE];  /* host address - linear address */
+    uint64_t stagger_addend[EMU_TLB_STAGGER];
+} EmuTlbTable;
 
 /*
  * Of an empty entry: the tag of a page that has another index. (Not a neighbour's: the end of an
@@ -50,8 +55,7 @@ typedef enum EmuTlbKind {
 } EmuTlbKind;
 
 typedef struct EmuTlbTables {
-    EmuTlbEntry read[EMU_TLB_SIZE];
-    EmuTlbEntry write[EMU_TLB_SIZE];
+    EmuTlbTable read, write;
     /* One bit an index: an entry there may be of a page that is not global. */
     uint64_t local[EMU_TLB_SIZE / 64];
 } EmuTlbTables;

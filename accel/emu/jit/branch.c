@@ -193,6 +193,7 @@ static void push_return_address(JitTranslation *t)
     HostReg rsp = jit_host_reg[X86_RSP];
 
     jit_stack_access(t, X86_RSP, -t->word, true);
+    jit_settle_address(t);
     jit_load64(t->as, HOST_RDX, HOST_RBP, JIT_REG(EMU_REG_PAGE_RIP));
     jit_lea(t->as, !t->narrow, HOST_RDX, JIT_MEM(HOST_RDX, t->op->page_offset + t->op->length));
     jit_op_mem(t->as, !t->narrow, 0x89, HOST_RDX, &t->mem);

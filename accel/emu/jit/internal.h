@@ -11,8 +11,12 @@
 #include "accel/emu/jit/track.h"
 #include "accel/emu/mem.h"
 
-/* RBP is the EmuCpu's address plus this, so that all registers are within a byte's displacement. */
-#define JIT_BIAS 128
+/*
+ * RBP is the EmuCpu's address plus this, so that what is used most is within a byte's displacement.
+ * An EmuCpu begins at a multiple of 64: so a shift by RBP, which counts its low six bits, makes a
+ * page's number of an address.
+ */
+#define JIT_BIAS (128 + EMU_PAGE_BITS)
 #define JIT_CPU(field) ((int32_t)offsetof(EmuCpu, field) - JIT_BIAS)
 #define JIT_REG(n) ((int32_t)((n) * 8) - JIT_BIAS)
 
@@ -242,17 +246,17 @@ HostReg jit_get_reg(JitTranslation *t, unsigned guest, HostReg scratch);
 void jit_forget_cached(JitTranslation *t);
 /* Store what was computed in `host` if the register lives in the EmuCpu or elsewhere. */
 void jit_put_reg(JitTranslation *t, unsigned guest, HostReg host);
-/* RAX = linear address. RCX is lost. */
-void jit_linear(JitTranslation *t, const JitWhere *where);
+/* The linear address: in RAX, or the register that is all of it. RAX and RCX are lost. */
+HostReg jit_linear(JitTranslation *t, const JitWhere *where);
 /* LEA. RCX is lost. */
 void jit_effective(JitTranslation *t, const JitWhere *where, HostReg dst, bool wide);
 
 /* ---- memory.c ---- */
 
 /*
- * t->mem = the host address of a memory operand, or to the slow path of this op. It uses RAX and
- * registers that hold guest registers; RCX and RDX are lost. align: power of two that the address
- * must be a multiple of, else slow; 1: none.
+ * t->mem = the host address of a memory operand, or to the slow path of this op. It uses RAX, RDX
+ * and registers that hold guest registers; RCX is lost. align: power of two that the address must
+ * be a multiple of, else slow; 1: none.
  */
 void jit_access(JitTranslation *t, const JitWhere *where, unsigned size, bool is_write,
                 unsigned align);

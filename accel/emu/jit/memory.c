@@ -105,53 +105,57 @@ static int32_t slot_value(unsigned n)
     return JIT_CPU(jit_slots) + (int32_t)(n * sizeof(uint64_t));
 }
 
+/* Where a table's array is from RBP. */
+static int32_t table_place(const JitTranslation *t, bool is_write, size_t array)
+{
+    size_t tables = emu_tlb_kind(t->block->mode) * sizeof(EmuTlbTables);
+    size_t table = is_write ? offsetof(EmuTlbTables, write) : offsetof(EmuTlbTables, read);
+
+    return (int32_t)(offsetof(EmuCpu, tlb.kind) + tables + table + array) - JIT_BIAS;
+}
+
 /*
- * entry = &table[page % EMU_TLB_SIZE]; d = linear + size - 1 + entry->negated; hit if d < 4096;
- * RAX = linear + entry->addend + move (and aligned). `slot` keeps what it needs of that.
+ * d = linear + size - 1 + table.negated[page % EMU_TLB_SIZE]; a hit if d < 4096; t->mem = linear +
+ * table.addend[same] + move (and aligned). `slot` keeps what it needs of that.
  */
-static void look_up(JitTranslation *t, unsigned size, bool is_write, unsigned align,
-                    const JitSlot *slot, int32_t move)
+static void look_up(JitTranslation *t, HostReg linear, unsigned size, bool is_write,
+                    unsigned align, const JitSlot *slot, int32_t move)
 {
     JitAsm *as = t->as;
     unsigned n = slot ? slot - t->slots : 0;
-    EmuTlbKind kind = emu_tlb_kind(t->block->mode);
-    int32_t table = (int32_t)(offsetof(EmuCpu, tlb.kind) + kind * sizeof(EmuTlbTables) +
-                              (is_write ? offsetof(EmuTlbTables, write)
-                                        : offsetof(EmuTlbTables, read))) - JIT_BIAS;
 
     jit_forget_cached(t);
-    jit_field(as, HOST_RCX, HOST_RAX, EMU_PAGE_BITS, EMU_TLB_BITS, HOST_RDX, t->jit->slow_pext);
+    jit_field(as, HOST_RDX, linear, EMU_PAGE_BITS, EMU_TLB_BITS, HOST_RCX, t->jit->slow_pext);
     if (slot) {
         jit_store64(as, HOST_RBP, JIT_CPU(jit_slot_linear) + (int32_t)(n * sizeof(uint64_t)),
-                    HOST_RAX);
+                    linear);
     }
-    jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RCX, 0, 0 });
-    jit_op_mem(as, true, 0x8b, HOST_RDX, &(JitMem) { HOST_RBP, HOST_RCX, 3, table });
-    jit_lea(as, true, HOST_RDX, &(JitMem) { HOST_RDX, HOST_RAX, 0, size - 1 });
-    jit_op_mem(as, true, 0x8b, HOST_RCX, &(JitMem) { HOST_RBP, HOST_RCX, 3, table + 8 });
-    if (slot && !slot->host) {
-        jit_store64(as, HOST_RBP, slot_value(n), HOST_RCX);
-    }
-    jit_lea(as, true, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, 0, 0 });
+    jit_op_mem(as, true, 0x8b, HOST_RCX,
+               &(JitMem) { HOST_RBP, HOST_RDX, 3,
+                           table_place(t, is_write, offsetof(EmuTlbTable, negated)) });
+    jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, linear, 0, size - 1 });
+    jit_op_mem(as, true, 0x8b, HOST_RDX,
+               &(JitMem) { HOST_RBP, HOST_RDX, 3,
+                           table_place(t, is_write, offsetof(EmuTlbTable, addend)) });
+    t->mem = (JitMem) { linear, HOST_RDX, 0, 0 };
     if (slot && slot->host) {
+        jit_settle_address(t);
         jit_store64(as, HOST_RBP, slot_value(n), HOST_RAX);
+    } else if (slot) {
+        jit_store64(as, HOST_RBP, slot_value(n), HOST_RDX);
     }
-    if (align > 1 && move) {
-        jit_lea(as, true, HOST_RAX, JIT_MEM(HOST_RAX, move));
-        move = 0;
-    }
-    jit_mov_imm(as, HOST_RCX, EMU_PAGE_BITS);
-    jit_shrx(as, HOST_RCX, HOST_RDX, HOST_RCX);
+    t->mem.disp = move;
+    jit_shrx(as, HOST_RCX, HOST_RCX, HOST_RBP); /* by EMU_PAGE_BITS */
     if (align > 1) {
+        jit_settle_address(t);
         check_alignment(t, align, true);
     }
     jit_slow_unless_zero(t);
-    t->mem = (JitMem) { HOST_RAX, HOST_NONE, 0, move };
 }
 
 void jit_access_linear(JitTranslation *t, unsigned size, bool is_write, unsigned align)
 {
-    look_up(t, size, is_write, align, NULL, 0);
+    look_up(t, HOST_RAX, size, is_write, align, NULL, 0);
 }
 
 /* ---- Several accesses, one look ---- */
@@ -251,10 +255,8 @@ static void follow(JitTranslation *t, const JitSlot *slot, const JitWhere *where
         t->mem = (JitMem) { HOST_RAX, jit_host_reg[where->base], 0, where->disp };
     } else {
         jit_forget_cached(t);
-        jit_linear(t, where);
-        jit_load64(t->as, HOST_RCX, HOST_RBP, slot_value(n));
-        jit_lea(t->as, true, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, 0, 0 });
-        t->mem = *JIT_MEM(HOST_RAX, 0);
+        t->mem = (JitMem) { jit_linear(t, where), HOST_RDX, 0, 0 };
+        jit_load64(t->as, HOST_RDX, HOST_RBP, slot_value(n));
     }
     if (align > 1) {
         jit_forget_cached(t);
@@ -287,13 +289,11 @@ void jit_access(JitTranslation *t, const JitWhere *where, unsigned size, bool is
             first.disp += back;
             plan.host = t->narrow || !has_base_alone(where);
             *chosen = plan;
-            jit_linear(t, &first);
-            look_up(t, plan.size, plan.write, align, chosen, -back);
+            look_up(t, jit_linear(t, &first), plan.size, plan.write, align, chosen, -back);
             return;
         }
     }
-    jit_linear(t, where);
-    jit_access_linear(t, size, is_write, align);
+    look_up(t, jit_linear(t, where), size, is_write, align, NULL, 0);
 }
 
 void jit_settle_address(JitTranslation *t)

@@ -55,8 +55,19 @@ void jit_effective(JitTranslation *t, const JitWhere *where, HostReg dst, bool w
     }
 }
 
-void jit_linear(JitTranslation *t, const JitWhere *where)
+/* Is the address what a host register holds already? */
+static bool is_register(const JitTranslation *t, const JitWhere *where)
 {
+    return !t->narrow && !where->seg && !where->addr_shift && !where->disp &&
+           where->index == EMU_REG_ZERO && where->base < EMU_REG_ZERO &&
+           jit_host_reg[where->base] != HOST_NONE;
+}
+
+HostReg jit_linear(JitTranslation *t, const JitWhere *where)
+{
+    if (is_register(t, where)) {
+        return jit_host_reg[where->base];
+    }
     if (t->narrow && where->seg) {
         jit_load32(t->as, HOST_RCX, HOST_RBP,
                    JIT_CPU(seg_closed) + (where->seg - X86_FS) * (int)sizeof(uint32_t));
@@ -69,6 +80,7 @@ void jit_linear(JitTranslation *t, const JitWhere *where)
                    (int)offsetof(X86Segment, base));
         jit_lea(t->as, !t->narrow, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, 0, 0 });
     }
+    return HOST_RAX;
 }
 
 /* Frequent ones whose handlers leave the arithmetic flags alone. */

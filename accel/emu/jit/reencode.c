@@ -262,19 +262,24 @@ static bool is_borrowed(const Renaming *renaming, HostReg host)
     return false;
 }
 
-/* One that holds the register already, one that holds none, or any. RAX has the address. */
+/* One that holds the register already, one that holds none, or any that is not the address's. */
 static unsigned choose_scratch(const JitTranslation *t, const Renaming *renaming, unsigned guest)
 {
-    unsigned usable = renaming->rename.memory ? 2 : 3, chosen = 3;
+    unsigned chosen = 3;
 
-    for (unsigned i = 0; i < usable; i++) {
-        if (t->cached[i] == (int)guest) {
+    for (unsigned i = 0; i < 3; i++) {
+        bool taken = is_borrowed(renaming, scratch[i]) ||
+                     (renaming->rename.memory &&
+                      (t->mem.base == scratch[i] || t->mem.index == scratch[i]));
+
+        if (!taken && t->cached[i] == (int)guest) {
             return i;
         }
-        if (!is_borrowed(renaming, scratch[i]) && (chosen == 3 || t->cached[i] < 0)) {
+        if (!taken && (chosen == 3 || t->cached[i] < 0)) {
             chosen = i;
         }
     }
+    g_assert(chosen < 3);
     return chosen;
 }
 
@@ -491,6 +496,17 @@ static void rename_operands(JitTranslation *t, Renaming *renaming)
     }
 }
 
+/* More than one register in the EmuCpu: the address must do with one scratch register. */
+static bool borrows_several(const JitTranslation *t)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < t->decoded.insn.operand_count_visible; i++) {
+        count += is_in_memory(t, &t->decoded.operands[i]);
+    }
+    return count > 1;
+}
+
 bool jit_emit_aligned_copy(JitTranslation *t, unsigned align)
 {
     const ZydisDecodedOperand *memory = memory_operand(t);
@@ -504,7 +520,7 @@ bool jit_emit_aligned_copy(JitTranslation *t, unsigned align)
     if (memory) {
         jit_access(t, &where, memory->size / 8,
                    memory->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE, align);
-        if (renaming.all) {
+        if (renaming.all || borrows_several(t)) {
             jit_settle_address(t); /* no REX with AH to BH */
         }
     }
@@ -532,12 +548,12 @@ static bool emit_bit_string(JitTranslation *t)
     unsigned log2_bits = wide ? 6 : 5;
     JitWhere where = jit_op_where(t->op);
     JitAsm *as = t->as;
-    HostReg offset;
+    HostReg base, offset;
 
     if (t->op->size == 2 || where.addr_shift != jit_track_addr_shift(&t->track)) {
         return false;
     }
-    jit_linear(t, &where);
+    base = jit_linear(t, &where);
     offset = jit_get_reg(t, t->op->r[0], HOST_RDX);
     if (!wide) {
         jit_movsxd(as, HOST_RDX, offset);
@@ -545,8 +561,9 @@ static bool emit_bit_string(JitTranslation *t)
     }
     jit_mov_imm(as, HOST_RCX, log2_bits);
     jit_sarx(as, HOST_RCX, offset, HOST_RCX);
-    jit_lea(as, !t->narrow, HOST_RAX, &(JitMem) { HOST_RAX, HOST_RCX, wide ? 3 : 2, 0 });
+    jit_lea(as, !t->narrow, HOST_RAX, &(JitMem) { base, HOST_RCX, wide ? 3 : 2, 0 });
     jit_access_linear(t, t->op->size, is_write, jit_lock_alignment(t));
+    jit_settle_address(t);
     /* Its low bits, which stay within the operand. */
     jit_mov(as, HOST_RCX, jit_get_reg(t, t->op->r[0], HOST_RCX));
     jit_mov_imm(as, HOST_RDX, 64 - log2_bits);

@@ -16,13 +16,11 @@ static bool slot_holds(EmuCpu *cpu, unsigned n, const JitReuseSlot *slot)
 {
     const EmuTlbTables *tables = &cpu->tlb.kind[cpu->tlb.current];
     uint64_t linear = cpu->jit_slot_linear[n];
-    const EmuTlbEntry *entry = emu_tlb_entry(slot->write ? tables->write : tables->read, linear);
+    const void *host = emu_tlb_look_up(slot->write ? &tables->write : &tables->read, linear,
+                                       slot->size);
 
-    if (!emu_tlb_hit(entry, linear, slot->size)) {
-        return false;
-    }
-    cpu->jit_slots[n] = entry->addend + (slot->host ? linear : 0);
-    return true;
+    cpu->jit_slots[n] = (uintptr_t)host - (slot->host ? 0 : linear);
+    return host;
 }
 
 static void count_failure(EmuCpu *cpu, EmuBlock *block)

@@ -16,6 +16,7 @@ EmuJit *emu_jit_new(EmuCpu *cpu, size_t code_bytes, GError **error)
 {
     EmuJit *jit = g_new0(EmuJit, 1);
 
+    g_assert((uintptr_t)cpu % 64 == 0); /* JIT_BIAS */
     jit->cpu = cpu;
     if (!jit_code_map(jit, code_bytes, error)) {
         g_free(jit);

@@ -132,6 +132,7 @@ bool jit_emit_pushf(JitTranslation *t)
         return false;
     }
     prepare_push(t);
+    jit_settle_address(t);
     push_host_flags(t);
     jit_pop(as, HOST_RCX);
     jit_and(as, HOST_RCX, FLAG_ARITH, HOST_RDX);

@@ -75,12 +75,12 @@ static void test_writable_again(void)
 {
     EmuHarness *harness = begin(EMU_CHECK_SOME, loop, sizeof(loop));
     EmuCpu *cpu = harness->cpu;
-    const EmuTlbEntry *entry = &cpu->tlb.kind[cpu->tlb.current].write[DATA >> EMU_PAGE_BITS];
+    const EmuTlbTable *table = &cpu->tlb.kind[cpu->tlb.current].write;
 
     g_assert_true(emu_harness_run_to_halt(cpu));
-    g_assert_true(emu_tlb_hit(entry, DATA, 4));
+    g_assert_true(emu_tlb_hit(table, DATA, 4));
     emu_check_begin_log(cpu);
-    g_assert_false(emu_tlb_hit(entry, DATA, 4));
+    g_assert_false(emu_tlb_hit(table, DATA, 4));
     emu_check_end_log(cpu->check);
     emu_harness_free(harness);
 }

@@ -235,10 +235,9 @@ static void random_state(Test *t, NativeState *s)
 
 static void fill_tlb(EmuCpu *cpu, uint64_t linear)
 {
-    unsigned index = linear >> EMU_PAGE_BITS & (EMU_TLB_SIZE - 1);
+    unsigned index = emu_tlb_index(linear);
 
-    cpu->tlb.kind[0].read[index] = (EmuTlbEntry) { .negated = -linear };
-    cpu->tlb.kind[0].write[index] = (EmuTlbEntry) { .negated = -linear };
+    cpu->tlb.kind[0].read.negated[index] = cpu->tlb.kind[0].write.negated[index] = -linear;
 }
 
 static EmuCpu *new_cpu(const uint8_t *memory)
@@ -247,8 +246,8 @@ static EmuCpu *new_cpu(const uint8_t *memory)
 
     memset(cpu, 0, sizeof(*cpu));
     for (unsigned i = 0; i < EMU_TLB_SIZE; i++) {
-        cpu->tlb.kind[0].read[i].negated = EMU_TLB_NONE(i);
-        cpu->tlb.kind[0].write[i].negated = EMU_TLB_NONE(i);
+        cpu->tlb.kind[0].read.negated[i] = EMU_TLB_NONE(i);
+        cpu->tlb.kind[0].write.negated[i] = EMU_TLB_NONE(i);
     }
     fill_tlb(cpu, (uintptr_t)memory);
     fill_tlb(cpu, (uintptr_t)memory + EMU_PAGE_SIZE);
