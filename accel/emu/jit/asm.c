@@ -185,6 +185,26 @@ void jit_and(JitAsm *as, HostReg reg, uint32_t mask, HostReg scratch)
     jit_pdep(as, reg, reg, scratch);
 }
 
+void jit_pad_jump(JitAsm *as, unsigned len)
+{
+    static const uint8_t nops[][8] = {
+        { 0x90 },
+        { 0x66, 0x90 },
+        { 0x0f, 0x1f, 0x00 },
+        { 0x0f, 0x1f, 0x40, 0x00 },
+        { 0x0f, 0x1f, 0x44, 0x00, 0x00 },
+        { 0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00 },
+        { 0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00 },
+        { 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00 },
+    };
+    unsigned left = JIT_JUMP_LINE - (uintptr_t)as->at % JIT_JUMP_LINE;
+
+    for (unsigned count; left <= len && left; left -= count) {
+        count = MIN(left, G_N_ELEMENTS(nops));
+        jit_bytes(as, nops[count - 1], count);
+    }
+}
+
 static uint8_t *displacement(JitAsm *as)
 {
     uint8_t *at = as->at;
@@ -214,6 +234,7 @@ uint8_t *jit_call(JitAsm *as)
 
 void jit_jrcxz_back(JitAsm *as, const uint8_t *target)
 {
+    jit_pad_jump(as, 2);
     jit_u8(as, 0xe3);
     jit_u8(as, (uint8_t)(target - (as->at + 1)));
 }
@@ -238,6 +259,7 @@ void jit_patch_short(uint8_t *disp, const uint8_t *target)
 
 void jit_jrcxz_over_jmp(JitAsm *as)
 {
+    jit_pad_jump(as, 2);
     jit_u8(as, 0xe3);
     jit_u8(as, 5);
 }

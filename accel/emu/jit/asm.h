@@ -126,6 +126,14 @@ void jit_field(JitAsm *as, HostReg dst, HostReg src, unsigned shift, unsigned bi
 /* AND; `scratch` is lost. Two instructions of BMI2, which some hosts have as microcode. */
 void jit_and(JitAsm *as, HostReg reg, uint32_t mask, HostReg scratch);
 
+/*
+ * Before a jump of `len` bytes (with the comparison that it fuses with): NOPs, if it would cross or
+ * end at a multiple of 32 bytes. Where Intel's processors of 2015 to 2019 have the microcode for
+ * their erratum of such jumps, they decode these 32 bytes anew each time.
+ */
+#define JIT_JUMP_LINE 32
+void jit_pad_jump(JitAsm *as, unsigned len);
+
 /* Jumps. The 32-bit ones return where their displacement stands, for jit_patch(). */
 uint8_t *jit_jmp(JitAsm *as);
 uint8_t *jit_jcc(JitAsm *as, unsigned condition);

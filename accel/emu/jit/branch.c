@@ -62,7 +62,12 @@ static void emit_link(JitTranslation *t, int32_t target, uint8_t *jump)
     if (exit->crosses) {
         load_target(t, target);
     }
-    exit->jump = jump && !exit->crosses ? jump : jit_jmp(t->as);
+    if (jump && !exit->crosses) {
+        exit->jump = jump;
+    } else {
+        jit_pad_jump(t->as, 5);
+        exit->jump = jit_jmp(t->as);
+    }
     place_leave(t, exit);
 }
 
@@ -109,6 +114,7 @@ bool jit_emit_jcc(JitTranslation *t)
     jit_vec_spill(t, t->vec_dirty);
     t->vec_dirty = 0;
     pad_entry(t);
+    jit_pad_jump(t->as, JIT_JCC_BYTES);
     taken = jit_jcc(t->as, t->decoded.insn.opcode & 15);
     jit_emit_exit(t, t->op->page_offset + t->op->length);
     emit_link(t, (int32_t)branch_target(t->op), taken);

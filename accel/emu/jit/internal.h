@@ -178,6 +178,9 @@ bool jit_is_x87(const EmuDecoded *decoded);
  */
 void emu_jit_run_alone(EmuCpu *cpu, EmuBlock *block, const JitJumpTable *jumps);
 
+/* Of the jump that becomes of a JCC. */
+#define JIT_JCC_BYTES 6
+
 /* ---- translate.c ---- */
 
 /* A place where the fast path gave up: what to emit behind the block. */

@@ -222,6 +222,18 @@ static void emit_leave(JitTranslation *t, uint8_t *leave)
     jit_jmp_to(t->as, t->jit->stubs.leave);
 }
 
+/* A JCC that follows runs as one with its comparison, if nothing lies between them. */
+static void keep_fusible(JitTranslation *t)
+{
+    const EmuOp *next = t->op + 1;
+
+    if (!(t->op->flags & EMU_OP_MEM) && t->index + 1 < t->block->op_count &&
+        !emu_op_only_raises(next) &&
+        jit_find_emitter(&t->all_decoded[t->index + 1], next) == jit_emit_jcc) {
+        jit_pad_jump(t->as, t->op->length + 1 + JIT_JCC_BYTES);
+    }
+}
+
 static void emit_op(JitTranslation *t)
 {
     /* 16-bit addresses are rare. */
@@ -231,6 +243,7 @@ static void emit_op(JitTranslation *t)
     t->slow_before = t->slow_count;
     t->keeps_cached = false;
     t->info->repeatable &= t->op->mnemonic != ZYDIS_MNEMONIC_SWAPGS;
+    keep_fusible(t);
     if (!emit || !emit(t)) {
         emit_callout(t);
     }
