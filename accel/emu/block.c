@@ -22,6 +22,7 @@
 #define HASH_BITS 17
 #define PAGE_HASH_BITS 12
 #define MAX_INSN_BYTES 15
+#define WARM 4 /* times as often as that a block must run to be translated */
 /* How far from the start of its page a direct branch may lead. */
 #define BRANCH_REACH (BIT_ULL(31) + EMU_PAGE_SIZE)
 
@@ -354,6 +355,7 @@ typedef struct Source {
     bool crosses;
     unsigned limit;       /* bytes that the code segment allows, at most a page */
     uint32_t mode;        /* of the block */
+    bool extends;         /* beyond JCCs */
 } Source;
 
 static void log_op(EmuCpu *cpu, const EmuOp *op, const uint8_t *code)
@@ -454,6 +456,27 @@ static void decode_crossing(EmuCpu *cpu, Source *source, EmuBlock *block)
     finish_block(block, 1, offset + block->ops[0].length);
 }
 
+/* Is the block that begins at `offset` of the page run often enough to be part of one before it? */
+static bool is_warm(EmuCpu *cpu, const Source *source, unsigned offset)
+{
+    uint64_t mask = EMU_PAGE_SIZE - 1;
+    const EmuBlock *block;
+
+    if (!cpu->jit_hot || offset >= EMU_PAGE_SIZE) {
+        return offset < EMU_PAGE_SIZE;
+    }
+    block = hash_find(cpu->blocks, source->page.physical | offset,
+                      (source->linear & ~mask) | offset, source->mode);
+    return block && block->runs * WARM >= cpu->jit_hot;
+}
+
+static bool ends_block(EmuCpu *cpu, const Source *source, const EmuOp *op)
+{
+    return (op->flags & EMU_OP_ENDS) ||
+           ((op->flags & EMU_OP_FORKS) &&
+            !(source->extends && is_warm(cpu, source, op->page_offset + op->length)));
+}
+
 /* False: the first instruction crosses into the next page. */
 static bool decode_straight(EmuCpu *cpu, const Source *source, EmuBlock *block, unsigned max_ops)
 {
@@ -475,7 +498,7 @@ static bool decode_straight(EmuCpu *cpu, const Source *source, EmuBlock *block, 
         }
         count++;
         offset += op->length;
-        if (op->flags & EMU_OP_ENDS) {
+        if (ends_block(cpu, source, op)) {
             break;
         }
     }
@@ -561,6 +584,44 @@ static EmuBlock *decode_block(EmuCpu *cpu, Source *source, uint64_t physical)
     arena_take(cache, sizeof(*block) + (block->op_count + 1) * sizeof(EmuOp));
     insert_block(cpu, block);
     return block;
+}
+
+static void page_remove(EmuBlockCache *cache, const EmuBlock *block)
+{
+    EmuBlock **at = &page_find(cache, block->physical & ~(uint64_t)(EMU_PAGE_SIZE - 1))->blocks;
+
+    while (*at != block) {
+        at = &(*at)->page_next;
+    }
+    *at = block->page_next;
+}
+
+EmuBlock *emu_block_extend(EmuCpu *cpu, EmuBlock *block)
+{
+    EmuBlockCache *cache = cpu->blocks;
+    Source source = { .mode = block->mode, .extends = true };
+    EmuBlock *extended = (EmuBlock *)(cache->arena + cache->used);
+    uint64_t physical;
+
+    if (block->jit || cpu->one_insn || !arena_has_room(cache) ||
+        !(block->ops[block->op_count - 1].flags & EMU_OP_FORKS)) {
+        return block;
+    }
+    find_source(cpu, &source);
+    emu_fetch_page(cpu, source.linear, &source.page);
+    physical = source.page.physical | (source.linear & (EMU_PAGE_SIZE - 1));
+    if (physical != block->physical || source.limit < EMU_PAGE_SIZE - physical % EMU_PAGE_SIZE ||
+        !is_warm(cpu, &source, block->ops[block->op_count].page_offset)) {
+        return block;
+    }
+    begin_block(extended, &source, physical);
+    decode_straight(cpu, &source, extended, EMU_BLOCK_MAX_OPS);
+    extended->runs = block->runs;
+    arena_take(cache, sizeof(*extended) + (extended->op_count + 1) * sizeof(EmuOp));
+    page_remove(cache, block);
+    block_retire(cpu, block);
+    insert_block(cpu, extended);
+    return extended;
 }
 
 /* ---- Lookup ---- */

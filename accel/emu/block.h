@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Blocks: straight runs of ops that end with a branch, an instruction that changes the mode, or the
- * page. Each vCPU has a cache of its own, so neither looking up nor linking takes a lock; the price
- * is that every CPU decodes for itself.
+ * page. (Those that are translated may go on behind JCCs, which leave them where they are taken.)
+ * Each vCPU has a cache of its own, so neither looking up nor linking takes a lock; the price is
+ * that every CPU decodes for itself.
  *
  * A block is found by the physical address of its first byte and the mode; what it does depends on
  * nothing else, so one block serves every linear address (processes share libraries at different
@@ -62,6 +63,11 @@ size_t emu_blocks_bytes_used(const EmuBlockCache *cache);
 EmuBlock *emu_block_lookup(EmuCpu *cpu);
 /* The same with EMU_MODE_STEP: one instruction. */
 EmuBlock *emu_block_lookup_single(EmuCpu *cpu);
+/*
+ * A block that ends with a JCC, at cpu->rip and about to be translated: one in its place that goes
+ * on behind each JCC as long as what follows is in use too, or itself. May raise.
+ */
+EmuBlock *emu_block_extend(EmuCpu *cpu, EmuBlock *block);
 /* At cpu->rip: are all its bytes within the code segment's limit? */
 bool emu_block_within_limit(const EmuCpu *cpu, const EmuBlock *block);
 /* Empty the jump cache: linear addresses may lead elsewhere now. Called by the TLB flushes. */

@@ -109,22 +109,24 @@ static void run_block(EmuCpu *cpu, EmuBlock *block)
     cpu->block = NULL;
 }
 
+static bool is_hot(const EmuCpu *cpu, const EmuBlock *block)
+{
+    return cpu->jit && !block->code && !block->no_code && block->runs >= cpu->jit_hot;
+}
+
 /* The block at cpu->rip, translated if it is hot. */
 static EmuBlock *find_block(EmuCpu *cpu)
 {
     EmuBlock *block = emu_block_lookup(cpu);
 
-    if (cpu->jit && !block->code && !block->no_code && block->valid &&
-        block->runs >= cpu->jit_hot && !emu_jit_translate(cpu, block) && emu_jit_full(cpu)) {
-        emu_blocks_flush(cpu);
-        block = emu_block_lookup(cpu);
+    if (is_hot(cpu, block) && block->valid) {
+        block = emu_block_extend(cpu, block);
+        if (!emu_jit_translate(cpu, block) && emu_jit_full(cpu)) {
+            emu_blocks_flush(cpu);
+            block = emu_block_lookup(cpu);
+        }
     }
     return block;
-}
-
-static bool is_hot(const EmuCpu *cpu, const EmuBlock *block)
-{
-    return cpu->jit && !block->code && !block->no_code && block->runs >= cpu->jit_hot;
 }
 
 /* After `block` was interpreted: its successor, by link if the page of both is still there. */

@@ -120,21 +120,16 @@ EMU_FOR_WIDE_SIZES(DEFINE_BRANCH)
 #define DEFINE_JCC_SIZE(code, bits) \
     static void jcc##code##_##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
-        uint64_t next = behind(cpu, op); \
         if (emu_condition(cpu, code)) { \
-            cpu->rip = target##bits(cpu, next + op->imm); \
-        } else { \
-            cpu->rip = emu_mask_ip(cpu, next); \
+            cpu->rip = target##bits(cpu, behind(cpu, op) + op->imm); \
+            return; \
         } \
+        EMU_NEXT(cpu, op); \
     }
 #define DEFINE_JCC(code) \
     DEFINE_JCC_SIZE(code, 16) \
     DEFINE_JCC_SIZE(code, 32) \
-    static void jcc##code##_64(EmuCpu *cpu, const EmuOp *op) \
-    { \
-        uint64_t next = behind(cpu, op); \
-        cpu->rip = emu_condition(cpu, code) ? target64(cpu, next + op->imm) : next; \
-    } \
+    DEFINE_JCC_SIZE(code, 64) \
     static EmuOpFn *const jcc##code[4] = EMU_BY_WIDE_SIZE(jcc##code##_);
 EMU_FOR_CONDITIONS(DEFINE_JCC)
 
@@ -246,7 +241,7 @@ static EmuOpFn *bind_jcc(const EmuDecoded *decoded, EmuOp *op)
 {
     EmuOpFn *const *fns = decoded->row->data;
 
-    op->flags |= EMU_OP_ENDS;
+    op->flags |= EMU_OP_FORKS;
     return fns[branch_index(decoded)];
 }
 

@@ -16,6 +16,7 @@ enum {
     EMU_OP_L256 = 1u << 4,   /* 256-bit vectors */
     EMU_OP_MEM = 1u << 5,    /* has a memory operand */
     EMU_OP_ENDS = 1u << 6,   /* the last of its block */
+    EMU_OP_FORKS = 1u << 7,  /* a JCC: the last, unless the block was extended beyond it */
 };
 
 struct EmuOp {

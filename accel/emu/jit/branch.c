@@ -104,20 +104,40 @@ static bool is_linkable(const JitTranslation *t)
            (!page || is_canonical(page + (uint64_t)target, is_canonical(page, 48) ? 48 : 57));
 }
 
+void jit_emit_forks(JitTranslation *t)
+{
+    for (unsigned i = 0; i < t->fork_count && !t->as->full; i++) {
+        const JitFork *fork = &t->forks[i];
+
+        if (fork->vec_spill) {
+            jit_patch(fork->jump, t->as->at);
+            jit_vec_spill(t, fork->vec_spill);
+        }
+        emit_link(t, fork->target, fork->vec_spill ? NULL : fork->jump);
+    }
+}
+
 bool jit_emit_jcc(JitTranslation *t)
 {
-    uint8_t *taken;
+    bool last = t->index + 1 == t->block->op_count;
+    JitFork *fork = &t->forks[t->fork_count];
 
     if (t->decoded.insn.operand_width != t->word * 8 || !is_linkable(t)) {
         return false;
     }
-    jit_vec_spill(t, t->vec_dirty);
-    t->vec_dirty = 0;
+    if (last) {
+        jit_vec_spill(t, t->vec_dirty);
+        t->vec_dirty = 0;
+    }
     pad_entry(t);
     jit_pad_jump(t->as, JIT_JCC_BYTES);
-    taken = jit_jcc(t->as, t->decoded.insn.opcode & 15);
-    jit_emit_exit(t, t->op->page_offset + t->op->length);
-    emit_link(t, (int32_t)branch_target(t->op), taken);
+    *fork = (JitFork) { .jump = jit_jcc(t->as, t->decoded.insn.opcode & 15),
+                        .target = (int32_t)branch_target(t->op), .vec_spill = t->vec_dirty };
+    t->fork_count++;
+    if (last) {
+        jit_emit_exit(t, t->op->page_offset + t->op->length);
+    }
+    t->keeps_cached = true;
     return true;
 }
 

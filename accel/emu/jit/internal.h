@@ -194,6 +194,13 @@ typedef struct JitSlowPath {
 
 #define JIT_MAX_SLOW (EMU_BLOCK_MAX_OPS * 3)
 
+/* A JCC, whose way out is emitted behind the block. */
+typedef struct JitFork {
+    uint8_t *jump;
+    int32_t target;
+    uint32_t vec_spill;
+} JitFork;
+
 /* What EmuCpu.jit_slots[] has for the ops up to `last`. */
 typedef struct JitSlot {
     bool used;
@@ -222,6 +229,8 @@ struct JitTranslation {
     unsigned expected_count;
     JitSlowPath slow[JIT_MAX_SLOW];
     unsigned slow_count, slow_before; /* now; as `op` began */
+    JitFork forks[EMU_BLOCK_MAX_OPS];
+    unsigned fork_count;
     bool narrow;            /* 32-bit code, */
     uint8_t word;           /* whose addresses and stack have 4 bytes; else 8 */
     bool wide;              /* 256-bit vectors: registers are kept whole */
@@ -317,6 +326,8 @@ bool jit_emit_aligned_copy(JitTranslation *t, unsigned align);
 void jit_put_dispatch(const EmuJit *jit, JitAsm *as);
 /* The same as a host CALL, which comes back behind it. */
 void jit_put_dispatched_call(const EmuJit *jit, JitAsm *as);
+/* The ways out of t->forks. */
+void jit_emit_forks(JitTranslation *t);
 /* Leave the block for a place `target` bytes from its page's start (may lie outside the page). */
 void jit_emit_exit(JitTranslation *t, int64_t target);
 /* Vector registers back to the EmuCpu, before leaving or calling out. */

@@ -110,7 +110,7 @@ static bool is_repeatable(const EmuOp *op)
             return false;
         }
     }
-    return !(op->flags & (EMU_OP_ENDS | EMU_OP_REP | EMU_OP_REPNE)) &&
+    return !(op->flags & (EMU_OP_ENDS | EMU_OP_FORKS | EMU_OP_REP | EMU_OP_REPNE)) &&
            !in_table(&emu_insns_io, op->mnemonic) &&
            (op->mnemonic == ZYDIS_MNEMONIC_MOV || !in_table(&emu_insns_system, op->mnemonic));
 }
@@ -138,7 +138,7 @@ void jit_emit_ending_callout(JitTranslation *t)
 
 static void emit_callout(JitTranslation *t)
 {
-    if (t->op->flags & EMU_OP_ENDS) {
+    if (t->op->flags & (EMU_OP_ENDS | EMU_OP_FORKS)) {
         jit_emit_ending_callout(t);
     } else {
         prepare_callout(t, 1);
@@ -353,6 +353,7 @@ static void translate_ops(JitTranslation *t)
     if (!t->ended) {
         jit_emit_exit(t, block->ops[block->op_count].page_offset);
     }
+    jit_emit_forks(t);
     emit_leave(t, leave);
     emit_slow_paths(t);
 }

@@ -343,6 +343,12 @@ void jit_code_plain(JitCode *code)
     }
 }
 
+void jit_code_fork(JitCode *code)
+{
+    put(code, 0x70 | below(code, 16));
+    put(code, below(code, 256));
+}
+
 void jit_code_branch(JitCode *code)
 {
     static const Form indirect = { 0, 0, 0xff, M | EXT(0x14) };

@@ -25,6 +25,8 @@ typedef struct JitCode {
 
 /* An instruction that does not branch. */
 void jit_code_plain(JitCode *code);
+/* A Jcc, to anywhere near. Not safe. */
+void jit_code_fork(JitCode *code);
 /* One that ends a block: Jcc, JMP, CALL, RET, near, direct or not. Not safe. */
 void jit_code_branch(JitCode *code);
 

@@ -116,6 +116,31 @@ static void test_linked_block(void)
     emu_harness_free(harness);
 }
 
+/* A hot block goes on behind a JCC that is mostly not taken, and leaves where it is. */
+static void test_extended_block(void)
+{
+    static const uint8_t code[] = {
+        0xf6, 0xc1, 0x3f,       /* 8000: TEST CL, 3Fh */
+        0x74, 0x03,             /* 8003: JZ 8008 */
+        0x48, 0xff, 0xc3,       /* 8005: INC RBX */
+        0xff, 0xc9,             /* 8008: DEC ECX */
+        0x75, 0xf4,             /* 800A: JNZ 8000 */
+        0xf4,
+    };
+    EmuHarness *harness = run_rounds(CODE, code, sizeof(code));
+    EmuCpu *cpu = harness->cpu;
+    const EmuBlock *block;
+
+    g_assert_cmpuint(cpu->regs[X86_RBX], ==, ROUNDS - ROUNDS / 64);
+    g_assert_true(has_host_code(cpu, CODE));
+    emu_guest_enter(cpu);
+    block = emu_block_lookup(cpu);
+    emu_guest_leave(cpu);
+    g_assert_cmpuint(block->op_count, ==, 5);
+    g_assert_cmpuint(block->bytes, ==, sizeof(code) - 1);
+    emu_harness_free(harness);
+}
+
 /* A store that takes the running block away, host code and all, is its own; the block goes on. */
 static void test_retired_while_running(void)
 {
@@ -435,6 +460,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/emu/jit-change/running-block", test_running_block);
     g_test_add_func("/emu/jit-change/linked-block", test_linked_block);
+    g_test_add_func("/emu/jit-change/extended-block", test_extended_block);
     g_test_add_func("/emu/jit-change/retired-while-running", test_retired_while_running);
     g_test_add_func("/emu/jit-change/translated-again", test_translated_again);
     g_test_add_func("/emu/jit-change/code-overflow", test_code_overflow);

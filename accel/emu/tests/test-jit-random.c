@@ -165,12 +165,12 @@ static void save_state(Test *test, Result *state)
 static void run_block(EmuCpu *cpu, void *opaque)
 {
     Test *test = opaque;
-    EmuBlock *block = emu_block_lookup(cpu);
+    EmuBlock *block = emu_block_extend(cpu, emu_block_lookup(cpu));
 
     test->was_translated = test->translate && emu_jit_translate(cpu, block);
     if (test->translate && emu_jit_full(cpu)) {
         emu_blocks_flush(cpu);
-        block = emu_block_lookup(cpu);
+        block = emu_block_extend(cpu, emu_block_lookup(cpu));
         test->was_translated = emu_jit_translate(cpu, block);
     }
     if (test->was_translated) {
@@ -207,8 +207,13 @@ static void make_code(Test *test)
 
     for (unsigned i = 0; i < count; i++) {
         jit_code_plain(&code);
+        if (g_rand_int(test->rand) % 8 == 0) {
+            jit_code_fork(&code);
+        }
     }
     jit_code_branch(&code);
+    *code.at++ = 0x0f; /* UD2, where a JCC goes on */
+    *code.at++ = 0x0b;
     test->code_len = code.at - test->code;
     test->code_offset = g_rand_int_range(test->rand, 0, EMU_PAGE_SIZE - test->code_len);
 }
@@ -301,6 +306,7 @@ static void test_random_blocks(const void *narrow)
             test->cpu->segs[X86_CS].attr ^= SEG_L | SEG_DB; /* compatibility mode */
         }
         map_area(test->cpu);
+        test->cpu->jit_hot = 0; /* blocks go on behind every JCC */
         for (unsigned i = 0; i < BLOCKS && differences < 10; i++) {
             make_code(test);
             make_random_state(test);
