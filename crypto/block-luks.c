@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LUKS version 1 as a format of image encryption: opening, creating, telling. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "crypto/block-internal.h"
@@ -25,8 +26,14 @@ static bool set_keys(CryptoBlock *block, const uint8_t *master_key, GError **err
 bool luks_find_key(const LuksHeader *header, const SecretData *password, const char *secret_id,
                    const CryptoBlockIo *io, uint8_t master_key[LUKS_MAX_KEY], GError **error)
 {
+    uint64_t iterations = luks_header_iterations(header);
     bool fits = false;
 
+    if (iterations > LUKS_MAX_ITERATIONS) {
+        error_setf(error, "LUKS header: the key slots have %" PRIu64 " iterations in all; %u are "
+                   "possible", iterations, LUKS_MAX_ITERATIONS);
+        return false;
+    }
     for (int i = 0; i < LUKS_SLOTS && !fits; i++) {
         if (header->slots[i].active &&
             !luks_slot_try(header, i, password, io, master_key, &fits, error)) {

@@ -56,6 +56,18 @@ size_t luks_material_len(const LuksHeader *header)
     return ROUND_UP((size_t)header->key_len * LUKS_STRIPES, LUKS_SECTOR);
 }
 
+uint64_t luks_header_iterations(const LuksHeader *header)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < LUKS_SLOTS; i++) {
+        if (header->slots[i].active) {
+            sum += (uint64_t)header->slots[i].iterations + header->iterations;
+        }
+    }
+    return sum;
+}
+
 /* A name in 32 bytes, the last of which is 0. Borrowed. */
 static const char *get_name(const uint8_t *raw, size_t at, const char *what, GError **error)
 {

@@ -41,8 +41,9 @@
 /* The longest key of all ciphers and modes: AES-256 in XTS. */
 #define LUKS_MAX_KEY 64
 /*
- * More is refused, as a hostile header could ask for hours: at this number a password takes a
- * minute or two, and ordinary headers have a few millions.
+ * Of one slot, and of all that a password is tried on. More is refused, as a hostile header could
+ * ask for hours: at this number a password takes a minute or two, and ordinary slots have a few
+ * millions.
  */
 #define LUKS_MAX_ITERATIONS 100000000
 
@@ -81,6 +82,9 @@ void luks_header_format(const LuksHeader *header, uint8_t raw[LUKS_HEADER_LEN]);
  * checking that these go together and have names in LUKS.
  */
 bool luks_header_layout(LuksHeader *header, GError **error);
+
+/* What it takes to try a password on all active slots, with the digest of the key behind each. */
+uint64_t luks_header_iterations(const LuksHeader *header);
 
 /* Key material of a slot with the most stripes, in bytes. */
 size_t luks_material_len(const LuksHeader *header);

@@ -5,6 +5,7 @@
  */
 #include "crypto/luks-keys.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "crypto/afsplit.h"
@@ -177,6 +178,22 @@ static bool count_iterations(const LuksPace *pace, unsigned share, uint32_t *ite
     return true;
 }
 
+/* Would the header with this slot still be one that can be opened? */
+static bool has_time_for(const LuksHeader *header, int slot, const LuksSlot *filled,
+                         GError **error)
+{
+    LuksHeader after = *header;
+
+    after.slots[slot] = *filled;
+    if (luks_header_iterations(&after) > LUKS_MAX_ITERATIONS) {
+        error_setf(error, "with key slot %d of %u iterations, all slots would have %" PRIu64
+                   ", more than the %u that are possible; choose a shorter iter-time", slot,
+                   filled->iterations, luks_header_iterations(&after), LUKS_MAX_ITERATIONS);
+        return false;
+    }
+    return true;
+}
+
 static int do_fill(void *opaque)
 {
     SlotWork *work = opaque;
@@ -210,7 +227,8 @@ bool luks_slot_fill(LuksHeader *header, int slot, const SecretData *password, co
     bool ok;
 
     if (!crypto_random_bytes(filled.salt, LUKS_SALT_LEN, error) ||
-        !count_iterations(pace, 1, &filled.iterations, error)) {
+        !count_iterations(pace, 1, &filled.iterations, error) ||
+        !has_time_for(header, slot, &filled, error)) {
         return false;
     }
     work.material_len = material_len(header, &filled);

@@ -2,8 +2,10 @@
 /* LUKS volumes in memory: creating, opening, changing keys, and headers that lie. */
 #include "crypto/block.h"
 #include "crypto/cipher.h"
+#include "crypto/luks-keys.h"
 #include "crypto/random.h"
 #include "crypto/tests/luks-memory.h"
+#include "util/bits.h"
 #include "util/coroutine.h"
 
 #define PAYLOAD_SECTORS 100
@@ -346,6 +348,38 @@ static void test_malformed(void)
     g_free(volume.bytes);
 }
 
+/* No slot alone takes too long, but all of them would. Telling of them needs no password. */
+static void test_too_slow(void)
+{
+    QCryptoBlockCreateOptions options = quick_options();
+    Volume volume = { 0 };
+    CryptoBlockIo io = volume_io(&volume);
+    g_autoptr(CryptoBlock) info = NULL;
+    g_autoptr(GError) error = NULL;
+    LuksPace pace = { 1, 1 };
+    LuksHeader header;
+
+    crypto_block_free(create(&volume, &options));
+    stl_be(volume.bytes + 164, 1000);
+    for (int i = 0; i < 2; i++) {
+        memcpy(volume.bytes + SLOT(i, 0), volume.bytes + SLOT(0, 0), 4);
+        stl_be(volume.bytes + SLOT(i, 4), 50 * 1000 * 1000);
+    }
+    g_assert_null(open_with(&volume, "alpha", 0, &error));
+    g_assert_cmpstr(error->message, ==, "LUKS header: the key slots have 100002000 iterations in "
+                    "all; 100000000 are possible");
+    g_clear_error(&error);
+    info = open_with(&volume, NULL, CRYPTO_BLOCK_NO_IO, NULL);
+    g_assert_nonnull(info);
+    g_assert_true(luks_header_parse(volume.bytes, &header, NULL));
+    header.slots[0].iterations -= 3001;
+    g_assert_false(luks_slot_fill(&header, 2, NULL, &pace, NULL, &io, &error));
+    g_assert_cmpstr(error->message, ==, "with key slot 2 of 1000 iterations, all slots would have "
+                    "100000999, more than the 100000000 that are possible; choose a shorter "
+                    "iter-time");
+    g_free(volume.bytes);
+}
+
 /* Every shorter file is refused, wherever it ends. */
 static void test_truncated(void)
 {
@@ -452,6 +486,7 @@ int main(int argc, char **argv)
     g_test_add_func("/crypto/luks/amend", test_amend);
     g_test_add_func("/crypto/luks/interrupted", test_interrupted);
     g_test_add_func("/crypto/luks/malformed", test_malformed);
+    g_test_add_func("/crypto/luks/too-slow", test_too_slow);
     g_test_add_func("/crypto/luks/truncated", test_truncated);
     g_test_add_func("/crypto/luks/coroutine", test_coroutine);
     g_test_add_func("/crypto/luks/bad-options", test_bad_options);
