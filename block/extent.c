@@ -16,6 +16,8 @@
 
 #define MAX_BACKING_NAME 1023
 #define CRYPT_PIECE ((int64_t)MiB)
+/* 1 MiB of memory. */
+#define TABLE_WINDOWS 16
 
 const BlockChildSpec extent_children[] = {
     { "file", BLOCK_ROLE_IMAGE, .required = true },
@@ -43,9 +45,7 @@ bool extent_open(BlockNode *node, int (*map)(BlockNode *node, int64_t offset, Ex
     image->map = map;
     image->file_size = size;
     image->unit_at = -1;
-    for (unsigned i = 0; i < EXTENT_WINDOWS; i++) {
-        image->window_at[i] = -1;
-    }
+    file_windows_init(&image->tables, node, TABLE_WINDOWS);
     co_mutex_init(&image->lock);
     return true;
 }
@@ -54,9 +54,7 @@ void extent_close(BlockNode *node)
 {
     ExtentImage *image = node->opaque;
 
-    for (unsigned i = 0; i < EXTENT_WINDOWS; i++) {
-        g_free(image->window[i]);
-    }
+    file_windows_cleanup(&image->tables);
     g_free(image->unit);
     crypto_block_free(image->crypto);
     co_mutex_cleanup(&image->lock);
@@ -104,60 +102,14 @@ bool extent_read_backing(BlockNode *node, uint64_t offset, uint64_t len, const c
 
 /* ---- Tables ---- */
 
-static uint8_t *find_window(ExtentImage *image, int64_t at)
-{
-    for (unsigned i = 0; i < EXTENT_WINDOWS; i++) {
-        if (image->window_at[i] == at) {
-            return image->window[i];
-        }
-    }
-    return NULL;
-}
-
-/* With the lock held. The oldest window goes. */
-static int fill_window(BlockNode *node, int64_t at)
-{
-    ExtentImage *image = node->opaque;
-    unsigned i = image->next_window;
-    int ret;
-
-    image->next_window = (i + 1) % EXTENT_WINDOWS;
-    image->window_at[i] = -1;
-    if (!image->window[i]) {
-        image->window[i] = g_try_malloc(EXTENT_WINDOW);
-    }
-    if (!image->window[i]) {
-        return -ENOMEM;
-    }
-    ret = block_pread(node->file, at, EXTENT_WINDOW, image->window[i]);
-    image->window_at[i] = ret < 0 ? -1 : at;
-    return ret;
-}
-
 int extent_entry(BlockNode *node, int64_t offset, void *entry, size_t bytes)
 {
     ExtentImage *image = node->opaque;
-    int64_t at = offset & ~(int64_t)(EXTENT_WINDOW - 1);
-    uint8_t *window;
-    int ret = 0;
 
     if (offset < 0 || !range_ok((uint64_t)offset, bytes, (uint64_t)image->file_size)) {
         return -EIO;
     }
-    if (offset - at + (int64_t)bytes > EXTENT_WINDOW) {
-        return block_pread(node->file, offset, (int64_t)bytes, entry);
-    }
-    window = find_window(image, at);
-    if (!window) {
-        co_mutex_lock(&image->lock);
-        ret = find_window(image, at) ? 0 : fill_window(node, at);
-        window = find_window(image, at);
-        co_mutex_unlock(&image->lock);
-    }
-    if (ret >= 0) {
-        memcpy(entry, window + (offset - at), bytes);
-    }
-    return ret;
+    return file_windows_read(&image->tables, offset, entry, bytes);
 }
 
 /* ---- Packed units ---- */

@@ -10,11 +10,10 @@
 #define VIREO_BLOCK_EXTENT_H
 
 #include "block/codec/codec.h"
+#include "block/file-window.h"
 #include "block/node.h"
 #include "crypto/block.h"
 
-#define EXTENT_WINDOW (64 * 1024)
-#define EXTENT_WINDOWS 16
 /* The largest unit that is packed, and the largest packed form of one. */
 #define EXTENT_MAX_UNIT (16 * 1024 * 1024)
 
@@ -39,10 +38,8 @@ typedef struct ExtentImage {
     int (*map)(BlockNode *node, int64_t offset, Extent *extent);
     CryptoBlock *crypto; /* DATA is encrypted by guest offset; NULL: not; owned */
     int64_t file_size;
-    CoMutex lock;        /* of filling windows, and of the unit */
-    uint8_t *window[EXTENT_WINDOWS];
-    int64_t window_at[EXTENT_WINDOWS]; /* -1: nothing yet */
-    unsigned next_window;
+    FileWindows tables;
+    CoMutex lock;        /* of the unit */
     uint8_t *unit;       /* the decompressed unit that stands at unit_at in the file */
     int64_t unit_at, unit_len, unit_capacity;
     bool reported;       /* that a method cannot be had */

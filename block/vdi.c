@@ -6,12 +6,13 @@
  *   bmap     one 32-bit entry a block: its index in the data area, or one of the two marks below
  *   data     blocks, in order of allocation
  *
- * The map is kept in memory. A block is allocated at the end of the data area: first its data is
- * written, then its entry in the map. Blocks are allocated side by side, one by one request; who
- * else writes to it waits. What is not written of a block reads as zeroes behind the former end of
- * the file, elsewhere zeroes are written. The header's count of allocated blocks is written when
- * the image is flushed; what is believed at opening is the map, since a crash may leave the count
- * too small and the same place must not be given away twice.
+ * Of the map as much is in memory as was used last. A block is allocated in a place that a crash
+ * left without a user, else at the end of the data area: first its data is written, then its entry
+ * in the map. Blocks are allocated side by side, one by one request; who else writes to it waits.
+ * What is not written of a block reads as zeroes behind the former end of the file, elsewhere
+ * zeroes are written. The header's count of allocated blocks, behind which other programs
+ * allocate, is written when the image is flushed; what is believed at opening is the map, since a
+ * crash may leave the count too small and the same place must not be given away twice.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,6 +21,7 @@
 
 #include "block/create.h"
 #include "block/driver.h"
+#include "block/file-window.h"
 #include "block/io.h"
 #include "block/node.h"
 #include "crypto/random.h"
@@ -39,11 +41,13 @@
 #define VDI_MAP_AT VDI_HEADER_SIZE
 #define VDI_UNALLOCATED 0xffffffffu
 #define VDI_DISCARDED 0xfffffffeu /* reads as zeroes even where there is a parent */
-/* Entries of a map: 64 MiB of memory, 16 TiB of disk. */
+/* 16 TiB of disk. Which places are in use takes 2 MiB of memory then. */
 #define VDI_MAX_BLOCKS (16u << 20)
 
-/* Entries of a map that are read at once. */
-#define MAP_PIECE (64u * 1024)
+/* Entries of a map that are read or written at once, from its beginning to its end. */
+#define MAP_PIECE (16u * 1024)
+/* What is kept of the map: 8 MiB, which is 2 TiB of disk. */
+#define MAP_WINDOWS 128
 
 enum { VDI_DYNAMIC = 1, VDI_STATIC = 2 };
 
@@ -60,8 +64,11 @@ typedef struct __attribute__((packed)) VdiHeader {
 G_STATIC_ASSERT(sizeof(VdiHeader) + VDI_TEXT_SIZE <= VDI_HEADER_SIZE);
 
 typedef struct VdiImage {
-    uint32_t *map; /* as in the file */
-    uint32_t blocks, block_size, allocated;
+    FileWindows map;
+    unsigned long *used; /* places */
+    uint32_t blocks, block_size;
+    uint32_t allocated;  /* places up to the last one in use */
+    uint32_t gap;        /* below it no place is free */
     int64_t map_offset, data_offset;
     bool is_static;
     bool count_is_stale; /* the header's allocated */
@@ -69,8 +76,7 @@ typedef struct VdiImage {
     GHashTable *kept;    /* block -> place that could not be written, or its entry in the map */
     GHashTable *busy;    /* blocks that are being allocated */
     CoQueue waiting;     /* for one of busy */
-    CoMutex lock;        /* of the above, and of allocated */
-    CoMutex map_lock;    /* of writing the map */
+    CoMutex lock;        /* of the above, and of places */
 } VdiImage;
 
 static int vdi_probe(const uint8_t *buf, size_t len, const char *filename)
@@ -157,60 +163,67 @@ static const char *entry_problem(const VdiImage *image, uint32_t entry, const un
            : bitmap_test(used, entry) ? "in use twice" : NULL;
 }
 
-/* Counts the blocks in use, and refuses two users of one; not if check, which will tell of all. */
-static bool take_entries(VdiImage *image, uint32_t from, uint32_t to, unsigned long *used,
-                         bool check, GError **error)
-{
-    for (uint32_t i = from; i < to; i++) {
-        uint32_t entry = image->map[i] = le32toh(image->map[i]);
-        const char *problem;
+typedef bool MapVisitor(void *opaque, uint32_t index, uint32_t entry, GError **error);
 
-        if (entry >= VDI_DISCARDED) {
-            continue;
-        }
-        problem = entry_problem(image, entry, used);
-        if (problem && !check) {
-            error_setf(error, "VDI block map: entry %" PRIu32 " (0x%" PRIx32 ") is %s", i, entry,
-                       problem);
-            return false;
-        }
-        if (!problem) {
-            bitmap_set(used, entry);
-            image->allocated = MAX(image->allocated, entry + 1);
-        }
-    }
-    return true;
-}
-
-/*
- * The map, in pieces: a long one of rubbish ends with its first entries, and has cost no memory.
- * An image has as many places as blocks. One beyond the end of the file is fine: a power cut keeps
- * entries whose data is lost, which no guest has flushed, and there it reads as zeroes.
- */
-static bool read_entries(BlockNode *node, bool check, GError **error)
+/* All of the map in order, until the visitor says false. */
+static bool visit_map(BlockNode *node, MapVisitor *visit, void *opaque, GError **error)
 {
     VdiImage *image = node->opaque;
-    g_autofree unsigned long *used = bitmap_new(MAX(image->blocks, 1));
+    g_autofree uint32_t *piece = g_new(uint32_t, MAP_PIECE);
 
     for (uint32_t i = 0; i < image->blocks; i += MAP_PIECE) {
-        uint32_t end = MIN(i + MAP_PIECE, image->blocks);
-        int ret = block_pread(node->file, image->map_offset + 4 * (int64_t)i,
-                              4 * (int64_t)(end - i), image->map + i);
+        uint32_t n = MIN(MAP_PIECE, image->blocks - i);
+        int ret = block_pread(node->file, image->map_offset + 4 * (int64_t)i, 4 * (int64_t)n,
+                              piece);
 
         if (ret < 0) {
             error_set_errno(error, -ret, "Could not read the VDI block map");
             return false;
         }
-        if (!take_entries(image, i, end, used, check, error)) {
-            return false;
+        for (uint32_t j = 0; j < n; j++) {
+            if (!visit(opaque, i + j, le32toh(piece[j]), error)) {
+                return false;
+            }
         }
     }
     return true;
 }
 
+typedef struct TakeMap {
+    VdiImage *image;
+    bool check; /* will tell of all mistakes; else two users of one place are refused */
+} TakeMap;
+
+static bool take_entry(void *opaque, uint32_t index, uint32_t entry, GError **error)
+{
+    const TakeMap *take = opaque;
+    VdiImage *image = take->image;
+    const char *problem;
+
+    if (entry >= VDI_DISCARDED) {
+        return true;
+    }
+    problem = entry_problem(image, entry, image->used);
+    if (problem && !take->check) {
+        error_setf(error, "VDI block map: entry %" PRIu32 " (0x%" PRIx32 ") is %s", index, entry,
+                   problem);
+        return false;
+    }
+    if (!problem) {
+        bitmap_set(image->used, entry);
+        image->allocated = MAX(image->allocated, entry + 1);
+    }
+    return true;
+}
+
+/*
+ * An image has as many places as blocks. One beyond the end of the file is fine: a power cut keeps
+ * entries whose data is lost, which no guest has flushed, and there it reads as zeroes.
+ */
 static bool read_map(BlockNode *node, bool check, GError **error)
 {
     VdiImage *image = node->opaque;
+    TakeMap take = { image, check };
     int64_t file_size = block_getlength(node->file->node);
     int64_t bytes = 4 * (int64_t)image->blocks;
 
@@ -223,8 +236,8 @@ static bool read_map(BlockNode *node, bool check, GError **error)
                    " are beyond the end of the file", bytes, image->map_offset);
         return false;
     }
-    image->map = g_malloc(MAX(bytes, 1));
-    return read_entries(node, check, error);
+    image->used = bitmap_new(MAX(image->blocks, 1));
+    return visit_map(node, take_entry, &take, error);
 }
 
 /* A place that begins before the end of the file may have data of before a crash. */
@@ -254,14 +267,14 @@ static bool vdi_open(BlockNode *node, const BlockdevOptions *options, unsigned f
     memcpy(&header, raw + VDI_TEXT_SIZE, sizeof(header));
     if (!header_is_known(raw, error) || !take_header(node, &header, error) ||
         !read_map(node, flags & BLOCK_OPEN_CHECK, error)) {
-        g_free(image->map);
+        g_free(image->used);
         return false;
     }
+    file_windows_init(&image->map, node, MAP_WINDOWS);
     image->fresh_from = first_fresh_place(node);
     image->kept = g_hash_table_new(g_direct_hash, g_direct_equal);
     image->busy = g_hash_table_new(g_direct_hash, g_direct_equal);
     co_mutex_init(&image->lock);
-    co_mutex_init(&image->map_lock);
     node->zero_flags = BLOCK_REQ_MAY_UNMAP;
     return true;
 }
@@ -270,11 +283,11 @@ static void vdi_close(BlockNode *node)
 {
     VdiImage *image = node->opaque;
 
-    co_mutex_cleanup(&image->map_lock);
     co_mutex_cleanup(&image->lock);
     g_hash_table_unref(image->busy);
     g_hash_table_unref(image->kept);
-    g_free(image->map);
+    file_windows_cleanup(&image->map);
+    g_free(image->used);
 }
 
 /* ---- Requests ---- */
@@ -282,6 +295,22 @@ static void vdi_close(BlockNode *node)
 static int64_t block_at(const VdiImage *image, uint32_t entry)
 {
     return image->data_offset + (int64_t)entry * image->block_size;
+}
+
+static int64_t entry_at(const VdiImage *image, uint32_t index)
+{
+    return image->map_offset + 4 * (int64_t)index;
+}
+
+/* Of the block of offset. */
+static int map_entry(BlockNode *node, int64_t offset, uint32_t *entry)
+{
+    VdiImage *image = node->opaque;
+    int ret = file_windows_read(&image->map, entry_at(image, offset / image->block_size), entry,
+                                sizeof(*entry));
+
+    *entry = le32toh(*entry);
+    return ret;
 }
 
 /* The part of the request inside the block of offset. */
@@ -298,11 +327,12 @@ static int vdi_preadv(BlockNode *node, int64_t offset, int64_t bytes, const Bloc
 
     while (bytes > 0 && ret >= 0) {
         int64_t chunk = chunk_size(image, offset, bytes);
-        uint32_t entry = image->map[offset / image->block_size];
+        uint32_t entry = 0;
 
-        if (entry >= VDI_DISCARDED) {
+        ret = map_entry(node, offset, &entry);
+        if (ret >= 0 && entry >= VDI_DISCARDED) {
             iov_memset(vec->iov, vec->n, vec_offset, 0, chunk);
-        } else {
+        } else if (ret >= 0) {
             ret = block_preadv(node->file, block_at(image, entry) + offset % image->block_size,
                                chunk, vec, vec_offset, 0);
         }
@@ -311,21 +341,6 @@ static int vdi_preadv(BlockNode *node, int64_t offset, int64_t bytes, const Bloc
         vec_offset += chunk;
     }
     return ret;
-}
-
-/* The sector of the map that holds this entry. With the lock held. */
-static int write_map_entry(BlockNode *node, uint32_t index, uint32_t place)
-{
-    VdiImage *image = node->opaque;
-    uint32_t per_sector = BLOCK_SECTOR / 4;
-    uint32_t first = index - index % per_sector;
-    uint32_t sector[BLOCK_SECTOR / 4] = { 0 };
-
-    for (uint32_t i = first; i < first + per_sector && i < image->blocks; i++) {
-        sector[i - first] = htole32(i == index ? place : image->map[i]);
-    }
-    return block_pwrite(node->file, image->map_offset + 4 * (int64_t)first, sizeof(sector), sector,
-                        0);
 }
 
 /* All of a new block: the data in its place, zeroes around it. */
@@ -375,11 +390,15 @@ static int take_place(VdiImage *image, uint32_t index, uint32_t *place)
 
     if (g_hash_table_lookup_extended(image->kept, GUINT_TO_POINTER(index), NULL, &kept)) {
         *place = GPOINTER_TO_UINT(kept);
-    } else if (image->allocated < image->blocks) {
-        *place = image->allocated++;
-        image->count_is_stale = true;
     } else {
-        return -ENOSPC;
+        image->gap = bitmap_find_clear(image->used, image->blocks, image->gap);
+        if (image->gap == image->blocks) {
+            return -ENOSPC;
+        }
+        *place = image->gap;
+        bitmap_set(image->used, *place);
+        image->count_is_stale |= *place >= image->allocated;
+        image->allocated = MAX(image->allocated, *place + 1);
     }
     g_hash_table_add(image->busy, GUINT_TO_POINTER(index));
     return 0;
@@ -396,46 +415,46 @@ static void leave_place(VdiImage *image, uint32_t index, uint32_t place, bool ok
     co_queue_wake_all(&image->waiting);
 }
 
-static int set_map_entry(BlockNode *node, uint32_t index, uint32_t place)
+/* The block of offset gets a place, if it has none: 0. 1: it has one. */
+static int reserve(BlockNode *node, int64_t offset, uint32_t *place, bool *is_fresh)
 {
     VdiImage *image = node->opaque;
-    int ret;
-
-    co_mutex_lock(&image->map_lock);
-    ret = write_map_entry(node, index, place);
-    if (ret >= 0) {
-        image->map[index] = place;
-    }
-    co_mutex_unlock(&image->map_lock);
-    return ret;
-}
-
-/* 1: somebody else has allocated it meanwhile. */
-static int allocate(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
-                    size_t vec_offset)
-{
-    VdiImage *image = node->opaque;
-    uint32_t index = offset / image->block_size, place = 0;
-    bool is_fresh;
+    uint32_t index = offset / image->block_size;
     int ret;
 
     co_mutex_lock(&image->lock);
     while (g_hash_table_contains(image->busy, GUINT_TO_POINTER(index))) {
         co_queue_wait(&image->waiting, &image->lock);
     }
-    ret = image->map[index] < VDI_DISCARDED ? 1 : take_place(image, index, &place);
-    is_fresh = place >= image->fresh_from;
+    ret = map_entry(node, offset, place);
+    if (ret >= 0) {
+        ret = *place < VDI_DISCARDED ? 1 : take_place(image, index, place);
+    }
+    *is_fresh = *place >= image->fresh_from;
     co_mutex_unlock(&image->lock);
+    return ret;
+}
+
+/* 1: somebody else has allocated it meanwhile, at *place. */
+static int allocate(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
+                    size_t vec_offset, uint32_t *place)
+{
+    VdiImage *image = node->opaque;
+    uint32_t index = offset / image->block_size, entry;
+    bool is_fresh;
+    int ret = reserve(node, offset, place, &is_fresh);
+
     if (ret) {
         return ret;
     }
     ret = (is_fresh ? write_fresh_block : write_new_block)(
-        node, block_at(image, place), offset % image->block_size, bytes, vec, vec_offset);
+        node, block_at(image, *place), offset % image->block_size, bytes, vec, vec_offset);
     if (ret >= 0) {
-        ret = set_map_entry(node, index, place);
+        entry = htole32(*place);
+        ret = file_windows_write(&image->map, entry_at(image, index), &entry, sizeof(entry));
     }
     co_mutex_lock(&image->lock);
-    leave_place(image, index, place, ret >= 0);
+    leave_place(image, index, *place, ret >= 0);
     co_mutex_unlock(&image->lock);
     return MIN(ret, 0);
 }
@@ -444,18 +463,18 @@ static int write_chunk(BlockNode *node, int64_t offset, int64_t bytes, const Blo
                        size_t vec_offset)
 {
     VdiImage *image = node->opaque;
-    uint32_t index = offset / image->block_size;
+    uint32_t place = 0;
+    int ret = map_entry(node, offset, &place);
 
-    if (image->map[index] >= VDI_DISCARDED) {
-        int ret = allocate(node, offset, bytes, vec, vec_offset);
-
+    if (ret >= 0 && place >= VDI_DISCARDED) {
+        ret = allocate(node, offset, bytes, vec, vec_offset, &place);
         if (ret <= 0) {
             return ret;
         }
     }
-    return block_pwritev(node->file,
-                         block_at(image, image->map[index]) + offset % image->block_size, bytes,
-                         vec, vec_offset, 0);
+    return ret < 0 ? ret
+                   : block_pwritev(node->file, block_at(image, place) + offset % image->block_size,
+                                   bytes, vec, vec_offset, 0);
 }
 
 static int vdi_pwritev(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
@@ -483,9 +502,10 @@ static int vdi_pwrite_zeroes(BlockNode *node, int64_t offset, int64_t bytes, uns
 
     while (bytes > 0 && ret >= 0) {
         int64_t chunk = chunk_size(image, offset, bytes);
-        uint32_t entry = image->map[offset / image->block_size];
+        uint32_t entry = 0;
 
-        if (entry < VDI_DISCARDED) {
+        ret = map_entry(node, offset, &entry);
+        if (ret >= 0 && entry < VDI_DISCARDED) {
             ret = block_pwrite_zeroes(node->file,
                                       block_at(image, entry) + offset % image->block_size, chunk,
                                       flags);
@@ -500,8 +520,12 @@ static int vdi_block_status(BlockNode *node, bool exact, int64_t offset, int64_t
                             BlockStatus *status)
 {
     VdiImage *image = node->opaque;
-    uint32_t entry = image->map[offset / image->block_size];
+    uint32_t entry = 0;
+    int ret = map_entry(node, offset, &entry);
 
+    if (ret < 0) {
+        return ret;
+    }
     status->bytes = chunk_size(image, offset, bytes);
     if (entry >= VDI_DISCARDED) {
         status->flags = BLOCK_STATUS_ZERO;
@@ -548,28 +572,42 @@ static bool vdi_has_zero_init(BlockNode *node)
     return !image->is_static || block_has_zero_init(node->file->node);
 }
 
+typedef struct CheckMap {
+    VdiImage *image;
+    BlockCheckResult *result;
+    unsigned long *used;
+} CheckMap;
+
+static bool check_entry(void *opaque, uint32_t index, uint32_t entry, GError **error)
+{
+    CheckMap *check = opaque;
+    const char *problem;
+
+    if (entry >= VDI_DISCARDED) {
+        return true;
+    }
+    problem = entry_problem(check->image, entry, check->used);
+    if (problem) {
+        fprintf(stderr, "ERROR: block map entry %" PRIu32 " points to block %" PRIu32 ", %s\n",
+                index, entry, problem);
+        check->result->corruptions++;
+    } else {
+        bitmap_set(check->used, entry);
+    }
+    return true;
+}
+
 static int vdi_check(BlockNode *node, BlockCheckResult *result, unsigned fix, GError **error)
 {
     VdiImage *image = node->opaque;
     g_autofree unsigned long *used = bitmap_new(MAX(image->blocks, 1));
+    CheckMap check = { image, result, used };
 
     if (fix) {
         error_setf(error, "VDI images cannot be repaired");
         return -ENOTSUP;
     }
-    for (uint32_t i = 0; i < image->blocks; i++) {
-        uint32_t entry = image->map[i];
-        const char *problem = entry < VDI_DISCARDED ? entry_problem(image, entry, used) : NULL;
-
-        if (problem) {
-            fprintf(stderr, "ERROR: block map entry %" PRIu32 " points to block %" PRIu32 ", %s\n",
-                    i, entry, problem);
-            result->corruptions++;
-        } else if (entry < VDI_DISCARDED) {
-            bitmap_set(used, entry);
-        }
-    }
-    return 0;
+    return visit_map(node, check_entry, &check, error) ? 0 : -EIO;
 }
 
 /* ---- Creating ---- */
@@ -620,18 +658,22 @@ static bool fill_header(uint8_t raw[VDI_HEADER_SIZE], uint64_t size, uint32_t bl
     return true;
 }
 
+/* The last sector is filled up with zeroes. */
 static int write_empty_map(BlockChild *file, uint32_t blocks, bool is_static)
 {
-    int64_t bytes = ROUND_UP(4 * (int64_t)blocks, BLOCK_SECTOR);
-    g_autofree uint32_t *map = g_try_malloc0(MAX(bytes, 1));
+    uint32_t entries = ROUND_UP(blocks, BLOCK_SECTOR / 4);
+    g_autofree uint32_t *piece = g_new(uint32_t, MAP_PIECE);
+    int ret = 0;
 
-    if (!map) {
-        return -ENOMEM;
+    for (uint32_t i = 0; i < entries && ret >= 0; i += MAP_PIECE) {
+        uint32_t n = MIN(MAP_PIECE, entries - i);
+
+        for (uint32_t j = 0; j < n; j++) {
+            piece[j] = i + j >= blocks ? 0 : htole32(is_static ? i + j : VDI_UNALLOCATED);
+        }
+        ret = block_pwrite(file, VDI_MAP_AT + 4 * (int64_t)i, 4 * (int64_t)n, piece, 0);
     }
-    for (uint32_t i = 0; i < blocks; i++) {
-        map[i] = htole32(is_static ? i : VDI_UNALLOCATED);
-    }
-    return bytes ? block_pwrite(file, VDI_MAP_AT, bytes, map, 0) : 0;
+    return ret;
 }
 
 static bool write_image(BlockChild *file, uint64_t size, bool is_static, GError **error)

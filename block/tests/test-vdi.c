@@ -94,6 +94,59 @@ static void test_crash(void)
     fixture_dir_free(dir);
 }
 
+/* A power cut took a block's entry: its place is not lost, and does not show what was there. */
+static void test_gap(void)
+{
+    char *dir = fixture_dir_new();
+    g_autofree char *path = used_image(dir);
+    uint32_t unallocated = UINT32_MAX;
+    uint8_t byte = 7, back[512];
+    struct stat before, after;
+    BlockChild *root;
+
+    format_poke(path, MAP_AT + 4 * 3, 4, &unallocated);
+    g_assert_cmpint(stat(path, &before), ==, 0);
+    root = format_open("vdi", path);
+    g_assert_cmpint(fixture_write(root, 5 * MiB + 4096, 1, &byte, 0), ==, 0);
+    g_assert_cmpint(fixture_read(root, 5 * MiB, 512, back), ==, 0);
+    g_assert_cmpint(back[0], ==, 0);
+    g_assert_cmpint(fixture_read(root, 2 * MiB, 512, back), ==, 0);
+    g_assert_cmpint(back[0], ==, 1);
+    g_assert_cmpint(stat(path, &after), ==, 0);
+    g_assert_cmpint(after.st_size, ==, before.st_size);
+    g_assert_cmpint(fixture_write(root, 6 * MiB, 1, &byte, 0), ==, 0);
+    fixture_close(root);
+    g_assert_cmpint(stat(path, &after), ==, 0);
+    g_assert_cmpint(after.st_size, ==, before.st_size + MiB);
+    fixture_peer("qemu-img check -f vdi %s", path);
+    fixture_dir_free(dir);
+}
+
+/*
+ * A map of more entries than are kept in memory: each of the blocks, which are far from each other,
+ * has its own data, also when it is looked up again.
+ */
+static void test_long_map(void)
+{
+    enum { BLOCKS = 300, EVERY = 16 * 1024 };
+    char *dir = fixture_dir_new();
+    g_autofree char *path = format_create(dir, "image", "vdi", "size=5T");
+    BlockChild *root = format_open("vdi", path);
+
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < BLOCKS; i++) {
+            uint8_t byte = (uint8_t)(i * 7 + pass + 1), back = 0;
+
+            g_assert_cmpint(fixture_write(root, i * (int64_t)EVERY * MiB, 1, &byte, 0), ==, 0);
+            g_assert_cmpint(fixture_read(root, i / 2 * (int64_t)EVERY * MiB, 1, &back), ==, 0);
+            g_assert_cmpint(back, ==, (uint8_t)(i / 2 * 7 + pass + 1));
+        }
+    }
+    fixture_close(root);
+    fixture_peer("qemu-img check -f vdi %s", path);
+    fixture_dir_free(dir);
+}
+
 /* Only what was asked for is written behind the end, and the file ends with a block still. */
 static void test_new_block(void)
 {
@@ -123,6 +176,8 @@ int main(int argc, char **argv)
     g_test_add_func("/vdi/model", test_model);
     g_test_add_func("/vdi/malformed", test_malformed);
     g_test_add_func("/vdi/crash", test_crash);
+    g_test_add_func("/vdi/gap", test_gap);
+    g_test_add_func("/vdi/long-map", test_long_map);
     g_test_add_func("/vdi/new-block", test_new_block);
     return g_test_run();
 }
