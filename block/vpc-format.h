@@ -17,7 +17,8 @@
 #define VPC_BLOCK_SIZE (2u << 20)
 /* The format's limit: 2040 GiB. */
 #define VPC_MAX_SIZE (2040ull << 30)
-#define VPC_MAX_ENTRIES (16u << 20)
+/* Of a table, which is kept in memory: 16 MiB, the longest disk in blocks of 512 KiB. */
+#define VPC_MAX_ENTRIES (4u << 20)
 
 /* Offsets in the footer. */
 enum {

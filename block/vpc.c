@@ -132,9 +132,12 @@ static bool take_dynamic_header(BlockNode *node, const uint8_t *h, GError **erro
     } else if (node->size > (int64_t)image->entries * image->block_size) {
         error_setf(error, "VHD dynamic header: %" PRIu32 " table entries are too few for the disk",
                    image->entries);
-    } else if (image->entries > VPC_MAX_ENTRIES || image->bat_offset < VPC_FOOTER_SIZE) {
-        error_setf(error, "VHD dynamic header: a table of %" PRIu32 " entries at %" PRId64
-                   " is not possible", image->entries, image->bat_offset);
+    } else if (image->entries > VPC_MAX_ENTRIES) {
+        error_setf(error, "VHD dynamic header: a table of %" PRIu32 " entries, more than the %u "
+                   "supported", image->entries, VPC_MAX_ENTRIES);
+    } else if (image->bat_offset < VPC_FOOTER_SIZE) {
+        error_setf(error, "VHD dynamic header: a table at %" PRId64 " is not possible",
+                   image->bat_offset);
     } else {
         /* One bit a sector, in whole sectors. */
         image->bitmap_size = ROUND_UP(image->block_size / BLOCK_SECTOR / 8, BLOCK_SECTOR);

@@ -31,7 +31,7 @@ static const FormatFault faults[] = {
     { DYN_AT + VPC_DYN_BLOCK_SIZE, 4, 3 << 20, "invalid block size" },
     { DYN_AT + VPC_DYN_BLOCK_SIZE, 4, 1u << 31, "invalid block size" },
     { DYN_AT + VPC_DYN_ENTRIES, 4, 1, "too few" },
-    { DYN_AT + VPC_DYN_ENTRIES, 4, UINT32_MAX, "is not possible" },
+    { DYN_AT + VPC_DYN_ENTRIES, 4, UINT32_MAX, "more than the 4194304 supported" },
     { DYN_AT + VPC_DYN_TABLE_OFFSET, 8, 0, "is not possible" },
     { DYN_AT + VPC_DYN_TABLE_OFFSET, 8, UINT64_MAX, "is not possible" },
     { DYN_AT + VPC_DYN_TABLE_OFFSET, 8, 1ull << 40, "beyond the end of the file" },

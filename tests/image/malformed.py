@@ -9,6 +9,7 @@ import resource
 import struct
 import subprocess
 import sys
+from array import array
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -160,6 +161,45 @@ def loops(folder, tap):
             tap.result(not problems, f'{fmt}: a loop of {len(names)}', '\n'.join(problems))
 
 
+def write_long_vdi(path, blocks):
+    """A map of so many entries, all in use; the data stays a hole."""
+    header = bytearray(path.read_bytes()[:512])
+    struct.pack_into('<II', header, 340, 512, 512 + 4 * blocks)
+    struct.pack_into('<Q', header, 368, blocks << 20)
+    struct.pack_into('<II', header, 384, blocks, blocks)
+    with open(path, 'wb') as file:
+        file.write(header)
+        file.write(array('I', range(blocks)).tobytes())
+
+
+def write_long_vpc(path, entries):
+    """Blocks of 512 KiB, each with a sector of bitmap in front."""
+    headers = bytearray(path.read_bytes()[:1536])
+    struct.pack_into('>Q', headers, 48, entries << 19)
+    struct.pack_into('>II', headers, 512 + 28, entries, 512 << 10)
+    mend_sum(headers, 0, 512, 64)
+    mend_sum(headers, 512, 1024, 36)
+    first = (1536 + 4 * entries + 511) // 512
+    table = array('I', range(first, first + 1025 * entries, 1025))
+    table.byteswap()
+    with open(path, 'wb') as file:
+        file.write(headers)
+        file.write(table.tobytes())
+        file.seek((first + 1025 * entries) * 512)
+        file.write(headers[:512])
+
+
+def long_maps(folder, tap):
+    """As many entries as there may be, which the file has, in bounded memory; and more."""
+    for fmt, write, entries in (('vdi', write_long_vdi, 16 << 20),
+                                ('vpc', write_long_vpc, 4096000)):
+        image = Image(fmt, folder, tap)
+        write(image.path, entries)
+        problems = [f'status {status}, {memory} bytes of memory\n{text}'
+                    for text, status, memory in image.looks() if status or memory > MEMORY]
+        tap.result(not problems, f'{fmt}: a map of {entries} entries', '\n'.join(problems))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('formats', nargs='*', help='default: all')
@@ -172,6 +212,7 @@ def main():
     if not options.formats:
         with work_directory() as work:
             loops(Path(work), tap)
+            long_maps(Path(work), tap)
     tap.finish()
 
 
