@@ -85,6 +85,7 @@ typedef enum BlockOpenFlags {
     BLOCK_OPEN_CHECK = 1u << 2,      /* for check: dirty and corrupt are fine, repair nothing */
     BLOCK_OPEN_INACTIVE = 1u << 3,   /* another process owns it until the incoming migration ends */
     BLOCK_OPEN_PROTOCOL = 1u << 4,   /* do not put a format on top of a bare file name */
+    BLOCK_OPEN_NO_BITMAPS = 1u << 5, /* leave the image's dirty bitmaps in the file */
 } BlockOpenFlags;
 
 /* What is known of a range (block_status). */

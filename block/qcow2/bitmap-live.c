@@ -56,8 +56,11 @@ static int load_piece(void *opaque, int64_t offset, int64_t bytes, const uint8_t
     return 0;
 }
 
-/* Can what the file has be believed, and is it as long as it must be? */
-static bool is_consistent(Qcow2 *q, const Qcow2Bitmap *stored)
+/*
+ * Can what the file has be believed, and is it as long as it must be? *memory becomes less by what
+ * the bits will take that are set.
+ */
+static bool is_consistent(Qcow2 *q, const Qcow2Bitmap *stored, int64_t *memory)
 {
     g_autofree uint64_t *table = NULL;
     bool extra_matters = stored->extra_size && !(stored->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE);
@@ -67,16 +70,25 @@ static bool is_consistent(Qcow2 *q, const Qcow2Bitmap *stored)
         return false;
     }
     table = qcow2_bitmap_table(q, stored, NULL);
+    for (uint32_t i = 0; table && i < stored->table_size; i++) {
+        *memory -= table[i] ? q->cluster_size : 0;
+    }
     return table;
 }
 
-static bool load_one(Qcow2 *q, const Qcow2Bitmap *stored, GError **error)
+static bool load_one(Qcow2 *q, const Qcow2Bitmap *stored, int64_t *memory, GError **error)
 {
-    bool consistent = is_consistent(q, stored);
+    bool consistent = is_consistent(q, stored, memory);
     Load load = { .granularity_bits = stored->granularity_bits, .size = q->disk_size };
     unsigned flags = BLOCK_BITMAP_PERSISTENT;
     int ret = 0;
 
+    if (*memory < 0) {
+        error_setf(error, "The dirty bitmaps of '%s' need more than %" PRId64 " MiB of memory; "
+                   "bitmap '%s' is one too many", q->node->filename,
+                   QCOW2_MAX_BITMAP_MEMORY / (int64_t)MiB, stored->name);
+        return false;
+    }
     load.bitmap = block_dirty_bitmap_new(q->node, stored->name, 1u << stored->granularity_bits,
                                          error);
     if (!load.bitmap) {
@@ -103,6 +115,7 @@ static bool load_one(Qcow2 *q, const Qcow2Bitmap *stored, GError **error)
 bool qcow2_bitmaps_open(Qcow2 *q, GError **error)
 {
     g_autoptr(GPtrArray) list = NULL;
+    int64_t memory = QCOW2_MAX_BITMAP_MEMORY;
 
     q->bitmaps_loaded = true;
     if (!q->nb_bitmaps) {
@@ -113,7 +126,7 @@ bool qcow2_bitmaps_open(Qcow2 *q, GError **error)
         return false;
     }
     for (guint i = 0; i < list->len; i++) {
-        if (!load_one(q, g_ptr_array_index(list, i), error)) {
+        if (!load_one(q, g_ptr_array_index(list, i), &memory, error)) {
             block_dirty_bitmaps_free_all(q->node);
             return false;
         }

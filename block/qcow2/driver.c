@@ -142,7 +142,8 @@ static bool load(Qcow2 *q, const BlockdevOptionsQcow2 *options, unsigned flags, 
     if (!make_usable(q, flags, error) || !clear_unknown_autoclear(q, flags, error)) {
         return false;
     }
-    return (flags & (BLOCK_OPEN_CHECK | BLOCK_OPEN_NO_IO | BLOCK_OPEN_INACTIVE)) ||
+    return (flags & (BLOCK_OPEN_CHECK | BLOCK_OPEN_NO_IO | BLOCK_OPEN_INACTIVE |
+                     BLOCK_OPEN_NO_BITMAPS)) ||
            qcow2_bitmaps_open(q, error);
 }
 

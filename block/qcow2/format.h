@@ -18,6 +18,8 @@
 #define QCOW2_MAX_SNAPSHOTS 65536
 #define QCOW2_MAX_SNAPSHOT_TABLE (16 * (int64_t)MiB)
 #define QCOW2_MAX_BITMAPS 65535
+/* Of the bits that are set, in memory. */
+#define QCOW2_MAX_BITMAP_MEMORY (512 * (int64_t)MiB)
 #define QCOW2_MAX_BITMAP_DIRECTORY (64 * (int64_t)MiB)
 
 /* Where the header's fields are. */

@@ -175,12 +175,13 @@ static bool is_sensible(const BitmapArgs *args, int operands)
 /* What was done before something failed stays. */
 static int run(const BitmapArgs *args, const char *filename, const char *name)
 {
-    ImgOpen open = img_open_from(&args->common), source_open = { .format = args->source_format };
+    ImgOpen open = img_open_from(&args->common), source_open;
     g_autoptr(BlockBackend) blk = NULL, source = NULL;
     GError *error = NULL;
     bool ok;
 
     open.writable = true;
+    source_open = (ImgOpen){ .format = args->source_format, .bitmaps = true };
     blk = img_open(filename, &open, &error);
     if (blk && args->source_file) {
         source = img_open(args->source_file, &source_open, &error);

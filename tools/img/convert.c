@@ -71,6 +71,7 @@ static bool open_source(const ConvertArgs *args, Convert *c, const char *filenam
     ImgOpen open = img_open_from(&args->common);
 
     open.cache = args->common.source_cache;
+    open.bitmaps = args->bitmaps;
     source->blk = img_open(filename, &open, error);
     if (!source->blk) {
         return false;

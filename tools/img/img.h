@@ -96,6 +96,7 @@ typedef struct ImgOpen {
     bool force_share;
     bool writable;
     bool resize;
+    bool bitmaps;           /* also where it is only read: those that the image keeps */
     const char *cache;      /* NULL: writeback */
     const char *aio;        /* of a file; NULL: the best */
     unsigned open_flags;

@@ -48,11 +48,13 @@ BlockBackend *img_open(const char *filename, ImgOpen *open, GError **error)
     json_object *options = open_options(filename, open, flags & QAPI_KEYVAL, error);
     unsigned perm = BLOCK_PERM_CONSISTENT_READ;
     unsigned shared = BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE_UNCHANGED;
+    unsigned open_flags = open->open_flags;
     BlockBackend *blk;
 
     if (!options) {
         return NULL;
     }
+    open_flags |= open->writable || open->bitmaps ? 0 : BLOCK_OPEN_NO_BITMAPS;
     if (open->writable) {
         perm |= BLOCK_PERM_WRITE;
     } else if (open->force_share) {
@@ -61,11 +63,11 @@ BlockBackend *img_open(const char *filename, ImgOpen *open, GError **error)
     if (open->resize) {
         perm |= BLOCK_PERM_RESIZE;
     }
-    if (open->open_flags & BLOCK_OPEN_NO_IO) {
+    if (open_flags & BLOCK_OPEN_NO_IO) {
         perm = 0;
     }
     blk = block_backend_open(open->image_opts ? NULL : filename, NULL, options, flags,
-                             open->open_flags, perm, shared, error);
+                             open_flags, perm, shared, error);
     json_object_put(options);
     return blk;
 }
