@@ -3,6 +3,7 @@
 #include "crypto/block.h"
 
 #include "crypto/block-internal.h"
+#include "crypto/hash.h"
 #include "util/bits.h"
 #include "util/error.h"
 
@@ -43,6 +44,9 @@ CryptoBlock *crypto_block_open(const QCryptoBlockOpenOptions *options, const cha
 {
     g_autoptr(CryptoBlock) block = new_block(options->format);
 
+    if (!(flags & CRYPTO_BLOCK_NO_IO) && !crypto_hash_load(error)) {
+        return NULL;
+    }
     if (!block->ops->open(block, options, prefix, io, flags, error)) {
         return NULL;
     }
@@ -54,7 +58,7 @@ CryptoBlock *crypto_block_create(const QCryptoBlockCreateOptions *options, const
 {
     g_autoptr(CryptoBlock) block = new_block(options->format);
 
-    if (!block->ops->create(block, options, prefix, io, error)) {
+    if (!crypto_hash_load(error) || !block->ops->create(block, options, prefix, io, error)) {
         return NULL;
     }
     return g_steal_pointer(&block);
@@ -81,7 +85,7 @@ bool crypto_block_amend(CryptoBlock *block, const QCryptoBlockAmendOptions *opti
                    QCryptoBlockFormat_str(block->format));
         return false;
     }
-    return block->ops->amend(block, options, prefix, io, force, error);
+    return crypto_hash_load(error) && block->ops->amend(block, options, prefix, io, force, error);
 }
 
 QCryptoBlockInfo *crypto_block_info(const CryptoBlock *block)

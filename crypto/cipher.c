@@ -4,8 +4,6 @@
 
 #include <nettle/aes.h>
 #include <nettle/cast128.h>
-#include <nettle/cbc.h>
-#include <nettle/ctr.h>
 #include <nettle/des.h>
 #include <nettle/serpent.h>
 #include <nettle/twofish.h>
@@ -13,6 +11,7 @@
 
 #include "crypto/aes-xts.h"
 #include "crypto/cipher-internal.h"
+#include "crypto/nettle-ops.h"
 #include "util/bits.h"
 #include "util/error.h"
 
@@ -31,57 +30,31 @@ typedef union KeySchedule {
 typedef struct Algorithm {
     size_t key_len;
     size_t block_len;
-    nettle_set_key_func *set_encrypt_key;
-    nettle_set_key_func *set_decrypt_key;
-    nettle_cipher_func *encrypt;
-    nettle_cipher_func *decrypt;
 } Algorithm;
 
 struct CryptoCipher {
     const Algorithm *alg;
+    const NettleOps *nettle;
+    const NettleCipher *fns;
     QCryptoCipherMode mode;
     KeySchedule encrypt, decrypt, tweak;
     bool has_fast; /* the processor does it by itself, and `fast` has the keys */
     AesXtsKey fast;
 };
 
-/* nettle's setters for DES also say whether the key is weak, which nobody asked. */
-static void set_des_key(void *ctx, const uint8_t *key)
-{
-    des_set_key(ctx, key);
-}
-
-static void set_des3_key(void *ctx, const uint8_t *key)
-{
-    des3_set_key(ctx, key);
-}
-
-static void set_cast128_key(void *ctx, const uint8_t *key)
-{
-    cast128_set_key(ctx, key);
-}
-
-#define FN(fn) (nettle_cipher_func *)(fn)
-#define KEY(fn) (nettle_set_key_func *)(fn)
-#define SAME_KEY(len, block, set, name)                                                            \
-    { (len), (block), KEY(set), KEY(set), FN(name##_encrypt), FN(name##_decrypt) }
-#define AES(len, name)                                                                             \
-    { (len), AES_BLOCK_SIZE, KEY(name##_set_encrypt_key), KEY(name##_set_decrypt_key),             \
-      FN(name##_encrypt), FN(name##_decrypt) }
-
 static const Algorithm algorithms[] = {
-    [QCRYPTO_CIPHER_ALG_AES_128] = AES(16, aes128),
-    [QCRYPTO_CIPHER_ALG_AES_192] = AES(24, aes192),
-    [QCRYPTO_CIPHER_ALG_AES_256] = AES(32, aes256),
-    [QCRYPTO_CIPHER_ALG_DES] = SAME_KEY(8, 8, set_des_key, des),
-    [QCRYPTO_CIPHER_ALG_3DES] = SAME_KEY(24, 8, set_des3_key, des3),
-    [QCRYPTO_CIPHER_ALG_CAST5_128] = SAME_KEY(16, 8, set_cast128_key, cast128),
-    [QCRYPTO_CIPHER_ALG_SERPENT_128] = SAME_KEY(16, 16, serpent128_set_key, serpent),
-    [QCRYPTO_CIPHER_ALG_SERPENT_192] = SAME_KEY(24, 16, serpent192_set_key, serpent),
-    [QCRYPTO_CIPHER_ALG_SERPENT_256] = SAME_KEY(32, 16, serpent256_set_key, serpent),
-    [QCRYPTO_CIPHER_ALG_TWOFISH_128] = SAME_KEY(16, 16, twofish128_set_key, twofish),
-    [QCRYPTO_CIPHER_ALG_TWOFISH_192] = SAME_KEY(24, 16, twofish192_set_key, twofish),
-    [QCRYPTO_CIPHER_ALG_TWOFISH_256] = SAME_KEY(32, 16, twofish256_set_key, twofish),
+    [QCRYPTO_CIPHER_ALG_AES_128] = { 16, 16 },
+    [QCRYPTO_CIPHER_ALG_AES_192] = { 24, 16 },
+    [QCRYPTO_CIPHER_ALG_AES_256] = { 32, 16 },
+    [QCRYPTO_CIPHER_ALG_DES] = { 8, 8 },
+    [QCRYPTO_CIPHER_ALG_3DES] = { 24, 8 },
+    [QCRYPTO_CIPHER_ALG_CAST5_128] = { 16, 8 },
+    [QCRYPTO_CIPHER_ALG_SERPENT_128] = { 16, 16 },
+    [QCRYPTO_CIPHER_ALG_SERPENT_192] = { 24, 16 },
+    [QCRYPTO_CIPHER_ALG_SERPENT_256] = { 32, 16 },
+    [QCRYPTO_CIPHER_ALG_TWOFISH_128] = { 16, 16 },
+    [QCRYPTO_CIPHER_ALG_TWOFISH_192] = { 24, 16 },
+    [QCRYPTO_CIPHER_ALG_TWOFISH_256] = { 32, 16 },
 };
 
 size_t crypto_cipher_key_len(QCryptoCipherAlgorithm alg)
@@ -114,6 +87,7 @@ CryptoCipher *crypto_cipher_new(QCryptoCipherAlgorithm alg, QCryptoCipherMode mo
                                 const uint8_t *key, size_t key_len, GError **error)
 {
     const Algorithm *algorithm = &algorithms[alg];
+    const NettleOps *nettle;
     bool is_xts = mode == QCRYPTO_CIPHER_MODE_XTS;
     size_t wanted = is_xts ? 2 * algorithm->key_len : algorithm->key_len;
     CryptoCipher *cipher;
@@ -128,16 +102,22 @@ CryptoCipher *crypto_cipher_new(QCryptoCipherAlgorithm alg, QCryptoCipherMode mo
                    QCryptoCipherAlgorithm_str(alg), QCryptoCipherMode_str(mode), wanted, key_len);
         return NULL;
     }
+    nettle = nettle_ops(error);
+    if (!nettle) {
+        return NULL;
+    }
     cipher = g_new0(CryptoCipher, 1);
     cipher->alg = algorithm;
+    cipher->nettle = nettle;
+    cipher->fns = &nettle->ciphers[alg];
     cipher->mode = mode;
-    algorithm->set_encrypt_key(&cipher->encrypt, key);
-    algorithm->set_decrypt_key(&cipher->decrypt, key);
+    cipher->fns->set_encrypt_key(&cipher->encrypt, key);
+    cipher->fns->set_decrypt_key(&cipher->decrypt, key);
     if (is_xts && is_aes(alg)) {
         cipher->has_fast = aes_xts_init(&cipher->fast, key, key_len);
     }
     if (is_xts) {
-        algorithm->set_encrypt_key(&cipher->tweak, key + algorithm->key_len);
+        cipher->fns->set_encrypt_key(&cipher->tweak, key + algorithm->key_len);
     }
     return cipher;
 }
@@ -154,10 +134,10 @@ static void crypt_xts(const CryptoCipher *cipher, bool encrypt, const uint8_t *i
                       const uint8_t *in, uint8_t *out, size_t len, size_t n)
 {
     BlockKey data = {
-        .fn = encrypt ? cipher->alg->encrypt : cipher->alg->decrypt,
+        .fn = encrypt ? cipher->fns->encrypt : cipher->fns->decrypt,
         .ctx = encrypt ? &cipher->encrypt : &cipher->decrypt,
     };
-    BlockKey tweak = { .fn = cipher->alg->encrypt, .ctx = &cipher->tweak };
+    BlockKey tweak = { .fn = cipher->fns->encrypt, .ctx = &cipher->tweak };
 
     if (cipher->has_fast) {
         (encrypt ? aes_xts_encrypt : aes_xts_decrypt)(&cipher->fast, ivs, in, out, len, n);
@@ -169,30 +149,32 @@ static void crypt_xts(const CryptoCipher *cipher, bool encrypt, const uint8_t *i
 static void crypt_one(const CryptoCipher *cipher, bool encrypt, const uint8_t *iv,
                       const uint8_t *in, uint8_t *out, size_t len)
 {
-    const Algorithm *alg = cipher->alg;
+    const NettleOps *nettle = cipher->nettle;
+    const NettleCipher *fns = cipher->fns;
+    size_t block_len = cipher->alg->block_len;
     uint8_t vector[CRYPTO_MAX_BLOCK];
 
-    g_assert(cipher->mode == QCRYPTO_CIPHER_MODE_CTR || len % alg->block_len == 0);
+    g_assert(cipher->mode == QCRYPTO_CIPHER_MODE_CTR || len % block_len == 0);
     if (cipher->mode != QCRYPTO_CIPHER_MODE_ECB) {
-        memcpy(vector, iv, alg->block_len);
+        memcpy(vector, iv, block_len);
     }
     switch (cipher->mode) {
     case QCRYPTO_CIPHER_MODE_ECB:
         if (encrypt) {
-            alg->encrypt(&cipher->encrypt, len, out, in);
+            fns->encrypt(&cipher->encrypt, len, out, in);
         } else {
-            alg->decrypt(&cipher->decrypt, len, out, in);
+            fns->decrypt(&cipher->decrypt, len, out, in);
         }
         break;
     case QCRYPTO_CIPHER_MODE_CBC:
         if (encrypt) {
-            cbc_encrypt(&cipher->encrypt, alg->encrypt, alg->block_len, vector, len, out, in);
+            nettle->cbc_encrypt(&cipher->encrypt, fns->encrypt, block_len, vector, len, out, in);
         } else {
-            cbc_decrypt(&cipher->decrypt, alg->decrypt, alg->block_len, vector, len, out, in);
+            nettle->cbc_decrypt(&cipher->decrypt, fns->decrypt, block_len, vector, len, out, in);
         }
         break;
     case QCRYPTO_CIPHER_MODE_CTR:
-        ctr_crypt(&cipher->encrypt, alg->encrypt, alg->block_len, vector, len, out, in);
+        nettle->ctr_crypt(&cipher->encrypt, fns->encrypt, block_len, vector, len, out, in);
         break;
     case QCRYPTO_CIPHER_MODE_XTS:
         crypt_xts(cipher, encrypt, vector, in, out, len, 1);

@@ -3,7 +3,6 @@
 #ifndef VIREO_CRYPTO_HASH_INTERNAL_H
 #define VIREO_CRYPTO_HASH_INTERNAL_H
 
-#include <nettle/hmac.h>
 #include <nettle/md5.h>
 #include <nettle/nettle-meta.h>
 #include <nettle/ripemd160.h>
@@ -11,6 +10,7 @@
 #include <nettle/sha2.h>
 
 #include "crypto/hash.h"
+#include "crypto/nettle-ops.h"
 
 /* Room for any of the hashes' states. */
 typedef union HashState {
@@ -23,6 +23,7 @@ typedef union HashState {
 
 /* A keyed hash at its beginning; outer and inner already hold the key. */
 typedef struct HmacState {
+    const NettleOps *nettle;
     const struct nettle_hash *hash;
     HashState outer, inner, state;
 } HmacState;

@@ -6,19 +6,14 @@
 
 #include "crypto/hash-internal.h"
 
-static const struct nettle_hash *const hashes[] = {
-    [QCRYPTO_HASH_ALG_MD5] = &nettle_md5,
-    [QCRYPTO_HASH_ALG_SHA1] = &nettle_sha1,
-    [QCRYPTO_HASH_ALG_SHA224] = &nettle_sha224,
-    [QCRYPTO_HASH_ALG_SHA256] = &nettle_sha256,
-    [QCRYPTO_HASH_ALG_SHA384] = &nettle_sha384,
-    [QCRYPTO_HASH_ALG_SHA512] = &nettle_sha512,
-    [QCRYPTO_HASH_ALG_RIPEMD160] = &nettle_ripemd160,
-};
+bool crypto_hash_load(GError **error)
+{
+    return nettle_ops(error) != NULL;
+}
 
 const struct nettle_hash *crypto_hash_ops(QCryptoHashAlgorithm alg)
 {
-    const struct nettle_hash *hash = hashes[alg];
+    const struct nettle_hash *hash = nettle_ops_loaded()->hashes[alg];
 
     g_assert(hash->context_size <= sizeof(HashState) && hash->digest_size <= CRYPTO_MAX_DIGEST);
     return hash;
@@ -26,7 +21,17 @@ const struct nettle_hash *crypto_hash_ops(QCryptoHashAlgorithm alg)
 
 size_t crypto_hash_len(QCryptoHashAlgorithm alg)
 {
-    return hashes[alg]->digest_size;
+    static const uint8_t lengths[] = {
+        [QCRYPTO_HASH_ALG_MD5] = MD5_DIGEST_SIZE,
+        [QCRYPTO_HASH_ALG_SHA1] = SHA1_DIGEST_SIZE,
+        [QCRYPTO_HASH_ALG_SHA224] = SHA224_DIGEST_SIZE,
+        [QCRYPTO_HASH_ALG_SHA256] = SHA256_DIGEST_SIZE,
+        [QCRYPTO_HASH_ALG_SHA384] = SHA384_DIGEST_SIZE,
+        [QCRYPTO_HASH_ALG_SHA512] = SHA512_DIGEST_SIZE,
+        [QCRYPTO_HASH_ALG_RIPEMD160] = RIPEMD160_DIGEST_SIZE,
+    };
+
+    return lengths[alg];
 }
 
 void crypto_hash_iov(QCryptoHashAlgorithm alg, const struct iovec *iov, unsigned n,
@@ -51,8 +56,9 @@ void crypto_hash(QCryptoHashAlgorithm alg, const void *data, size_t len, uint8_t
 
 void crypto_hmac_init(HmacState *hmac, QCryptoHashAlgorithm alg, const void *key, size_t key_len)
 {
+    hmac->nettle = nettle_ops_loaded();
     hmac->hash = crypto_hash_ops(alg);
-    hmac_set_key(&hmac->outer, &hmac->inner, &hmac->state, hmac->hash, key_len, key);
+    hmac->nettle->hmac_set_key(&hmac->outer, &hmac->inner, &hmac->state, hmac->hash, key_len, key);
 }
 
 void crypto_hmac(QCryptoHashAlgorithm alg, const void *key, size_t key_len, const void *data,
@@ -61,7 +67,8 @@ void crypto_hmac(QCryptoHashAlgorithm alg, const void *key, size_t key_len, cons
     HmacState hmac;
 
     crypto_hmac_init(&hmac, alg, key, key_len);
-    hmac_update(&hmac.state, hmac.hash, len, data);
-    hmac_digest(&hmac.outer, &hmac.inner, &hmac.state, hmac.hash, hmac.hash->digest_size, digest);
+    hmac.nettle->hmac_update(&hmac.state, hmac.hash, len, data);
+    hmac.nettle->hmac_digest(&hmac.outer, &hmac.inner, &hmac.state, hmac.hash,
+                             hmac.hash->digest_size, digest);
     explicit_bzero(&hmac, sizeof(hmac));
 }

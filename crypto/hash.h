@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Digests and keyed digests (HMAC, RFC 2104). Any thread. */
+/*
+ * Digests and keyed digests (HMAC, RFC 2104). Any thread.
+ *
+ * The first of them loads the module crypto-nettle. Who can tell of an error asks for it before:
+ * without the module the process ends there.
+ */
 #ifndef VIREO_CRYPTO_HASH_H
 #define VIREO_CRYPTO_HASH_H
 
+#include <glib.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -11,6 +18,8 @@
 
 /* No digest is longer, in bytes. */
 #define CRYPTO_MAX_DIGEST 64
+
+bool crypto_hash_load(GError **error);
 
 /* Length of the digest in bytes. */
 size_t crypto_hash_len(QCryptoHashAlgorithm alg);

@@ -3,7 +3,6 @@
 #include "crypto/pbkdf.h"
 
 #include <glib.h>
-#include <nettle/pbkdf2.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,14 +15,14 @@ static void hmac_state_update(void *ctx, size_t len, const uint8_t *data)
 {
     HmacState *hmac = ctx;
 
-    hmac_update(&hmac->state, hmac->hash, len, data);
+    hmac->nettle->hmac_update(&hmac->state, hmac->hash, len, data);
 }
 
 static void hmac_state_digest(void *ctx, size_t len, uint8_t *digest)
 {
     HmacState *hmac = ctx;
 
-    hmac_digest(&hmac->outer, &hmac->inner, &hmac->state, hmac->hash, len, digest);
+    hmac->nettle->hmac_digest(&hmac->outer, &hmac->inner, &hmac->state, hmac->hash, len, digest);
 }
 
 void crypto_pbkdf2(QCryptoHashAlgorithm alg, const void *password, size_t password_len,
@@ -34,8 +33,8 @@ void crypto_pbkdf2(QCryptoHashAlgorithm alg, const void *password, size_t passwo
 
     g_assert(iterations > 0);
     crypto_hmac_init(&hmac, alg, password, password_len);
-    pbkdf2(&hmac, hmac_state_update, hmac_state_digest, hmac.hash->digest_size, iterations,
-           salt_len, salt, key_len, key);
+    hmac.nettle->pbkdf2(&hmac, hmac_state_update, hmac_state_digest, hmac.hash->digest_size,
+                        iterations, salt_len, salt, key_len, key);
     explicit_bzero(&hmac, sizeof(hmac));
 }
 

@@ -6,6 +6,7 @@
 #include "crypto/cipher.h"
 #include "crypto/hash.h"
 #include "crypto/ivgen.h"
+#include "crypto/nettle-ops.h"
 #include "crypto/random.h"
 #include "crypto/tests/hex.h"
 #include "util/bits.h"
@@ -191,34 +192,26 @@ static void test_many(void)
     }
 }
 
-typedef struct AesNames {
-    QCryptoCipherAlgorithm alg;
-    nettle_set_key_func *set_encrypt_key, *set_decrypt_key;
-    nettle_cipher_func *encrypt, *decrypt;
-} AesNames;
-
-#define AES(bits)                                                                                 \
-    { QCRYPTO_CIPHER_ALG_AES_##bits, (nettle_set_key_func *)aes##bits##_set_encrypt_key,          \
-      (nettle_set_key_func *)aes##bits##_set_decrypt_key,                                         \
-      (nettle_cipher_func *)aes##bits##_encrypt, (nettle_cipher_func *)aes##bits##_decrypt }
-
 /* What the processor's instructions make of AES-XTS is what the portable loop makes of it. */
 static void test_xts_portable(void)
 {
-    static const AesNames names[] = { AES(128), AES(192), AES(256) };
+    static const QCryptoCipherAlgorithm algs[] = {
+        QCRYPTO_CIPHER_ALG_AES_128, QCRYPTO_CIPHER_ALG_AES_192, QCRYPTO_CIPHER_ALG_AES_256,
+    };
     static const size_t lens[] = { 16, 32, 112, 128, 512, 1040 };
     uint8_t key[64], ivs[40 * 16], in[40 * 1040], out[sizeof(in)], expected[sizeof(in)];
 
     g_assert_true(crypto_random_bytes(in, sizeof(in), NULL));
     g_assert_true(crypto_random_bytes(ivs, sizeof(ivs), NULL));
     g_assert_true(crypto_random_bytes(key, sizeof(key), NULL));
-    for (size_t i = 0; i < G_N_ELEMENTS(names) * G_N_ELEMENTS(lens); i++) {
-        const AesNames *aes = &names[i % G_N_ELEMENTS(names)];
-        size_t len = lens[i / G_N_ELEMENTS(names)], key_len = crypto_cipher_key_len(aes->alg);
+    for (size_t i = 0; i < G_N_ELEMENTS(algs) * G_N_ELEMENTS(lens); i++) {
+        QCryptoCipherAlgorithm alg = algs[i % G_N_ELEMENTS(algs)];
+        const NettleCipher *aes = &nettle_ops_loaded()->ciphers[alg];
+        size_t len = lens[i / G_N_ELEMENTS(algs)], key_len = crypto_cipher_key_len(alg);
         struct aes256_ctx encrypt, decrypt, tweak; /* the largest of the three */
         BlockKey tweak_key = { aes->encrypt, &tweak };
         g_autoptr(CryptoCipher) cipher =
-            crypto_cipher_new(aes->alg, QCRYPTO_CIPHER_MODE_XTS, key, 2 * key_len, NULL);
+            crypto_cipher_new(alg, QCRYPTO_CIPHER_MODE_XTS, key, 2 * key_len, NULL);
 
         aes->set_encrypt_key(&encrypt, key);
         aes->set_decrypt_key(&decrypt, key);
