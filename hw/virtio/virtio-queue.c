@@ -4,8 +4,8 @@
  * them.
  *
  * Kicks come as writes to a doorbell register, under the VM lock, or as an eventfd (`kick`) that
- * the accelerator sets. Interrupts leave by the transport, under the VM lock; an iothread sets `call`,
- * which is an irqfd or is watched by the main loop.
+ * the accelerator sets. Interrupts leave by the transport, under the VM lock; an iothread sets
+ * `call`, which is an irqfd or is watched by the main loop.
  */
 #include "hw/virtio/virtio-internal.h"
 #include "util/bits.h"
