@@ -274,6 +274,11 @@ bool virtqueue_is_empty(const VirtQueue *vq)
 
 /* ---- Giving back ---- */
 
+bool virtqueue_is_stale(const VirtQueue *vq, const VirtQueueElement *element)
+{
+    return element->generation != vq->generation;
+}
+
 static void free_element(VirtQueue *vq, VirtQueueElement *element, size_t written)
 {
     const VirtioMemory *memory = &vq->memory;

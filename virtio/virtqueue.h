@@ -84,6 +84,9 @@ void *virtqueue_pop(VirtQueue *vq, size_t size);
 /* Has the driver made nothing available? True for a queue that does not run. */
 bool virtqueue_is_empty(const VirtQueue *vq);
 
+/* Was the queue stopped since? Then whatever becomes of the element, the driver will not see it. */
+bool virtqueue_is_stale(const VirtQueue *vq, const VirtQueueElement *element);
+
 /*
  * Each takes the element and frees it. len: bytes at the beginning of `in` that were written, so
  * much the driver may look at.
@@ -101,7 +104,10 @@ void virtqueue_publish(VirtQueue *vq);
 bool virtqueue_wants_interrupt(VirtQueue *vq);
 /* Hint: no kicks while chains are being taken anyway. */
 void virtqueue_disable_kicks(VirtQueue *vq);
-/* True: more has come meanwhile, which nobody will kick for. */
+/*
+ * With an event index each kick must be asked for, so a device calls this whenever it has found the
+ * queue empty. True: more has come meanwhile, which nobody will kick for.
+ */
 bool virtqueue_enable_kicks(VirtQueue *vq);
 
 #endif

@@ -47,7 +47,9 @@ static void serve(VirtioRng *rng)
     if (rng->waiting || !rng->quota || !virtio_queue_is_running(rng->queue)) {
         return;
     }
-    element = virtqueue_pop(&rng->queue->vq, sizeof(*element));
+    do {
+        element = virtqueue_pop(&rng->queue->vq, sizeof(*element));
+    } while (!element && virtqueue_enable_kicks(&rng->queue->vq));
     if (!element) {
         return;
     }

@@ -114,11 +114,11 @@ static void stop(VirtioDevice *dev)
     for (unsigned i = 0; i < dev->n_queues; i++) {
         virtio_queue_stop(dev->queues[i]);
     }
-    if (dev->ops->stop) {
-        dev->ops->stop(dev);
-    }
     if (dev->ops->drain && loop_in_main_thread()) {
         dev->ops->drain(dev);
+    }
+    if (dev->ops->stop) {
+        dev->ops->stop(dev);
     }
 }
 
