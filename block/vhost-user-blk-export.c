@@ -21,6 +21,8 @@
 #define MAX_BLOCK_SIZE (2 * MiB)
 /* What the configuration space promises of a request's segments. */
 #define QUEUE_SIZE 128
+/* Of one discard or write-zeroes request. */
+#define MAX_RANGE_SECTORS 32768
 
 typedef struct Export Export;
 
@@ -220,6 +222,12 @@ static bool export_start(BlockExport *base, const BlockExportOptions *all, GErro
         .serial = "vhost_user_blk",
         .n_queues = options->has_num_queues ? options->num_queues : 1,
         .queue_size = QUEUE_SIZE,
+        .size_max = 64 * KiB,
+        .min_io = 1,
+        .opt_io = 1,
+        .max_discard = MAX_RANGE_SECTORS,
+        .max_zeroes = MAX_RANGE_SECTORS,
+        .config_wce = true,
     };
     export->listener = net_listener_new();
     if (!net_listener_open(export->listener, options->addr, 1, error) ||
@@ -227,6 +235,7 @@ static bool export_start(BlockExport *base, const BlockExportOptions *all, GErro
         net_listener_free(export->listener);
         return false;
     }
+    export->disk.discard_alignment = export->disk.block_size / BLOCK_SECTOR;
     watch(export);
     return true;
 }
