@@ -93,6 +93,17 @@ int drive_max_bus(BlockInterfaceType type)
     return max;
 }
 
+bool drive_foreach(bool (*fn)(Drive *drive, void *opaque, GError **error), void *opaque,
+                   GError **error)
+{
+    for (GList *l = drives.head; l; l = l->next) {
+        if (!fn(l->data, opaque, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void drive_claim(Drive *drive)
 {
     drive->claimed = true;

@@ -75,6 +75,9 @@ Drive *drive_get_by_index(BlockInterfaceType type, unsigned index);
 Drive *drive_of_backend(BlockBackend *blk);
 /* The highest bus that has a drive; -1 if none has. */
 int drive_max_bus(BlockInterfaceType type);
+/* In the order of making; fn may claim. Stops, and returns false, when fn does. */
+bool drive_foreach(bool (*fn)(Drive *drive, void *opaque, GError **error), void *opaque,
+                   GError **error);
 /* A device takes it. */
 void drive_claim(Drive *drive);
 /* Has everything that was asked for found its device? The error names the first that has not. */

@@ -112,6 +112,35 @@ bool setup_drives(VmOptions *options, GError **error)
     return true;
 }
 
+/* if=virtio stands for a device with the drive, on the bus that the machine has. */
+static bool add_virtio_disk(Drive *drive, void *opaque, GError **error)
+{
+    bool pci = bus_find_by_type("PCI");
+    json_object *options;
+    bool ok;
+
+    if (drive->type != BLOCK_INTERFACE_VIRTIO || drive->claimed ||
+        (!pci && !bus_find_by_type("virtio-mmio-bus"))) {
+        return true;
+    }
+    options = json_object_new_object();
+    json_object_object_add(options, "driver",
+                           json_object_new_string(pci ? "virtio-blk-pci" : "virtio-blk-device"));
+    json_object_object_add(options, "drive",
+                           json_object_new_string(block_backend_name(drive->blk)));
+    ok = device_add(options, true, false, error);
+    json_object_put(options);
+    if (!ok) {
+        g_prefix_error(error, "%s: ", drive->origin);
+    }
+    return ok;
+}
+
+bool setup_virtio_drives(GError **error)
+{
+    return drive_foreach(add_virtio_disk, NULL, error);
+}
+
 bool setup_drives_finish(GError **error)
 {
     return drive_check_claimed(error);

@@ -29,6 +29,8 @@ bool setup_chardevs(VmOptions *options, GError **error);
 bool setup_monitors(VmOptions *options, GError **error);
 /* drive-setup.c: -blockdev in their order, then -drive; before the board, which looks for them. */
 bool setup_drives(VmOptions *options, GError **error);
+/* After -device: if=virtio. */
+bool setup_virtio_drives(GError **error);
 /* Has the board found a place for every drive? */
 bool setup_drives_finish(GError **error);
 /* The board, then -device, then what the board says to firmware; ends with the first reset. */
