@@ -8,6 +8,7 @@
 #include "hw/core/numa.h"
 #include "hw/i386/acpi.h"
 #include "hw/i386/boot.h"
+#include "net/netdev.h"
 #include "system/runstate.h"
 #include "util/bits.h"
 #include "util/error.h"
@@ -265,26 +266,39 @@ bool setup_accelerator(VmOptions *options, GError **error)
            resolve_cpu(machine, options, error);
 }
 
-/* Secrets, TLS credentials and the like: chardevs name them. */
-static bool is_for_chardevs(json_object *options)
+typedef enum ObjectPhase {
+    PHASE_CHARDEVS, /* secrets, TLS credentials and the like: chardevs name them */
+    PHASE_MACHINE,
+    PHASE_NETWORKS, /* they name networks */
+} ObjectPhase;
+
+static ObjectPhase object_phase(json_object *options)
 {
-    static const char *const prefixes[] = { "secret", "tls-", "authz-" };
+    static const struct {
+        const char *prefix;
+        ObjectPhase phase;
+    } table[] = {
+        { "secret", PHASE_CHARDEVS },
+        { "tls-", PHASE_CHARDEVS },
+        { "authz-", PHASE_CHARDEVS },
+        { "filter-", PHASE_NETWORKS },
+    };
     const char *type = options_member(options, "qom-type");
 
-    for (size_t i = 0; type && i < G_N_ELEMENTS(prefixes); i++) {
-        if (g_str_has_prefix(type, prefixes[i])) {
-            return true;
+    for (size_t i = 0; type && i < G_N_ELEMENTS(table); i++) {
+        if (g_str_has_prefix(type, table[i].prefix)) {
+            return table[i].phase;
         }
     }
-    return false;
+    return PHASE_MACHINE;
 }
 
-static bool create_objects(const VmOptions *options, bool for_chardevs, GError **error)
+static bool create_objects(const VmOptions *options, ObjectPhase phase, GError **error)
 {
     for (unsigned i = 0; i < options->object->len; i++) {
         const OptionValue *value = g_ptr_array_index(options->object, i);
 
-        if (is_for_chardevs(value->json) == for_chardevs &&
+        if (object_phase(value->json) == phase &&
             !user_object_create(value->json, value->text, error)) {
             g_prefix_error(error, "-object: ");
             return false;
@@ -295,12 +309,17 @@ static bool create_objects(const VmOptions *options, bool for_chardevs, GError *
 
 bool setup_early_objects(VmOptions *options, GError **error)
 {
-    return create_objects(options, true, error);
+    return create_objects(options, PHASE_CHARDEVS, error);
 }
 
 bool setup_objects(VmOptions *options, GError **error)
 {
-    return create_objects(options, false, error);
+    return create_objects(options, PHASE_MACHINE, error);
+}
+
+bool setup_filters(VmOptions *options, GError **error)
+{
+    return create_objects(options, PHASE_NETWORKS, error);
 }
 
 static bool setup_ram(VmOptions *options, GError **error)
@@ -365,6 +384,7 @@ bool setup_finish(VmOptions *options, GError **error)
     if (!setup_drives_finish(error)) {
         return false;
     }
+    net_check();
     if (machine->ops->done && !machine->ops->done(machine, error)) {
         return false;
     }

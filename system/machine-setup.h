@@ -19,9 +19,10 @@ bool setup_fds(VmOptions *options, GError **error);
 bool setup_machine_object(VmOptions *options, GError **error);
 /* Choose and start the accelerator; resolve -cpu by what it offers. */
 bool setup_accelerator(VmOptions *options, GError **error);
-/* Those that chardevs name; and, when these exist, all others. */
+/* Those that chardevs name; when these exist, all others; when networks exist, their filters. */
 bool setup_early_objects(VmOptions *options, GError **error);
 bool setup_objects(VmOptions *options, GError **error);
+bool setup_filters(VmOptions *options, GError **error);
 /* Main RAM, from memory-backend= or a default backend, and where the board maps it. */
 bool setup_memory(VmOptions *options, GError **error);
 /* -chardev, then the ports' and monitors' short forms, with the defaults. */
@@ -31,6 +32,8 @@ bool setup_monitors(VmOptions *options, GError **error);
 bool setup_drives(VmOptions *options, GError **error);
 /* After -device: if=virtio. */
 bool setup_virtio_drives(GError **error);
+/* net-setup.c: -netdev, -nic, -net, or the default network. After chardevs. */
+bool setup_networks(VmOptions *options, GError **error);
 /* Has the board found a place for every drive? */
 bool setup_drives_finish(GError **error);
 /* The board, then -device, then what the board says to firmware; ends with the first reset. */

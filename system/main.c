@@ -11,10 +11,12 @@
 #include "memory/memory.h"
 #include "memory/ram-backend.h"
 #include "monitor/monitor.h"
+#include "net/netdev.h"
 #include "qapi/qapi-commands.h"
 #include "system/gdb.h"
 #include "system/hmp-block.h"
 #include "system/hmp-machine.h"
+#include "system/hmp-net.h"
 #include "system/machine-setup.h"
 #include "system/machine-state.h"
 #include "system/process.h"
@@ -106,7 +108,8 @@ static bool build_machine(VmOptions *options, GError **error)
     return setup_machine_object(options, error) && setup_early_objects(options, error) &&
            setup_chardevs(options, error) && setup_objects(options, error) &&
            setup_accelerator(options, error) &&
-           setup_drives(options, error) && build_board(options, error) &&
+           setup_drives(options, error) && setup_networks(options, error) &&
+           setup_filters(options, error) && build_board(options, error) &&
            setup_finish(options, error);
 }
 
@@ -124,6 +127,7 @@ static bool open_consoles(VmOptions *options, GError **error)
     monitor_init(&qapi_commands);
     hmp_machine_register();
     hmp_block_register();
+    hmp_net_register();
     gdb_hmp_register();
     machine_state_register();
     return setup_monitors(options, error) && start_debugging(options, error) &&
@@ -150,6 +154,8 @@ static void clean_up(void)
     job_cancel_all();
     drive_close_all();
     block_monitor_close_all();
+    net_announce_cleanup();
+    net_cleanup();
     ram_backends_discard();
     qtest_server_cleanup();
     gdb_server_cleanup();

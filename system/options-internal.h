@@ -46,6 +46,6 @@ OptionHandler opt_flag, opt_string, opt_string_list, opt_values, opt_merge, opt_
     opt_machine, opt_accel, opt_cpu, opt_device, opt_object, opt_chardev, opt_log_items,
     opt_data_dir, opt_echr, opt_help, opt_version, opt_read_config, opt_enable_kvm, opt_smbios,
     opt_acpitable, opt_global, opt_trace, opt_ignored_display, opt_global_flag_machine,
-    opt_run_with, opt_gdb_default, opt_drive, opt_image;
+    opt_run_with, opt_gdb_default, opt_drive, opt_image, opt_network;
 
 #endif

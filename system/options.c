@@ -86,6 +86,16 @@ const Option option_table[] = {
     { "mtdblock", "FILE", "flash memory of the board", opt_image, .key = "if=mtd" },
     { "sd", "FILE", "an SD card", opt_image, .key = "if=sd" },
     { "pflash", "FILE", "parallel flash memory", opt_image, .key = "if=pflash" },
+    { "netdev", "TYPE,id=ID[,prop=value...]",
+      "a network backend, for a device's netdev=ID; 'help' lists types", opt_network, FIELD(netdev),
+      .key = "type", NAMES("s:type", "s:id") },
+    { "nic", "TYPE[,model=MODEL][,mac=ADDRESS][,id=ID][,backend's prop=value...] | none",
+      "a network device with its backend; 'model=help' lists devices", opt_network, FIELD(nic),
+      .key = "type", NAMES("s:type", "s:model", "s:mac", "s:id") },
+    { "net", "nic[,netdev=ID][,macaddr=ADDRESS][,model=MODEL][,name=ID][,addr=ADDR][,vectors=N]\n"
+      "TYPE[,name=ID][,prop=value...] | none",
+      "a network device, or a backend, on hub 0", opt_network, FIELD(net), .key = "type",
+      NAMES("s:type") },
     { "snapshot", NULL, "all drives write to temporary files, and not to their images", opt_flag,
       FIELD(snapshot) },
     { "global", "DRIVER.PROP=VALUE", "set the default of a driver's property", opt_global,
@@ -268,6 +278,7 @@ static const size_t string_array_fields[] = {
     offsetof(VmOptions, monitor), offsetof(VmOptions, qmp), offsetof(VmOptions, qmp_pretty),
     offsetof(VmOptions, debugcon), offsetof(VmOptions, acpitable), offsetof(VmOptions, trace),
     offsetof(VmOptions, memory), offsetof(VmOptions, numa), offsetof(VmOptions, option_rom),
+    offsetof(VmOptions, netdev), offsetof(VmOptions, nic), offsetof(VmOptions, net),
 };
 static const size_t value_array_fields[] = {
     offsetof(VmOptions, mon), offsetof(VmOptions, chardev), offsetof(VmOptions, device),

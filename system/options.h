@@ -34,6 +34,7 @@ typedef struct VmOptions {
     GPtrArray *add_fd;                /* OptionValue* */
     GPtrArray *blockdev;              /* OptionValue* */
     GPtrArray *drive;                 /* DriveRequest* */
+    GPtrArray *netdev, *nic, *net;    /* char* */
     char *uuid, *vga, *display, *pidfile, *log_file, *log_items, *qtest, *qtest_log;
     char *mem_path, *gdb;
     bool mem_prealloc;

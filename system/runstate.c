@@ -206,6 +206,7 @@ static const VmEventsOps vm_events_ops = {
     .internal_error = on_internal_error,
     .debug_stop = on_debug_stop,
     .watchdog_expired = on_watchdog,
+    .is_running = runstate_is_running,
 };
 
 RunState runstate_get(void)

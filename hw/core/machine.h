@@ -48,6 +48,7 @@ typedef struct MachineOps {
     bool no_serial, no_parallel, no_floppy, no_cdrom; /* defaults it lacks */
     bool no_firmware_default;
     const char *default_display;
+    const char *default_nic;     /* "e1000"; NULL: no network unless it is asked for */
     const char *default_drive_interface; /* -drive without if=: "ide"; NULL: "none" */
     AccelIrqchip default_irqchip;
     bool needs_pit;
