@@ -75,3 +75,8 @@ void vm_report_watchdog(void)
         vm_events->watchdog_expired();
     }
 }
+
+bool vm_is_running(void)
+{
+    return vm_events && vm_events->is_running && vm_events->is_running();
+}

@@ -47,6 +47,7 @@ typedef struct VmEventsOps {
     void (*internal_error)(void);          /* stop in run state internal-error */
     void (*debug_stop)(unsigned cpu_index); /* breakpoint for the gdbstub */
     void (*watchdog_expired)(void);
+    bool (*is_running)(void);
 } VmEventsOps;
 
 /* Once, before vCPUs run. Without it, requests are ignored (unit tests). */
@@ -61,5 +62,7 @@ void vm_report_guest_panic(const VmPanicInfo *info);
 void vm_report_internal_error(void);
 void vm_report_debug_stop(unsigned cpu_index);
 void vm_report_watchdog(void);
+/* Does guest code run, as far as the run state goes? VM lock held. */
+bool vm_is_running(void);
 
 #endif

@@ -17,6 +17,7 @@
 #include "hw/isa/piix3.h"
 #include "hw/misc/pvpanic.h"
 #include "hw/misc/vmgenid.h"
+#include "hw/net/pci-nics.h"
 #include "hw/pci-host/i440fx.h"
 #include "hw/timer/hpet.h"
 #include "util/bits.h"
@@ -179,6 +180,7 @@ static bool pc_init(Machine *machine, GError **error)
     machine->fw_cfg = x86->fw_cfg;
     return x86->fw_cfg &&
            (!machine->vga || pci_create(pc->pci, -1, machine->vga, error)) &&
+           pci_nics_create(pc->pci, machine->ops->default_nic, error) &&
            create_timers(pc, error) && create_isa_devices(pc, error) &&
            pc_storage_create(&pc->storage, pc->pci, pc->isa, memory_io(), x86->irqchip->gsi,
                              error) &&
@@ -404,6 +406,7 @@ static const MachineOps pc_ops = {
     .default_ram_size = 128 * MiB,
     .default_ram_id = "pc.ram",
     .default_display = "VGA",
+    .default_nic = "e1000",
     .default_drive_interface = "ide",
     .default_irqchip = ACCEL_IRQCHIP_ON,
     .needs_pit = true,
