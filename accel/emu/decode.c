@@ -137,6 +137,10 @@ static void set_memory(const ZydisDecodedInstruction *insn, const ZydisDecodedOp
     op->index = address_register(operand->mem.index);
     op->scale = operand->mem.scale ? __builtin_ctz(operand->mem.scale) : 0;
     op->seg = ZydisRegisterGetId(operand->mem.segment) & 7;
+    if ((insn->attributes & ZYDIS_ATTRIB_HAS_NOTRACK) &&
+        insn->machine_mode != ZYDIS_MACHINE_MODE_LONG_64) {
+        op->seg = X86_DS; /* 3Eh is that prefix as well */
+    }
     op->mem_size = MIN(operand->size / 8, 0xff);
     if (op->base == EMU_REG_PAGE_RIP) {
         disp += op->page_offset + op->length;

@@ -243,7 +243,7 @@ static void push_frame(EmuCpu *cpu, const Event *event, EmuFrame *frame, bool wi
 {
     if (with_stack) {
         emu_frame_push(frame, cpu->segs[X86_SS].selector);
-        emu_frame_push(frame, emu_stack_pointer(cpu));
+        emu_frame_push(frame, cpu->regs[X86_RSP]); /* all of it, also of a 16-bit stack */
     }
     emu_frame_push(frame, event->flags);
     emu_frame_push(frame, cpu->segs[X86_CS].selector);

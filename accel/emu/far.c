@@ -292,7 +292,7 @@ static void call_inner(EmuCpu *cpu, const EmuDescriptor *gate, EmuDescriptor *co
     emu_frame_init(&frame, &stack, level, stack.wide ? 0 : stack.ss.selector,
                    gate_size(cpu, gate));
     emu_frame_push(&frame, cpu->segs[X86_SS].selector);
-    emu_frame_push(&frame, emu_stack_pointer(cpu));
+    emu_frame_push(&frame, cpu->regs[X86_RSP]);
     copy_parameters(cpu, &frame, emu_in_long_mode(cpu) ? 0 : gate->count);
     push_return(cpu, &frame);
     emu_frame_check(cpu, &frame);

@@ -29,14 +29,16 @@ uint64_t emu_segment_address(EmuCpu *cpu, unsigned seg, uint64_t offset, unsigne
                              EmuAccess access);
 
 /*
- * Linear address of `size` bytes at `offset` in `seg`. In flat modes ES, CS, SS and DS cost
- * nothing; a non-canonical address then misses the TLB, and the slow path raises #GP or #SS (`seg`
- * reaches it as cpu->op->seg).
+ * Linear address of `size` bytes at `offset` in `seg`. In flat modes ES, SS and DS cost nothing (CS
+ * does: it cannot be written outside 64-bit code); a non-canonical address then misses the TLB, and
+ * the slow path raises #GP or #SS (`seg` reaches it as cpu->op->seg).
  */
 static inline uint64_t emu_linear(EmuCpu *cpu, unsigned seg, uint64_t offset, unsigned size,
                                   EmuAccess access)
 {
-    if (EMU_LIKELY((cpu->mode & EMU_MODE_FLAT) && seg < X86_FS)) {
+    const unsigned open = 1u << X86_ES | 1u << X86_SS | 1u << X86_DS;
+
+    if (EMU_LIKELY((cpu->mode & EMU_MODE_FLAT) && open >> seg & 1)) {
         return offset;
     }
     return emu_segment_address(cpu, seg, offset, size, access);

@@ -43,8 +43,8 @@ static inline uint64_t behind(const EmuCpu *cpu, const EmuOp *op)
 }
 
 /*
- * What is pushed: the next instruction's address by operand size. In 64-bit code the processor has
- * written it already when it finds the target to be non-canonical; RSP has not moved then.
+ * What is pushed: the next instruction's address by operand size. The processor has written it
+ * already when it finds the target to be non-canonical or beyond the limit; RSP has not moved then.
  */
 static inline void call64(EmuCpu *cpu, const EmuOp *op, uint64_t target)
 {
@@ -57,16 +57,20 @@ static inline void call64(EmuCpu *cpu, const EmuOp *op, uint64_t target)
 
 static inline void call32(EmuCpu *cpu, const EmuOp *op, uint64_t target)
 {
-    target = target32(cpu, target);
-    emu_push32(cpu, behind(cpu, op));
-    cpu->rip = target;
+    uint64_t sp = (cpu->regs[X86_RSP] - 4) & emu_stack_mask(cpu);
+
+    emu_write_u32(cpu, emu_stack_linear(cpu, sp, 4, EMU_WRITE), behind(cpu, op));
+    cpu->rip = target32(cpu, target);
+    emu_set_sp(cpu, sp);
 }
 
 static inline void call16(EmuCpu *cpu, const EmuOp *op, uint64_t target)
 {
-    target = target16(cpu, target);
-    emu_push16(cpu, behind(cpu, op));
-    cpu->rip = target;
+    uint64_t sp = (cpu->regs[X86_RSP] - 2) & emu_stack_mask(cpu);
+
+    emu_write_u16(cpu, emu_stack_linear(cpu, sp, 2, EMU_WRITE), behind(cpu, op));
+    cpu->rip = target16(cpu, target);
+    emu_set_sp(cpu, sp);
 }
 
 #define DEFINE_BRANCH(bits) \
@@ -165,14 +169,21 @@ static void loop(EmuCpu *cpu, const EmuOp *op)
 
 /* ---- BOUND ---- */
 
+/* The upper bound is an access of its own, of who has passed the lower one. */
+static uint64_t upper_bound(EmuCpu *cpu, const EmuOp *op, unsigned size)
+{
+    uint64_t offset = emu_effective(cpu, op) + size;
+
+    return emu_linear(cpu, op->seg, offset << op->addr_shift >> op->addr_shift, size, EMU_READ);
+}
+
 #define DEFINE_BOUND(bits) \
     static void bound##bits(EmuCpu *cpu, const EmuOp *op) \
     { \
-        uint64_t linear = emu_operand(cpu, op, bits / 4, EMU_READ); \
-        int##bits##_t low = (int##bits##_t)emu_read_u##bits(cpu, linear); \
-        int##bits##_t high = (int##bits##_t)emu_read_u##bits(cpu, linear + bits / 8); \
+        int##bits##_t low = (int##bits##_t)EMU_LOAD(cpu, op, bits); \
         int##bits##_t index = (int##bits##_t)emu_get_r##bits(cpu, op->r[0]); \
-        if (index < low || index > high) { \
+        if (index < low || \
+            index > (int##bits##_t)emu_read_u##bits(cpu, upper_bound(cpu, op, bits / 8))) { \
             emu_raise_plain(cpu, X86_BR); \
         } \
         EMU_NEXT(cpu, op); \

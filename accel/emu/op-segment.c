@@ -27,11 +27,14 @@ static void load_memory(EmuCpu *cpu, const EmuOp *op)
     emu_load_segment(cpu, op->r[0], emu_read_u16(cpu, emu_operand(cpu, op, 2, EMU_READ)));
 }
 
+/* Of a slot of four bytes only two are read, as with PUSH. */
 static void pop_segment(EmuCpu *cpu, const EmuOp *op)
 {
-    EmuPops pops = { .sp = emu_stack_pointer(cpu), .size = op->size };
+    uint64_t sp = emu_stack_pointer(cpu);
+    EmuPops pops = { .sp = sp, .size = op->size == 4 ? 2 : op->size };
     uint16_t selector = emu_pop_word(cpu, &pops);
 
+    pops.sp = sp + op->size;
     emu_load_segment(cpu, op->r[0], selector);
     if (cpu->mode & EMU_MODE_CS64) {
         cpu->regs[X86_RSP] = pops.sp;
@@ -45,12 +48,14 @@ static void pop_segment(EmuCpu *cpu, const EmuOp *op)
 /* LDS, LES, LFS, LGS, LSS: r[0] is the general register, imm2 the segment register. */
 static void load_pointer(EmuCpu *cpu, const EmuOp *op)
 {
-    uint64_t linear = emu_operand(cpu, op, op->size + 2, EMU_READ);
+    uint64_t linear = emu_operand(cpu, op, op->size, EMU_READ);
     uint64_t offset = op->size == 2   ? emu_read_u16(cpu, linear)
                       : op->size == 4 ? emu_read_u32(cpu, linear)
                                       : emu_read_u64(cpu, linear);
+    uint64_t behind = (emu_effective(cpu, op) + op->size) << op->addr_shift >> op->addr_shift;
 
-    emu_load_segment(cpu, op->imm2, emu_read_u16(cpu, linear + op->size));
+    linear = emu_linear(cpu, op->seg, behind, 2, EMU_READ);
+    emu_load_segment(cpu, op->imm2, emu_read_u16(cpu, linear));
     emu_set_reg(cpu, op->r[0], op->size, offset);
 }
 
@@ -364,14 +369,15 @@ static void op_arpl(EmuCpu *cpu, const EmuOp *op)
 {
     bool memory = op->flags & EMU_OP_MEM;
     unsigned source = *emu_r16(cpu, op->r[memory ? 0 : 1]) & 3;
-    uint64_t linear = memory ? emu_operand(cpu, op, 2, EMU_WRITE) : 0;
-    uint16_t value = memory ? emu_read_for_write_u16(cpu, linear) : *emu_r16(cpu, op->r[0]);
+    /* A read as far as faults tell: it is not always written. */
+    uint16_t value = memory ? emu_read_u16(cpu, emu_operand(cpu, op, 2, EMU_READ))
+                            : *emu_r16(cpu, op->r[0]);
     bool adjust = (value & 3u) < source;
 
     if (adjust) {
         value = (value & ~3u) | source;
         if (memory) {
-            emu_write_u16(cpu, linear, value);
+            emu_write_u16(cpu, emu_operand(cpu, op, 2, EMU_WRITE), value);
         } else {
             *emu_r16(cpu, op->r[0]) = value;
         }

@@ -173,14 +173,14 @@ static EmuOpFn *bind_enter(const EmuDecoded *decoded, EmuOp *op)
 
 /* ---- PUSHA, POPA ---- */
 
-/* In the order of their encoding, the first at the highest address; SP as it was. */
+/*
+ * In the order of their encoding, the first at the highest address; SP as it was. Where one has no
+ * room, those before it are in memory already.
+ */
 static void pusha(EmuCpu *cpu, const EmuOp *op)
 {
     uint64_t sp = cpu->regs[X86_RSP];
 
-    for (unsigned i = 0; i < 8; i++) {
-        probe_stack(cpu, sp - (i + 1) * op->size, op->size);
-    }
     for (unsigned i = 0; i < 8; i++) {
         write_stack(cpu, sp - (i + 1) * op->size, op->size, cpu->regs[i]);
     }
@@ -192,7 +192,7 @@ static void popa(EmuCpu *cpu, const EmuOp *op)
 {
     uint64_t sp = cpu->regs[X86_RSP], values[8];
 
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 8; i-- > 0;) {
         values[i] = read_stack(cpu, sp + (7 - i) * op->size, op->size);
     }
     for (unsigned i = 0; i < 8; i++) {

@@ -149,11 +149,15 @@ static void copy_overlapping(uint8_t *to, const uint8_t *from, size_t bytes, uns
 /* Elements copied, 0: cannot. */
 static uint64_t movs_run(EmuCpu *cpu, const EmuOp *op, unsigned size, uint64_t count)
 {
-    uint64_t from = source(cpu, op, size), to = target(cpu, op, size, EMU_WRITE), run, bytes;
-    uint8_t *host_from = emu_fast_read_ptr(cpu, from, size, cpu->tlb.current);
-    uint8_t *host_to = emu_fast_write_ptr(cpu, to, size, cpu->tlb.current);
+    uint64_t from = source(cpu, op, size), to, run, bytes;
+    uint8_t *host_from = emu_fast_read_ptr(cpu, from, size, cpu->tlb.current), *host_to;
 
-    if (!host_from || !host_to || cpu->rflags & FLAG_DF) {
+    if (!host_from || cpu->rflags & FLAG_DF) {
+        return 0;
+    }
+    to = target(cpu, op, size, EMU_WRITE);
+    host_to = emu_fast_write_ptr(cpu, to, size, cpu->tlb.current);
+    if (!host_to) {
         return 0;
     }
     run = run_length(cpu, op, op->seg, masked(cpu, op, X86_RSI), from, size, count);

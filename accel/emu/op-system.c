@@ -301,7 +301,8 @@ static void op_wbinvd(EmuCpu *cpu, const EmuOp *op)
 /* Of a cache line: faults as a load of a byte does. */
 static void op_clflush(EmuCpu *cpu, const EmuOp *op)
 {
-    emu_probe_read(cpu, emu_operand(cpu, op, 1, EMU_READ), 1);
+    /* A read for pages; but code that cannot be read may be flushed. */
+    emu_probe_read(cpu, emu_operand(cpu, op, 1, EMU_EXEC), 1);
     EMU_NEXT(cpu, op);
 }
 

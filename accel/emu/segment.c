@@ -9,7 +9,10 @@
 
 /* ---- Logical addresses ---- */
 
-/* Reading past the limit, from below it if the segment grows downward. */
+/*
+ * Reading past the limit, from below it if the segment grows downward. What goes beyond the
+ * last byte of a flat segment goes on at its first.
+ */
 static bool outside_limit(const X86Segment *segment, uint64_t offset, unsigned size)
 {
     uint64_t last = offset + size - 1;
@@ -18,7 +21,7 @@ static bool outside_limit(const X86Segment *segment, uint64_t offset, unsigned s
         return offset <= segment->limit ||
                last > (segment->attr & SEG_DB ? UINT32_MAX : UINT16_MAX);
     }
-    return last > segment->limit;
+    return last > segment->limit && (segment->limit != UINT32_MAX || segment->base);
 }
 
 static bool access_refused(const EmuCpu *cpu, const X86Segment *segment, EmuAccess access)
@@ -329,8 +332,9 @@ void emu_drop_inner_segments(EmuCpu *cpu)
         bool conforming = (segment->attr & (SEG_CODE | SEG_CONFORMING)) ==
                           (SEG_CODE | SEG_CONFORMING);
 
-        if (!(segment->attr & SEG_UNUSABLE) && !conforming &&
-            (segment->attr >> SEG_DPL_SHIFT & 3) < cpl) {
+        if (segment->attr & SEG_UNUSABLE) {
+            cpu->segs[data_segments[i]].selector = 0; /* selectors 1 to 3 are null too */
+        } else if (!conforming && (segment->attr >> SEG_DPL_SHIFT & 3) < cpl) {
             set_null_data_segment(cpu, data_segments[i], 0);
         }
     }

@@ -34,7 +34,7 @@ static bool room_refused(const EmuCpu *cpu, const EmuStack *stack, uint64_t sp, 
         return sp <= ss->limit ||
                sp + size - 1 > (ss->attr & SEG_DB ? UINT32_MAX : UINT16_MAX);
     }
-    return sp + size - 1 > ss->limit;
+    return sp + size - 1 > ss->limit && (ss->limit != UINT32_MAX || ss->base);
 }
 
 /* Linear address of a word that has room. */

@@ -22,19 +22,17 @@ static inline void zero_above(EmuVec *vec, bool vex)
     } \
     static void op_load_##name(EmuCpu *cpu, const EmuOp *op) \
     { \
-        uint64_t linear = emu_operand(cpu, op, bytes, EMU_READ); \
+        uint64_t linear = emu_vec_operand(cpu, op, bytes, EMU_READ, op->size); \
         EmuVec *dst = &cpu->vec[op->r[0]]; \
         \
-        emu_vec_check_align(cpu, linear, op->size); \
         emu_vec_load(cpu, linear, dst, bytes); \
         zero_above(dst, (vex) && (bytes) == 16); \
         EMU_NEXT(cpu, op); \
     } \
     static void op_store_##name(EmuCpu *cpu, const EmuOp *op) \
     { \
-        uint64_t linear = emu_operand(cpu, op, bytes, EMU_WRITE); \
+        uint64_t linear = emu_vec_operand(cpu, op, bytes, EMU_WRITE, op->size); \
         \
-        emu_vec_check_align(cpu, linear, op->size); \
         emu_vec_store(cpu, linear, &cpu->vec[op->r[0]], bytes); \
         EMU_NEXT(cpu, op); \
     }

@@ -96,17 +96,12 @@ fetch_source(EmuCpu *cpu, const EmuOp *op, VecForm form, EmuVec *buffer)
         buffer->u64[1] = 0;
         return buffer;
     case FROM_FULL:
-        linear = emu_operand(cpu, op, form.bytes, EMU_READ);
-        if (!form.vex) {
-            emu_vec_check_align(cpu, linear, op->size);
-        }
+        linear = emu_vec_operand(cpu, op, form.bytes, EMU_READ, form.vex ? 0 : op->size);
         emu_vec_load(cpu, linear, buffer, form.bytes);
         return buffer;
     default:
-        linear = emu_operand(cpu, op, op->mem_size, EMU_READ);
-        if (form.to != TO_GPR) {
-            emu_vec_check_align(cpu, linear, op->size);
-        }
+        linear = emu_vec_operand(cpu, op, op->mem_size, EMU_READ,
+                                 form.to != TO_GPR ? op->size : 0);
         emu_vec_load_any(cpu, linear, buffer, op->mem_size);
         return buffer;
     }

@@ -143,12 +143,24 @@ static inline void emu_vec_store(EmuCpu *cpu, uint64_t linear, const EmuVec *vec
 void emu_vec_load_any(EmuCpu *cpu, uint64_t linear, EmuVec *vec, unsigned bytes);
 void emu_vec_store_any(EmuCpu *cpu, uint64_t linear, const EmuVec *vec, unsigned bytes);
 
-/* #GP(0) of the legacy forms. `mask` is alignment - 1. */
-static inline void emu_vec_check_align(EmuCpu *cpu, uint64_t linear, unsigned mask)
+/*
+ * Linear address of a memory operand whose alignment is `mask` + 1; else #GP(0), which goes before
+ * the #SS(0) of what is beyond a stack segment's limit.
+ */
+static inline uint64_t emu_vec_operand(EmuCpu *cpu, const EmuOp *op, unsigned size,
+                                       EmuAccess access, unsigned mask)
 {
+    uint64_t linear;
+
+    if (EMU_UNLIKELY(!(cpu->mode & EMU_MODE_FLAT)) && op->seg == X86_SS &&
+        ((cpu->segs[X86_SS].base + emu_effective(cpu, op)) & mask)) {
+        emu_raise(cpu, X86_GP, 0);
+    }
+    linear = emu_operand(cpu, op, size, access);
     if (EMU_UNLIKELY(linear & mask)) {
         emu_raise(cpu, X86_GP, 0);
     }
+    return linear;
 }
 
 #endif

@@ -26,6 +26,9 @@ static uint64_t hash_state(uint64_t hash, const State *state)
 {
     hash = hash_bytes(hash, state->gpr, sizeof(state->gpr));
     hash = mix(mix(hash, state->rip), state->rflags);
+    for (unsigned i = 0; i < DIFF_SEGS; i++) {
+        hash = mix(hash, state->selector[i]);
+    }
     hash = hash_bytes(hash, state->x, XS_LEGACY);
     return hash_bytes(hash, state->x + XS_YMM, XS_SIZE - XS_YMM);
 }

@@ -10,6 +10,9 @@
  *   data   2 pages, read and write
  *   stack  2 pages, read and write
  * A case ends with the first exception: the INT3 behind its code at the latest.
+ *
+ * Code is of 64, 32 or 16 bits; the latter two are compatibility mode, with segments of the GDT
+ * that Linux gives its processes and of an LDT (segments.c), which both sides have.
  */
 #ifndef VIREO_TESTS_EMU_DIFF_DIFF_H
 #define VIREO_TESTS_EMU_DIFF_DIFF_H
@@ -42,6 +45,11 @@ enum {
     DIFF_RAX, DIFF_RCX, DIFF_RDX, DIFF_RBX, DIFF_RSP, DIFF_RBP, DIFF_RSI, DIFF_RDI, DIFF_R15 = 15,
 };
 
+/* In encoding order; the same as X86SegReg. */
+enum { DIFF_ES, DIFF_CS, DIFF_SS, DIFF_DS, DIFF_FS, DIFF_GS, DIFF_SEGS };
+
+typedef enum CodeMode { CODE_64, CODE_32, CODE_16, CODE_MODES } CodeMode;
+
 /* Offsets in the XSAVE area (standard form). */
 enum {
     XS_FCW = 0, XS_FSW = 2, XS_FTW = 4, XS_FOP = 6, XS_FIP = 8, XS_FDP = 16, XS_MXCSR = 24,
@@ -53,6 +61,7 @@ typedef struct State {
     uint64_t gpr[16]; /* in encoding order */
     uint64_t rip, rflags;
     uint64_t fs_base, gs_base;
+    uint16_t selector[DIFF_SEGS];
     uint8_t x[XS_SIZE]; /* without header and reserved bytes: zero */
 } State;
 
@@ -62,6 +71,7 @@ typedef struct Image {
 
 typedef struct Case {
     State start;
+    uint8_t mode;         /* CodeMode */
     bool step;            /* RFLAGS.TF all the way: the state after every instruction counts */
     uint16_t code_offset, code_len;
     uint8_t insns;
@@ -106,13 +116,6 @@ typedef struct Batch {
     Result results[BATCH];
 } Batch;
 
-/* ---- What both sides compute alike (common.c) ---- */
-
-uint64_t mix(uint64_t hash, uint64_t value);
-void note_step(Result *result, const State *state);
-/* Find lines of data and stack that differ from the image, note them in the result, restore. */
-void collect_lines(const Image *image, uint8_t *data, uint8_t *stack, Result *result);
-
 /* ---- Random numbers ---- */
 
 typedef struct Random {
@@ -138,6 +141,48 @@ static inline bool chance(Random *r, uint32_t percent)
     return below(r, 100) < percent;
 }
 
+/* ---- Segments (segments.c) ---- */
+
+/* Selectors of the GDT. */
+enum { SEL_USER32_CS = 0x23, SEL_USER_DS = 0x2b, SEL_USER_CS = 0x33 };
+
+/* Descriptors of the LDT. */
+typedef enum LdtEntry {
+    LDT_FLAT, LDT_LOW, LDT_DATA, LDT_DATA_SHORT, LDT_READ_ONLY, LDT_DOWN, LDT_DOWN16, LDT_BASED,
+    LDT_ABSENT, LDT_STACK16, LDT_STACK_DOWN, LDT_CODE, LDT_CODE_EXECUTE_ONLY, LDT_CODE_BASED,
+    LDT_CODE16, LDT_COUNT
+} LdtEntry;
+
+#define LDT_SELECTOR(entry) ((entry) << 3 | 7)
+#define GDT_BYTES 0x80u
+
+typedef struct Segment {
+    uint32_t base, limit;      /* the limit in bytes, or in pages */
+    bool code, down, pages;
+    bool readable;             /* code; data: writable */
+    bool big, absent;
+} Segment;
+
+const Segment *ldt_segment(LdtEntry entry);
+/* As the processor reads it; 0 if no user may know more of it. */
+uint64_t descriptor_of(uint16_t selector);
+uint32_t descriptor_base(uint64_t descriptor);
+/* Any return to an outer level, so any interrupt, makes null selectors 0. */
+static inline uint16_t settled_selector(uint16_t selector)
+{
+    return selector & ~3 ? selector : 0;
+}
+
+/* One that there is, mostly. */
+uint16_t random_selector(Random *r);
+
+/* ---- What both sides compute alike (common.c) ---- */
+
+uint64_t mix(uint64_t hash, uint64_t value);
+void note_step(Result *result, const State *state);
+/* Find lines of data and stack that differ from the image, note them in the result, restore. */
+void collect_lines(const Image *image, uint8_t *data, uint8_t *stack, Result *result);
+
 /* ---- Forms of instructions (forms.c) ---- */
 
 typedef struct Form {
@@ -154,19 +199,22 @@ typedef struct Form {
 } Form;
 
 typedef struct Forms {
+    CodeMode mode;
     Form *rows;           /* by mnemonic */
     uint32_t count;
     uint32_t *first;      /* of each mnemonic that has any */
     uint32_t mnemonics;
 } Forms;
 
+void init_decoder(CodeMode mode, ZydisDecoder *decoder);
 /* Why a mnemonic that accel/emu implements is not tested; NULL: it is. */
-const char *not_tested(ZydisMnemonic mnemonic);
+const char *not_tested(CodeMode mode, ZydisMnemonic mnemonic);
 /* Does this host execute it as the guest's CPUID promises? */
 bool host_has(const ZydisDecodedInstruction *insn);
 /* May this run in the native process, and does accel/emu claim to implement it? */
-bool is_testable(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands);
-Forms *forms_new(void);
+bool is_testable(CodeMode mode, const ZydisDecodedInstruction *insn,
+                 const ZydisDecodedOperand *operands);
+Forms *forms_new(CodeMode mode);
 void forms_free(Forms *forms);
 
 /* ---- Cases (generate.c, state-gen.c) ---- */
@@ -174,12 +222,14 @@ void forms_free(Forms *forms);
 typedef struct Features {
     bool fsgsbase;
     bool split_locks;     /* the kernel lets LOCKed accesses cross cache lines */
+    bool code32;          /* and gives processes segments */
 } Features;
 
 /* What a case wants of its registers. */
 typedef struct Plan {
+    CodeMode mode;
     uint16_t pointers, indices; /* masks of registers */
-    bool loop;            /* R15 counts */
+    bool loop;            /* the counter counts: R15, or EBP */
     bool fs_allowed;
 } Plan;
 
@@ -188,6 +238,11 @@ void make_state(Random *r, const Plan *plan, State *state);
 void make_case(Random *r, const Forms *forms, const Features *features, Case *test);
 /* A random address in or around the case's memory. */
 uint64_t random_address(Random *r);
+
+static inline unsigned loop_counter(CodeMode mode)
+{
+    return mode == CODE_64 ? DIFF_R15 : DIFF_RBP;
+}
 
 /* ---- The host's side (native.c) ---- */
 

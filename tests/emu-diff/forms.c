@@ -30,10 +30,7 @@ static const LeftOut left_out[] = {
 #define RANDOM "random result"
     { M(RDRAND), RANDOM }, { M(RDSEED), RANDOM },
 #define DESCRIPTORS "depends on the descriptor tables"
-    { M(LAR), DESCRIPTORS }, { M(LSL), DESCRIPTORS }, { M(VERR), DESCRIPTORS },
-    { M(VERW), DESCRIPTORS }, { M(LSS), DESCRIPTORS }, { M(LFS), DESCRIPTORS },
-    { M(LGS), DESCRIPTORS }, { M(IRET), DESCRIPTORS }, { M(IRETD), DESCRIPTORS },
-    { M(IRETQ), DESCRIPTORS },
+    { M(IRET), DESCRIPTORS }, { M(IRETD), DESCRIPTORS }, { M(IRETQ), DESCRIPTORS },
 #define AREA "the area depends on the host's XCR0 (emu-xsave tests it)"
     { M(XSAVE), AREA }, { M(XSAVE64), AREA }, { M(XSAVEOPT), AREA }, { M(XSAVEOPT64), AREA },
     { M(XSAVEC), AREA }, { M(XSAVEC64), AREA }, { M(XRSTOR), AREA }, { M(XRSTOR64), AREA },
@@ -47,21 +44,49 @@ static const uint16_t not_64[] = {
     M(AAA), M(AAS), M(AAD), M(AAM), M(DAA), M(DAS), M(BOUND), M(INTO), M(PUSHA), M(PUSHAD), M(POPA),
     M(POPAD), M(LDS), M(LES), M(SALC), M(ARPL), M(JCXZ), M(PUSHFD), M(POPFD),
 };
+
+static const uint16_t only_64[] = {
+    M(MOVSXD), M(CDQE), M(CQO), M(SWAPGS), M(SYSRET), M(JRCXZ), M(PUSHFQ), M(POPFQ), M(LODSQ),
+    M(MOVSQ), M(STOSQ), M(CMPSQ), M(SCASQ), M(CMPXCHG16B), M(FXSAVE64), M(FXRSTOR64), M(PEXTRQ),
+    M(PINSRQ), M(VPEXTRQ), M(VPINSRQ), M(RDFSBASE), M(RDGSBASE), M(WRFSBASE), M(WRGSBASE),
+};
 #undef M
 
-const char *not_tested(ZydisMnemonic mnemonic)
+void init_decoder(CodeMode mode, ZydisDecoder *decoder)
+{
+    static const struct {
+        ZydisMachineMode machine;
+        ZydisStackWidth stack;
+    } modes[CODE_MODES] = {
+        [CODE_64] = { ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64 },
+        [CODE_32] = { ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32 },
+        [CODE_16] = { ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16 },
+    };
+
+    ZydisDecoderInit(decoder, modes[mode].machine, modes[mode].stack);
+}
+
+static bool is_listed(const uint16_t *list, unsigned count, ZydisMnemonic mnemonic)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (list[i] == mnemonic) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *not_tested(CodeMode mode, ZydisMnemonic mnemonic)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(left_out); i++) {
         if (left_out[i].mnemonic == mnemonic) {
             return left_out[i].why;
         }
     }
-    for (unsigned i = 0; i < G_N_ELEMENTS(not_64); i++) {
-        if (not_64[i] == mnemonic) {
-            return "not in 64-bit code";
-        }
+    if (mode == CODE_64) {
+        return is_listed(not_64, G_N_ELEMENTS(not_64), mnemonic) ? "not in 64-bit code" : NULL;
     }
-    return NULL;
+    return is_listed(only_64, G_N_ELEMENTS(only_64), mnemonic) ? "in 64-bit code only" : NULL;
 }
 
 /* ---- What the host has ---- */
@@ -121,11 +146,12 @@ bool host_has(const ZydisDecodedInstruction *insn)
     return (*sets)[insn->meta.isa_ext];
 }
 
-/* Segment registers are only read; branches are near. */
-static bool is_harmless(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands)
+/* In 64-bit code segment registers are only read; branches are near. */
+static bool is_harmless(CodeMode mode, const ZydisDecodedInstruction *insn,
+                        const ZydisDecodedOperand *operands)
 {
     for (unsigned i = 0; i < insn->operand_count; i++) {
-        if (operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+        if (mode == CODE_64 && operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
             ZydisRegisterGetClass(operands[i].reg.value) == ZYDIS_REGCLASS_SEGMENT &&
             operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) {
             return false;
@@ -147,17 +173,19 @@ static bool is_harmless(const ZydisDecodedInstruction *insn, const ZydisDecodedO
     return true;
 }
 
-bool is_testable(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands)
+bool is_testable(CodeMode mode, const ZydisDecodedInstruction *insn,
+                 const ZydisDecodedOperand *operands)
 {
     return (insn->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
             insn->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) &&
-           emu_insn_find(insn->mnemonic) && !not_tested(insn->mnemonic) && host_has(insn) &&
-           is_harmless(insn, operands);
+           emu_insn_find(insn->mnemonic) && !not_tested(mode, insn->mnemonic) &&
+           host_has(insn) && is_harmless(mode, insn, operands);
 }
 
 /* ---- Enumeration ---- */
 
 typedef struct Collector {
+    CodeMode mode;
     ZydisDecoder decoder;
     GArray *rows;
     GHashTable *seen;
@@ -236,7 +264,7 @@ static void offer(Collector *c, Form *form)
 
     encode(form, bytes);
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&c->decoder, bytes, 15, &insn, operands)) ||
-        !is_testable(&insn, operands)) {
+        !is_testable(c->mode, &insn, operands)) {
         return;
     }
     shape = g_new(uint64_t, 1);
@@ -276,7 +304,7 @@ static void offer_all(Collector *c)
         Form form = { .opcode = i, .prefix = prefixes[i >> 8 & 3], .map = i >> 10 & 3,
                       .w = i >> 12 & 1, .l = i >> 13 & 1, .vex = i >> 14 & 1 };
 
-        if (form.vex ? form.map == 0 : form.l) {
+        if (form.vex ? form.map == 0 : form.l || (form.w && c->mode != CODE_64)) {
             continue;
         }
         offer_modrm(c, &form);
@@ -288,16 +316,17 @@ static int compare_forms(gconstpointer a, gconstpointer b)
     return ((const Form *)a)->mnemonic - ((const Form *)b)->mnemonic;
 }
 
-Forms *forms_new(void)
+Forms *forms_new(CodeMode mode)
 {
     Forms *forms = g_new0(Forms, 1);
-    Collector c = { .rows = g_array_new(false, false, sizeof(Form)),
+    Collector c = { .mode = mode, .rows = g_array_new(false, false, sizeof(Form)),
                     .seen = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL) };
 
-    ZydisDecoderInit(&c.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    init_decoder(mode, &c.decoder);
     offer_all(&c);
     g_hash_table_unref(c.seen);
     g_array_sort(c.rows, compare_forms);
+    forms->mode = mode;
     forms->count = c.rows->len;
     forms->rows = (Form *)g_array_free(c.rows, false);
     forms->first = g_new0(uint32_t, forms->count + 1);

@@ -14,7 +14,10 @@ typedef struct Builder {
     const Features *features;
     Plan plan;
     Case *test;
+    CodeMode mode;
+    unsigned registers;     /* that code can name */
     ZydisDecoder decoder;
+    bool address16;         /* the candidate's addresses have 16 bits */
     /* Of the candidate. */
     uint8_t bytes[16];
     ZydisDecodedInstruction insn;
@@ -51,6 +54,30 @@ static void add_disp32(Random *r, ModRm *m, int32_t value)
     m->count += 4;
 }
 
+static void add_displacement(Random *r, unsigned mod, ModRm *m)
+{
+    if (mod == 1) {
+        m->bytes[m->count++] = chance(r, 50) ? below(r, 64) : next64(r);
+    } else if (mod == 2) {
+        add_disp32(r, m, chance(r, 90) ? (int32_t)below(r, 1024) - 512 : (int32_t)next64(r));
+    }
+}
+
+/* BX, BP, SI, DI alone or in pairs, or an address. */
+static void memory_operand16(Builder *b, unsigned reg, ModRm *m)
+{
+    unsigned mod = below(b->r, 4) % 3;
+
+    m->bytes[m->count++] = mod << 6 | reg << 3 | below(b->r, 8);
+    add_displacement(b->r, mod, m);
+    if (mod == 2) {
+        m->count -= 2;
+    } else if (mod == 0 && (m->bytes[0] & 7) == 6) {
+        add_disp32(b->r, m, 0); /* aimed later */
+        m->count -= 2;
+    }
+}
+
 static void memory_operand(Builder *b, const Form *form, unsigned reg, ModRm *m)
 {
     Random *r = b->r;
@@ -59,18 +86,18 @@ static void memory_operand(Builder *b, const Form *form, unsigned reg, ModRm *m)
 
     if (form->vsib) {
         kind = 9;
-        index = below(r, 16);
+        index = below(r, b->registers);
     }
     if (mod == 0 && (base & 7) == 5) {
         mod = 1;
     }
     if (kind == 0 && !form->vsib) {
-        m->bytes[m->count++] = reg << 3 | 5; /* RIP-relative: the displacement comes later */
+        m->bytes[m->count++] = reg << 3 | 5; /* RIP-relative or an address, aimed later */
         add_disp32(r, m, 0);
         return;
     }
     if (kind == 1) {
-        m->b = chance(r, 20); /* means nothing here */
+        m->b = b->mode == CODE_64 && chance(r, 20); /* means nothing here */
         m->bytes[m->count++] = reg << 3 | 4;
         m->bytes[m->count++] = 0x25;
         add_disp32(r, m, random_address(r));
@@ -86,25 +113,23 @@ static void memory_operand(Builder *b, const Form *form, unsigned reg, ModRm *m)
         m->bytes[m->count++] = mod << 6 | reg << 3 | 4;
         m->bytes[m->count++] = below(r, 4) << 6 | (indexed ? index & 7 : 4) << 3 | (base & 7);
     }
-    if (mod == 1) {
-        m->bytes[m->count++] = chance(r, 50) ? below(r, 64) : next64(r);
-    } else if (mod == 2) {
-        add_disp32(r, m, chance(r, 90) ? (int32_t)below(r, 1024) - 512 : (int32_t)next64(r));
-    }
+    add_displacement(r, mod, m);
 }
 
 /* ---- Encoding ---- */
 
 static unsigned put_prefixes(Builder *b, const Form *form, uint8_t *at)
 {
-    static const uint8_t segments[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
+    static const uint8_t segments[] = { 0x26, 0x2e, 0x36, 0x3e, 0x65, 0x64 };
     Random *r = b->r;
     unsigned n = 0;
 
-    if (chance(r, 4)) {
+    if (b->mode == CODE_32 && b->address16 && chance(r, 80)) {
+        at[n++] = 0x64; /* whose base makes something of them */
+    } else if (chance(r, b->mode == CODE_64 ? 4 : 12)) {
         at[n++] = segments[below(r, b->plan.fs_allowed ? 6 : 4)];
     }
-    if (chance(r, 4)) {
+    if (b->mode == CODE_64 ? chance(r, 4) : b->address16 == (b->mode == CODE_32)) {
         at[n++] = 0x67;
     }
     if (form->lockable ? form->memory && chance(r, 25) : chance(r, 1)) {
@@ -132,6 +157,9 @@ static unsigned put_vex(Builder *b, const Form *form, const ModRm *m, unsigned r
     }
     at[n++] = 0xc4;
     at[n++] = (!r_bit << 7) | (!m->x << 6) | (!m->b << 5) | form->map;
+    if (b->mode != CODE_64 && chance(b->r, 90)) {
+        vvvv |= 8;
+    }
     at[n++] = form->w << 7 | vvvv << 3 | form->l << 2 | code;
     return n;
 }
@@ -144,7 +172,7 @@ static unsigned put_legacy(Builder *b, const Form *form, const ModRm *m, unsigne
     if (form->prefix) {
         at[n++] = form->prefix;
     }
-    if (rex || chance(b->r, 10)) {
+    if (b->mode == CODE_64 && (rex || chance(b->r, 10))) {
         at[n++] = 0x40 | rex;
     }
     if (form->map) {
@@ -160,22 +188,25 @@ static unsigned put_legacy(Builder *b, const Form *form, const ModRm *m, unsigne
 static void encode_form(Builder *b, const Form *form)
 {
     Random *r = b->r;
-    unsigned reg = form->reg_free ? below(r, 16) : form->reg, n;
+    unsigned reg = form->reg_free ? below(r, b->registers) : form->reg, n;
     uint8_t buf[48];
     ModRm m = { 0 };
 
     if (form->reg_free && chance(r, 50)) {
         reg &= 7;
     }
-    if (form->memory && form->has_modrm) {
+    b->address16 = b->mode == CODE_16 ? chance(r, 75) : b->mode == CODE_32 && chance(r, 10);
+    if (form->memory && form->has_modrm && b->address16) {
+        memory_operand16(b, reg & 7, &m);
+    } else if (form->memory && form->has_modrm) {
         memory_operand(b, form, reg & 7, &m);
     } else if (form->has_modrm) {
-        unsigned rm = form->rm_free ? below(r, 16) : form->rm;
+        unsigned rm = form->rm_free ? below(r, b->registers) : form->rm;
 
         m.b = rm >> 3;
         m.bytes[m.count++] = 0xc0 | (reg & 7) << 3 | (rm & 7);
     } else {
-        m.b = chance(r, 30);
+        m.b = b->mode == CODE_64 && chance(r, 30);
     }
     n = put_prefixes(b, form, buf);
     n += form->vex ? put_vex(b, form, &m, reg >> 3, buf + n)
@@ -259,13 +290,14 @@ static bool locks(const Builder *b)
              b->operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY));
 }
 
-static bool writes_r15(const Builder *b)
+static bool writes_counter(const Builder *b)
 {
     for (unsigned i = 0; i < b->insn.operand_count; i++) {
         if (b->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
             b->operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE &&
             ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64,
-                                             b->operands[i].reg.value) == ZYDIS_REGISTER_R15) {
+                                             b->operands[i].reg.value) ==
+                ZYDIS_REGISTER_RAX + loop_counter(b->mode)) {
             return true;
         }
     }
@@ -277,7 +309,7 @@ static bool decode_candidate(Builder *b)
 {
     ZyanStatus status = ZydisDecoderDecodeFull(&b->decoder, b->bytes, 15, &b->insn, b->operands);
 
-    return ZYAN_SUCCESS(status) && is_testable(&b->insn, b->operands);
+    return ZYAN_SUCCESS(status) && is_testable(b->mode, &b->insn, b->operands);
 }
 
 static const Form *pick_form(Builder *b)
@@ -301,7 +333,7 @@ static void choose(Builder *b, bool alone)
             encode_form(b, pick_form(b));
         }
         if (!decode_candidate(b) || (!b->plan.fs_allowed && uses_segment(b)) ||
-            (!b->features->split_locks && locks(b)) || (b->plan.loop && writes_r15(b)) ||
+            (!b->features->split_locks && locks(b)) || (b->plan.loop && writes_counter(b)) ||
             (!alone && spoils(b) && chance(b->r, 95))) {
             continue;
         }
@@ -311,17 +343,33 @@ static void choose(Builder *b, bool alone)
 
 /* ---- Laying out ---- */
 
-static void aim_rip_relative(Builder *b, uint64_t next)
+/* What begins at offset 0 of segments, as far as 16 bits reach. */
+static uint64_t random_offset(Builder *b, unsigned bits)
 {
+    uint64_t address = random_address(b->r);
+
+    return bits == 16 && chance(b->r, 90) ? address - RO_AT : address;
+}
+
+/* Relative to RIP, or without any register. */
+static void aim_addresses(Builder *b, uint64_t next)
+{
+    unsigned bits = b->insn.raw.disp.size;
+
     for (unsigned i = 0; i < b->insn.operand_count_visible; i++) {
         const ZydisDecodedOperand *operand = &b->operands[i];
+        uint64_t disp = random_offset(b, bits);
 
-        if (operand->type == ZYDIS_OPERAND_TYPE_MEMORY &&
-            operand->mem.base == ZYDIS_REGISTER_RIP && b->insn.raw.disp.size == 32) {
-            int32_t disp = random_address(b->r) - next;
-
-            memcpy(b->bytes + b->insn.raw.disp.offset, &disp, 4);
+        if (operand->type != ZYDIS_OPERAND_TYPE_MEMORY || bits < 16 ||
+            operand->mem.index != ZYDIS_REGISTER_NONE) {
+            continue;
         }
+        if (operand->mem.base == ZYDIS_REGISTER_RIP && bits == 32) {
+            disp -= next;
+        } else if (operand->mem.base != ZYDIS_REGISTER_NONE) {
+            continue;
+        }
+        memcpy(b->bytes + b->insn.raw.disp.offset, &disp, bits / 8);
     }
 }
 
@@ -342,7 +390,7 @@ static void append(Builder *b)
     Case *test = b->test;
 
     note_branch(b);
-    aim_rip_relative(b, test->start.rip + test->code_len + b->insn.length);
+    aim_addresses(b, test->start.rip + test->code_len + b->insn.length);
     memcpy(test->code + test->code_len, b->bytes, b->insn.length);
     test->insn[test->insns].offset = test->code_len;
     test->insn[test->insns].length = b->insn.length;
@@ -369,7 +417,7 @@ static void aim_branches(Builder *b)
             to = below(b->r, test->insns + 1);
         }
         target = to < test->insns ? test->insn[to].offset : test->code_len;
-        if (b->branch[i].size == 4 && chance(b->r, 3)) {
+        if (b->branch[i].size >= 2 && chance(b->r, 3)) {
             target = next64(b->r);
         }
         patch(test, b->branch[i].at, b->branch[i].size,
@@ -377,32 +425,36 @@ static void aim_branches(Builder *b)
     }
 }
 
-/* dec r15d; jnz to the start. */
+/* dec r15d (ebp, bp); jnz to the start. */
 static void append_loop(Builder *b)
 {
-    static const uint8_t dec[] = { 0x41, 0xff, 0xcf }, jnz[] = { 0x0f, 0x85, 0, 0, 0, 0 };
+    static const uint8_t dec64[] = { 0x41, 0xff, 0xcf }, dec32[] = { 0x4d };
+    static const uint8_t jnz[] = { 0x0f, 0x85, 0, 0, 0, 0 };
     Case *test = b->test;
+    bool wide = b->mode == CODE_64;
+    unsigned displacement = b->mode == CODE_16 ? 2 : 4;
 
-    memcpy(b->bytes, dec, sizeof(dec));
+    memcpy(b->bytes, wide ? dec64 : dec32, wide ? sizeof(dec64) : sizeof(dec32));
     ZydisDecoderDecodeFull(&b->decoder, b->bytes, 15, &b->insn, b->operands);
     append(b);
-    memcpy(test->code + test->code_len, jnz, sizeof(jnz));
+    memcpy(test->code + test->code_len, jnz, 2 + displacement);
     test->insn[test->insns].offset = test->code_len;
-    test->insn[test->insns].length = sizeof(jnz);
+    test->insn[test->insns].length = 2 + displacement;
     test->insn[test->insns].mnemonic = ZYDIS_MNEMONIC_JNZ;
     test->insns++;
-    test->code_len += sizeof(jnz);
-    patch(test, test->code_len - 4, 4, -(int64_t)test->code_len);
+    test->code_len += 2 + displacement;
+    patch(test, test->code_len - displacement, displacement, -(int64_t)test->code_len);
 }
 
-static void make_plan(Random *r, const Features *features, bool loop, Plan *plan)
+static void make_plan(Random *r, const Features *features, CodeMode mode, bool loop, Plan *plan)
 {
+    const uint16_t any = mode == CODE_64 ? 0xffff : 0xff;
     const uint16_t never = 1u << DIFF_RSP | 1u << DIFF_RCX | 1u << DIFF_RAX |
-                           (loop ? 1u << DIFF_R15 : 0);
+                           (loop ? 1u << loop_counter(mode) : 0);
 
-    *plan = (Plan) { .loop = loop, .fs_allowed = features->fsgsbase };
-    plan->pointers = (next64(r) & next64(r)) | 1u << DIFF_RDI | 1u << DIFF_RSI;
-    plan->indices = next64(r) & next64(r) & ~plan->pointers & ~never;
+    *plan = (Plan) { .mode = mode, .loop = loop, .fs_allowed = features->fsgsbase };
+    plan->pointers = (next64(r) & next64(r) & any) | 1u << DIFF_RDI | 1u << DIFF_RSI;
+    plan->indices = next64(r) & next64(r) & ~plan->pointers & ~never & any;
     plan->pointers &= ~never;
     if (!plan->indices) {
         plan->indices = 1u << DIFF_RBX;
@@ -412,14 +464,16 @@ static void make_plan(Random *r, const Features *features, bool loop, Plan *plan
 
 void make_case(Random *r, const Forms *forms, const Features *features, Case *test)
 {
-    Builder b = { .r = r, .forms = forms, .features = features, .test = test };
+    Builder b = { .r = r, .forms = forms, .features = features, .test = test, .mode = forms->mode,
+                  .registers = forms->mode == CODE_64 ? 16 : 8 };
     bool alone = chance(r, 50);
     unsigned count = alone ? 1 : 2 + below(r, MAX_INSNS - 4);
     bool loop = !alone && chance(r, 25);
 
-    make_plan(r, features, loop, &b.plan);
+    make_plan(r, features, b.mode, loop, &b.plan);
     make_state(r, &b.plan, &test->start);
-    ZydisDecoderInit(&b.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    init_decoder(b.mode, &b.decoder);
+    test->mode = b.mode;
     test->step = chance(r, 8);
     if (test->step) {
         test->start.rflags |= 1u << 8;
@@ -427,7 +481,8 @@ void make_case(Random *r, const Forms *forms, const Features *features, Case *te
     test->insns = 0;
     test->code_len = 0;
     test->code_offset = chance(r, 10) ? PAGE - below(r, 48) : 64 + below(r, PAGE - 512);
-    test->start.rip = CODE_AT + test->code_offset;
+    test->start.rip = CODE_AT + test->code_offset -
+                      descriptor_base(descriptor_of(test->start.selector[DIFF_CS]));
     while (test->insns < count) {
         choose(&b, alone);
         append(&b);

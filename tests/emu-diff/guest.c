@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cases on accel/emu, by its own run loop: 64-bit code at CPL 3 under page tables that give the
- * case's memory the linear addresses it has natively. Every vector leads to a HLT of its own at
+ * Cases on accel/emu, by its own run loop: code at CPL 3, in long mode, under page tables that give
+ * the case's memory the linear addresses it has natively. Every vector leads to a HLT of its own at
  * CPL 0, where emu_run() returns; what the case was at the exception is read from the frame that
  * delivery pushed.
  */
@@ -25,8 +25,8 @@
 /* Physical addresses; the case's parts, then what belongs to the supervisor. */
 enum {
     P_CODE = 0x100000, P_RO = 0x110000, P_DATA = 0x111000, P_STACK = 0x120000,
-    P_GDT = 0x200000, P_IDT = 0x201000, P_HANDLERS = 0x202000, P_TSS = 0x203000,
-    P_KSTACK = 0x204000, P_TABLES = 0x300000,
+    P_GDT = 0x200000, P_LDT = P_GDT + 0x400, P_IDT = 0x201000, P_HANDLERS = 0x202000,
+    P_TSS = 0x203000, P_KSTACK = 0x204000, P_TABLES = 0x300000,
 };
 #define SUPER_AT 0xffff800000000000ull /* linear address of P_GDT */
 #define SUPER_PAGES 5
@@ -34,7 +34,7 @@ enum {
 #define KSTACK_TOP (P_KSTACK + PAGE)
 
 /* As Linux has them, since code can read them. */
-enum { SEL_KERNEL_CS = 0x10, SEL_KERNEL_SS = 0x18, SEL_USER_CS = 0x33, SEL_USER_SS = 0x2b };
+enum { SEL_KERNEL_CS = 0x10, SEL_KERNEL_SS = 0x18, SEL_TSS = 0x40 };
 
 struct Guest {
     EmuHarness *h;
@@ -104,10 +104,15 @@ static void make_descriptors(Guest *g)
 {
     const uint64_t handlers = SUPER(P_HANDLERS), kstack = SUPER(KSTACK_TOP);
 
+    for (unsigned i = 0; i < GDT_BYTES; i += 8) {
+        put64(g, P_GDT + i, descriptor_of(i));
+    }
+    for (unsigned i = 0; i < LDT_COUNT; i++) {
+        put64(g, P_LDT + i * 8, descriptor_of(LDT_SELECTOR(i)));
+    }
     put64(g, P_GDT + SEL_KERNEL_CS, 0x00af9b000000ffffull);
     put64(g, P_GDT + SEL_KERNEL_SS, 0x00cf93000000ffffull);
-    put64(g, P_GDT + (SEL_USER_CS & ~7), 0x00affb000000ffffull);
-    put64(g, P_GDT + (SEL_USER_SS & ~7), 0x00cff3000000ffffull);
+    put64(g, P_GDT + SEL_TSS, 0x00008b0000000067ull);
     for (unsigned i = 0; i < 256; i++) {
         uint64_t to = handlers + 16 * i;
         uint64_t type = i == 3 || i == 4 ? 0xee : 0x8e; /* DPL 3 for INT3 and INTO */
@@ -119,10 +124,13 @@ static void make_descriptors(Guest *g)
     }
     memcpy(g->h->bytes + P_TSS + 4, &kstack, 8);
     g->h->bytes[P_TSS + 0x66] = 0x68;
-    g->cpu->gdt = (X86Table) { .base = SUPER(P_GDT), .limit = 0x3f };
+    g->cpu->gdt = (X86Table) { .base = SUPER(P_GDT), .limit = GDT_BYTES - 1 };
     g->cpu->idt = (X86Table) { .base = SUPER(P_IDT), .limit = 0xfff };
     g->cpu->segs[X86_TR] = (X86Segment) {
-        .base = SUPER(P_TSS), .limit = 0x67, .attr = 0x8b, .selector = 0x38,
+        .base = SUPER(P_TSS), .limit = 0x67, .attr = 0x8b, .selector = SEL_TSS,
+    };
+    g->cpu->segs[X86_LDTR] = (X86Segment) {
+        .base = SUPER(P_LDT), .limit = LDT_COUNT * 8 - 1, .attr = 0x82, .selector = 0x50,
     };
 }
 
@@ -137,16 +145,24 @@ static void set_control_registers(EmuCpu *cpu)
 
 /* ---- State ---- */
 
+static void set_segment(X86Segment *segment, uint16_t selector)
+{
+    uint64_t descriptor = descriptor_of(selector);
+    uint32_t limit = (descriptor & 0xffff) | (descriptor >> 32 & 0xf0000);
+
+    *segment = (X86Segment) { .selector = selector, .base = descriptor_base(descriptor),
+                              .attr = descriptor >> 40 & 0xf0ff };
+    segment->limit = segment->attr & SEG_G ? limit << 12 | 0xfff : limit;
+    if (!(selector & ~3)) {
+        segment->attr = SEG_UNUSABLE;
+    }
+}
+
 static void set_segments(EmuCpu *cpu, const State *state)
 {
-    const uint32_t present = SEG_P | SEG_S | SEG_ACCESSED | SEG_WRITABLE | SEG_DPL;
-
     for (unsigned i = X86_ES; i <= X86_GS; i++) {
-        cpu->segs[i] = (X86Segment) { .limit = UINT32_MAX, .attr = present | SEG_G | SEG_DB };
+        set_segment(&cpu->segs[i], state->selector[i]);
     }
-    cpu->segs[X86_CS].attr = present | SEG_CODE | SEG_L | SEG_G;
-    cpu->segs[X86_CS].selector = SEL_USER_CS;
-    cpu->segs[X86_SS].selector = SEL_USER_SS;
     cpu->segs[X86_FS].base = state->fs_base;
     cpu->segs[X86_GS].base = state->gs_base;
 }
@@ -237,6 +253,11 @@ static void get_state(Guest *g, State *state, bool has_error, uint32_t *error)
     state->rip = get64(g, frame);
     state->rflags = get64(g, frame + 16);
     state->gpr[DIFF_RSP] = get64(g, frame + 24);
+    for (unsigned i = X86_ES; i <= X86_GS; i++) {
+        state->selector[i] = settled_selector(g->cpu->segs[i].selector);
+    }
+    state->selector[DIFF_CS] = get64(g, frame + 8);
+    state->selector[DIFF_SS] = get64(g, frame + 32);
     state->fs_base = g->cpu->segs[X86_FS].base;
     state->gs_base = g->cpu->segs[X86_GS].base;
     get_x(g->cpu, state->x);

@@ -22,7 +22,8 @@ typedef struct Diff {
     int max_reports;
     gboolean list, any_host;
 
-    Forms *forms;
+    Forms *forms[CODE_MODES];
+    int bits;               /* of all cases; 0: some of each */
     Features features;
     Native *native;
     Guest *guest;
@@ -30,9 +31,19 @@ typedef struct Diff {
     Result result;          /* accel/emu's */
     uint64_t cases, runs, instructions, mismatches, timeouts, skipped;
     uint64_t strayed; /* cases that met pages of the native process, which the guest has not */
-    uint32_t *tested;       /* by mnemonic */
+    uint32_t *tested[CODE_MODES]; /* by mnemonic */
     uint32_t *wrong;        /* by mnemonic of the last instruction */
 } Diff;
+
+static CodeMode choose_mode(const Diff *d, Random *r)
+{
+    unsigned of = below(r, 100);
+
+    if (!d->features.code32 || d->bits) {
+        return d->bits == 16 ? CODE_16 : d->bits == 32 ? CODE_32 : CODE_64;
+    }
+    return of < 50 ? CODE_64 : of < 80 ? CODE_32 : CODE_16;
+}
 
 static void make_batch(Diff *d, uint64_t number, Batch *batch)
 {
@@ -43,7 +54,7 @@ static void make_batch(Diff *d, uint64_t number, Batch *batch)
     for (unsigned i = 0; i < BATCH; i++) {
         Random own = { mix(mix(d->seed, number), i + 1) };
 
-        make_case(&own, d->forms, &d->features, &batch->cases[i]);
+        make_case(&own, d->forms[choose_mode(d, &own)], &d->features, &batch->cases[i]);
     }
 }
 
@@ -162,7 +173,7 @@ static void mismatch(Diff *d, const Batch *from, unsigned index, uint64_t number
 static void note_tested(Diff *d, const Case *test)
 {
     for (unsigned i = 0; i < test->insns; i++) {
-        d->tested[test->insn[i].mnemonic]++;
+        d->tested[test->mode][test->insn[i].mnemonic]++;
     }
     d->instructions += test->insns;
 }
@@ -216,14 +227,16 @@ static void print_wrong(Diff *d)
 {
     for (unsigned i = 0; i <= ZYDIS_MNEMONIC_MAX_VALUE; i++) {
         if (d->wrong[i]) {
-            printf("# wrong: %s %u of %u\n", ZydisMnemonicGetString(i), d->wrong[i], d->tested[i]);
+            printf("# wrong: %s %u of %u\n", ZydisMnemonicGetString(i), d->wrong[i],
+                   d->tested[CODE_64][i] + d->tested[CODE_32][i] + d->tested[CODE_16][i]);
         }
     }
 }
 
 /* Mnemonics that accel/emu implements. */
-static void print_coverage(Diff *d)
+static void print_coverage(Diff *d, CodeMode mode)
 {
+    const uint32_t *counts = d->tested[mode];
     unsigned implemented = 0, tested = 0, least = UINT32_MAX;
     const char *rarest = "";
 
@@ -232,20 +245,22 @@ static void print_coverage(Diff *d)
             continue;
         }
         implemented++;
-        tested += d->tested[i] != 0;
-        if (d->tested[i] && d->tested[i] < least) {
-            least = d->tested[i];
+        tested += counts[i] != 0;
+        if (counts[i] && counts[i] < least) {
+            least = counts[i];
             rarest = ZydisMnemonicGetString(i);
         }
-        if (!d->tested[i] && d->list) {
-            const char *why = not_tested(i);
+        if (!counts[i] && d->list) {
+            const char *why = not_tested(mode, i);
 
-            printf("# not tested: %s: %s\n", ZydisMnemonicGetString(i),
+            printf("# not tested, %u bits: %s: %s\n", 64u >> mode, ZydisMnemonicGetString(i),
                    why ? why : "not met, or the host lacks it");
         }
     }
-    printf("# %u of %u implemented mnemonics, %u forms; rarest: %s, %u times\n", tested,
-           implemented, d->forms->count, rarest, least);
+    if (tested) {
+        printf("# %u bits: %u of %u implemented mnemonics, %u forms; rarest: %s, %u times\n",
+               64u >> mode, tested, implemented, d->forms[mode]->count, rarest, least);
+    }
 }
 
 static bool parse(Diff *d, int *argc, char ***argv)
@@ -256,6 +271,7 @@ static bool parse(Diff *d, int *argc, char ***argv)
         { "batches", 'b', 0, G_OPTION_ARG_INT64, &d->batches, "when to stop", "N" },
         { "first-batch", 'f', 0, G_OPTION_ARG_INT64, &d->first_batch, "where to begin", "N" },
         { "step", 0, 0, G_OPTION_ARG_INT64, &d->step, "from one batch to the next", "N" },
+        { "bits", 0, 0, G_OPTION_ARG_INT, &d->bits, "code of 64, 32 or 16 bits alone", "N" },
         { "max-reports", 'r', 0, G_OPTION_ARG_INT, &d->max_reports, "then only count", "N" },
         { "any-host", 0, 0, G_OPTION_ARG_NONE, &d->any_host, "other makers' processors too", NULL },
         { "list", 'l', 0, G_OPTION_ARG_NONE, &d->list, "name mnemonics that were not tested",
@@ -299,22 +315,32 @@ int main(int argc, char **argv)
         printf("skipped: %s\n", skip);
         return 77;
     }
-    d->tested = g_new0(uint32_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
+    for (unsigned i = 0; i < CODE_MODES; i++) {
+        d->tested[i] = g_new0(uint32_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
+        d->forms[i] = forms_new(i);
+    }
     d->wrong = g_new0(uint32_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
     d->native = native_new(SLOTS, d->batch, &d->features);
     d->guest = guest_new();
-    d->forms = forms_new();
+    if (d->bits && d->bits != 64 && !d->features.code32) {
+        fprintf(stderr, "emu-diff: this host's kernel gives no segments of %d bits\n", d->bits);
+        return 2;
+    }
     run(d);
     print_wrong(d);
-    print_coverage(d);
+    for (unsigned i = 0; i < CODE_MODES; i++) {
+        print_coverage(d, i);
+    }
     printf("# %" PRIu64 " cases, %" PRIu64 " instructions, %" PRIu64 " runs; %" PRIu64
            " endless, %" PRIu64 " skipped, %" PRIu64 " strayed; %" PRIu64 " mismatches\n",
            d->cases, d->instructions, d->runs, d->timeouts, d->skipped, d->strayed,
            d->mismatches);
     guest_free(d->guest);
     native_free(d->native);
-    forms_free(d->forms);
-    g_free(d->tested);
+    for (unsigned i = 0; i < CODE_MODES; i++) {
+        forms_free(d->forms[i]);
+        g_free(d->tested[i]);
+    }
     g_free(d->wrong);
     return d->mismatches != 0;
 }

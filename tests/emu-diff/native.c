@@ -3,8 +3,9 @@
  * Cases on the host's processor. A child process has the case's memory mapped and lives in its
  * signal handler: an exception brings the state of the case that ended, in the signal frame; the
  * handler notes it, puts the next case's into the frame and returns to it. No other entry or exit
- * is needed, and everything (general registers, flags, x87, SSE, AVX) travels in the frame; FS and
- * GS bases alone are exchanged by the handler.
+ * is needed, and everything (general registers, flags, CS, SS, x87, SSE, AVX) travels in the frame;
+ * the other segment registers and FS and GS bases alone are exchanged by the handler. A frame with
+ * a CS of 32 or 16 bits makes the case run in compatibility mode.
  *
  * The child may execute anything by accident. System calls from the case's addresses are caught by
  * a seccomp filter, RDTSC is made to fault, a timer ends endless loops, and a child that dies is
@@ -12,6 +13,7 @@
  */
 #include "tests/emu-diff/diff.h"
 
+#include <asm/ldt.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -25,6 +27,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -41,6 +44,7 @@ typedef struct Control {
     uint64_t host_fs, host_gs, next_fs, next_gs; /* the handler's entry knows their offsets */
     uint64_t fsgsbase;
     uint64_t next_flags;    /* those of FLAGS_BY_HAND */
+    uint16_t seen[4], next[4]; /* DS, ES, FS, GS */
     bool busy;              /* a case runs; else the process waits for a batch */
     uint32_t last_tick;     /* the case that the timer met last time */
     Batch *batch;
@@ -102,7 +106,13 @@ static void normalise_x(const uint8_t *frame, uint8_t *x)
     }
 }
 
-static void get_state(const ucontext_t *context, State *state)
+/* REG_CSGSFS holds four selectors; that of SS is the highest. */
+static uint16_t get_frame_selector(const greg_t *regs, unsigned shift)
+{
+    return regs[REG_CSGSFS] >> shift;
+}
+
+static void get_state(const ucontext_t *context, const Control *c, State *state)
 {
     const greg_t *regs = context->uc_mcontext.gregs;
 
@@ -111,6 +121,16 @@ static void get_state(const ucontext_t *context, State *state)
     }
     state->rip = regs[REG_RIP];
     state->rflags = regs[REG_EFL];
+    state->selector[DIFF_CS] = get_frame_selector(regs, 0);
+    if (state->selector[DIFF_CS] != SEL_USER_CS) {
+        /* With 16-bit stacks the kernel leaves something of its own above ESP. */
+        state->gpr[DIFF_RSP] = (uint32_t)state->gpr[DIFF_RSP];
+    }
+    state->selector[DIFF_SS] = get_frame_selector(regs, 48);
+    state->selector[DIFF_DS] = settled_selector(c->seen[0]);
+    state->selector[DIFF_ES] = settled_selector(c->seen[1]);
+    state->selector[DIFF_FS] = settled_selector(c->seen[2]);
+    state->selector[DIFF_GS] = settled_selector(c->seen[3]);
     normalise_x((const uint8_t *)context->uc_mcontext.fpregs, state->x);
 }
 
@@ -119,12 +139,15 @@ static void set_state(ucontext_t *context, const State *state)
     greg_t *regs = context->uc_mcontext.gregs;
     uint8_t *frame = (uint8_t *)context->uc_mcontext.fpregs;
     static const uint64_t all = 7;
+    const unsigned long strict_ss = 6; /* UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
 
     for (unsigned i = 0; i < 16; i++) {
         regs[greg_of[i]] = state->gpr[i];
     }
     regs[REG_RIP] = state->rip;
     regs[REG_EFL] = state->rflags;
+    regs[REG_CSGSFS] = state->selector[DIFF_CS] | (uint64_t)state->selector[DIFF_SS] << 48;
+    context->uc_flags |= strict_ss;
     memcpy(frame, state->x, XS_MXCSR + 4);
     memcpy(frame + XS_ST, state->x + XS_ST, XS_LEGACY - XS_ST);
     memcpy(frame + XS_HEADER, &all, 8);
@@ -145,6 +168,10 @@ static void load_case(Control *c, ucontext_t *context)
     c->next_fs = test->start.fs_base;
     c->next_gs = test->start.gs_base;
     c->next_flags = test->start.rflags & FLAGS_BY_HAND;
+    c->next[0] = test->start.selector[DIFF_DS];
+    c->next[1] = test->start.selector[DIFF_ES];
+    c->next[2] = test->start.selector[DIFF_FS];
+    c->next[3] = test->start.selector[DIFF_GS];
     c->batch->results[c->batch->next].steps = 0;
     c->batch->results[c->batch->next].trace = 0;
 }
@@ -157,7 +184,7 @@ static void finish_case(Control *c, ucontext_t *context, Status status, uint64_t
     result->vector = regs[REG_TRAPNO];
     result->error = regs[REG_ERR];
     result->cr2 = result->vector == 14 ? regs[REG_CR2] : 0;
-    get_state(context, &result->end);
+    get_state(context, c, &result->end);
     result->end.fs_base = fs;
     result->end.gs_base = gs;
     collect_lines(&c->batch->image, (uint8_t *)DATA_AT, (uint8_t *)STACK_AT, result);
@@ -176,6 +203,7 @@ static void go_idle(Control *c, ucontext_t *context)
     c->next_fs = c->host_fs;
     c->next_gs = c->host_gs;
     c->next_flags = 0;
+    memset(c->next, 0, sizeof(c->next));
 }
 
 /* The case goes on: another tick of the timer, or a step. */
@@ -196,7 +224,7 @@ static bool goes_on(Control *c, int sig, ucontext_t *context, uint64_t fs, uint6
         *status = STATUS_SKIP;
     } else if (sig == SIGTRAP && context->uc_mcontext.gregs[REG_TRAPNO] == 1 &&
                c->batch->cases[c->batch->next].step) {
-        get_state(context, &state);
+        get_state(context, c, &state);
         note_step(result, &state);
         *status = STATUS_TIMEOUT;
         return result->steps < MAX_STEPS;
@@ -216,6 +244,7 @@ __attribute__((used)) void diff_native_signal(int sig, siginfo_t *info, void *op
 
     if (!c->busy) {
         c->next_flags = 0;
+        memset(c->next, 0, sizeof(c->next));
         if (sig == SIGVTALRM) {
             return;
         }
@@ -228,6 +257,7 @@ __attribute__((used)) void diff_native_signal(int sig, siginfo_t *info, void *op
             c->next_fs = fs;
             c->next_gs = gs;
             c->next_flags = context->uc_mcontext.gregs[REG_EFL] & FLAGS_BY_HAND;
+            memcpy(c->next, c->seen, sizeof(c->next));
             return;
         }
         finish_case(c, context, status, fs, gs);
@@ -240,26 +270,36 @@ __attribute__((used)) void diff_native_signal(int sig, siginfo_t *info, void *op
 }
 
 /*
- * A case may have set AC, NT, and both bases: the handler's C code is not to see them. Without
- * FSGSBASE the bases are the process's own all the time.
+ * A case may have set AC, NT, segment registers and both bases: the handler's C code is not to see
+ * them. Without FSGSBASE bases, FS and GS are the process's own all the time.
  */
 __asm__(".text\n"
         ".type diff_native_entry, @function\n"
         "diff_native_entry:\n\t"
         "pushfq\n\tandq $~0x244000, (%rsp)\n\tpopfq\n\t"
         "movabsq $" G_STRINGIFY(CONTROL_AT) ", %r11\n\t"
+        "movw %ds, 48(%r11)\n\t"
+        "movw %es, 50(%r11)\n\t"
+        "movw %fs, 52(%r11)\n\t"
+        "movw %gs, 54(%r11)\n\t"
+        "movl $0x2b, %eax\n\tmovl %eax, %ss\n\t"
         "cmpq $0, 32(%r11)\n\t"
         "je 1f\n\t"
         "rdfsbase %rcx\n\t"
         "rdgsbase %r8\n\t"
+        "xorl %eax, %eax\n\tmovl %eax, %fs\n\tmovl %eax, %gs\n\t"
         "movq 0(%r11), %rax\n\twrfsbase %rax\n\t"
         "movq 8(%r11), %rax\n\twrgsbase %rax\n\t"
         "1: subq $8, %rsp\n\t"
         "call diff_native_signal\n\t"
         "addq $8, %rsp\n\t"
         "movabsq $" G_STRINGIFY(CONTROL_AT) ", %r11\n\t"
+        "movw 56(%r11), %ds\n\t"
+        "movw 58(%r11), %es\n\t"
         "cmpq $0, 32(%r11)\n\t"
         "je 2f\n\t"
+        "movw 60(%r11), %fs\n\t"
+        "movw 62(%r11), %gs\n\t"
         "movq 16(%r11), %rax\n\twrfsbase %rax\n\t"
         "movq 24(%r11), %rax\n\twrgsbase %rax\n\t"
         "2: pushfq\n\tmovq 40(%r11), %rax\n\torq %rax, (%rsp)\n\tpopfq\n\tret\n\t"
@@ -322,6 +362,27 @@ static void use_image(const Image *image)
     memcpy((void *)STACK_AT, image->stack, STACK_SIZE);
 }
 
+/* True: all of them are there. */
+static bool make_ldt(void)
+{
+    const int write_entry = 0x11;
+
+    for (unsigned i = 0; i < LDT_COUNT; i++) {
+        const Segment *from = ldt_segment(i);
+        struct user_desc entry = {
+            .entry_number = i, .base_addr = from->base, .limit = from->limit,
+            .seg_32bit = from->big, .contents = from->code << 1 | from->down,
+            .read_exec_only = !from->readable, .limit_in_pages = from->pages,
+            .seg_not_present = from->absent,
+        };
+
+        if (syscall(SYS_modify_ldt, write_entry, &entry, sizeof(entry))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static G_NORETURN void child_main(Native *native, int in, int out)
 {
     Control *c = native->control;
@@ -330,6 +391,7 @@ static G_NORETURN void child_main(Native *native, int in, int out)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
+    make_ldt();
     map_fixed(RO_AT, RO_SIZE + DATA_SIZE, PROT_READ | PROT_WRITE);
     map_fixed(STACK_AT, STACK_SIZE, PROT_READ | PROT_WRITE);
     c->fsgsbase = native->fsgsbase;
@@ -398,6 +460,18 @@ static bool has_split_locks(void)
            !strstr(text, "split_lock_detect");
 }
 
+/* A kernel may be built without descriptors of 16 bits, or any of a process's own. */
+static bool has_code32(void)
+{
+    int status = 1;
+    pid_t child = fork();
+
+    if (child == 0) {
+        _exit(!make_ldt());
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
 static void *map_shared(size_t size)
 {
     void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -418,6 +492,7 @@ Native *native_new(unsigned slots, Batch **batches, Features *features)
     native->slots = slots;
     features->split_locks = has_split_locks();
     native->fsgsbase = features->fsgsbase = getauxval(AT_HWCAP2) & hwcap2_fsgsbase;
+    features->code32 = features->fsgsbase && has_code32();
     for (unsigned i = 0; i < slots; i++) {
         batches[i] = map_shared(sizeof(Batch));
     }

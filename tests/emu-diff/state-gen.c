@@ -88,6 +88,19 @@ static void random_f80(Random *r, uint8_t *at)
     memcpy(at + 8, &exponent, 2);
 }
 
+/* In or around memory, of addresses that wrap, and low ones. */
+static uint32_t random_address32(Random *r)
+{
+    switch (below(r, 40)) {
+    case 0:
+        return below(r, 32) - 16;
+    case 1:
+        return below(r, 0x11000);
+    default:
+        return random_address(r);
+    }
+}
+
 uint64_t random_address(Random *r)
 {
     switch (below(r, 40)) {
@@ -133,6 +146,10 @@ void make_image(Random *r, Image *image)
             if (chance(r, part == 2 ? 20 : 4)) {
                 value = random_address(r);
             }
+            if (chance(r, 6)) {
+                /* Alone, and behind an offset of 16 or 32 bits. */
+                value = random_selector(r) * 0x0001000100010001ull;
+            }
             memcpy(parts[part] + at, &value, 8);
             if (at % 16 == 0 && at + 16 <= sizes[part] && chance(r, 20)) {
                 random_f80(r, parts[part] + at);
@@ -140,6 +157,92 @@ void make_image(Random *r, Image *image)
             }
         }
     }
+}
+
+/* Any segment, but one of `best` mostly. */
+static uint16_t choose_segment(Random *r, uint16_t best)
+{
+    return chance(r, 85) ? best : random_selector(r);
+}
+
+/* A segment register must hold what could have been loaded into it. */
+static bool is_loadable(unsigned seg, uint16_t selector)
+{
+    uint64_t descriptor = descriptor_of(selector);
+    unsigned type = descriptor >> 40 & 0x1f;
+    bool code = type & 8, readable = type & 2;
+
+    if (!(selector & ~3)) {
+        return seg != DIFF_SS;
+    }
+    return descriptor >> 47 & 1 && (seg == DIFF_SS ? !code && readable && (selector & 3) == 3
+                                                   : !code || readable);
+}
+
+static uint16_t choose_code_segment(Random *r, CodeMode mode)
+{
+    static const uint8_t others[] = { LDT_CODE, LDT_CODE_EXECUTE_ONLY, LDT_CODE_BASED };
+
+    if (mode == CODE_16) {
+        return LDT_SELECTOR(LDT_CODE16);
+    }
+    return chance(r, 85) ? SEL_USER32_CS : LDT_SELECTOR(others[below(r, 3)]);
+}
+
+static uint16_t choose_stack_segment(Random *r, CodeMode mode)
+{
+    static const uint8_t others[] = { LDT_FLAT, LDT_STACK16, LDT_STACK_DOWN, LDT_BASED };
+
+    if (mode == CODE_16 && chance(r, 60)) {
+        return LDT_SELECTOR(LDT_STACK16);
+    }
+    return chance(r, 85) ? SEL_USER_DS : LDT_SELECTOR(others[below(r, 4)]);
+}
+
+static void make_segments(Random *r, CodeMode mode, State *state)
+{
+    uint16_t *s = state->selector, flat = mode == CODE_32 ? SEL_USER_DS : LDT_SELECTOR(LDT_LOW);
+
+    if (mode == CODE_64) {
+        s[DIFF_CS] = SEL_USER_CS;
+        s[DIFF_SS] = SEL_USER_DS;
+        return;
+    }
+    s[DIFF_CS] = choose_code_segment(r, mode);
+    s[DIFF_SS] = choose_stack_segment(r, mode);
+    s[DIFF_DS] = choose_segment(r, flat);
+    s[DIFF_ES] = choose_segment(r, flat);
+    s[DIFF_FS] = choose_segment(r, LDT_SELECTOR(LDT_LOW));
+    s[DIFF_GS] = choose_segment(r, LDT_SELECTOR(LDT_BASED));
+    for (unsigned i = 0; i < DIFF_SEGS; i++) {
+        if (i != DIFF_CS && !is_loadable(i, s[i])) {
+            s[i] = SEL_USER_DS;
+        }
+        s[i] = settled_selector(s[i]);
+    }
+    state->fs_base = descriptor_base(descriptor_of(s[DIFF_FS]));
+    state->gs_base = descriptor_base(descriptor_of(s[DIFF_GS]));
+}
+
+/* An address becomes an offset in the segment that it is for. */
+static uint32_t to_offset(uint32_t address, uint16_t selector)
+{
+    return address - descriptor_base(descriptor_of(selector));
+}
+
+static void make_registers32(Random *r, const Plan *plan, State *state)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        uint32_t value = state->gpr[i];
+
+        if (plan->pointers >> i & 1) {
+            value = to_offset(random_address32(r), state->selector[DIFF_DS]);
+        } else if (chance(r, 8)) {
+            value = random_selector(r);
+        }
+        state->gpr[i] = value;
+    }
+    state->gpr[DIFF_RSP] = to_offset(state->gpr[DIFF_RSP], state->selector[DIFF_SS]);
 }
 
 static void make_registers(Random *r, const Plan *plan, State *state)
@@ -159,15 +262,19 @@ static void make_registers(Random *r, const Plan *plan, State *state)
     }
     state->gpr[DIFF_RSP] = STACK_AT + STACK_SIZE / 2 +
                            (chance(r, 80) ? below(r, 1024) & ~7u : below(r, PAGE + 64));
+    if (plan->mode != CODE_64) {
+        make_registers32(r, plan, state);
+    }
     if (plan->loop) {
-        state->gpr[DIFF_R15] = 1 + below(r, 30);
+        state->gpr[loop_counter(plan->mode)] = 1 + below(r, 30);
     }
 }
 
-static void make_fpu(Random *r, uint8_t *x)
+static void make_fpu(Random *r, CodeMode mode, uint8_t *x)
 {
     uint16_t fcw = 0x37f, fsw = below(r, 8) << 11, fop = below(r, 0x800);
-    uint64_t fip = next64(r) >> 17, fdp = next64(r) >> 17;
+    unsigned unused = mode == CODE_64 ? 17 : 32;
+    uint64_t fip = next64(r) >> unused, fdp = next64(r) >> unused;
 
     if (chance(r, 40)) {
         fcw = 0x40 | 0x3f | below(r, 16) << 8;
@@ -219,6 +326,7 @@ void make_state(Random *r, const Plan *plan, State *state)
     const uint64_t arithmetic = 0x8d5;
 
     memset(state, 0, sizeof(*state));
+    make_segments(r, plan->mode, state);
     make_registers(r, plan, state);
     /* IF is as a process has it. */
     state->rflags = 0x202 | (next64(r) & arithmetic);
@@ -228,13 +336,13 @@ void make_state(Random *r, const Plan *plan, State *state)
     if (chance(r, 2)) {
         state->rflags |= 1u << 18;
     }
-    if (plan->fs_allowed) {
+    if (plan->fs_allowed && plan->mode == CODE_64) {
         state->fs_base = chance(r, 80) ? below(r, 256) : random_address(r);
         state->gs_base = chance(r, 80) ? below(r, 256) : random_address(r);
         /* A base must be canonical. */
         state->fs_base = (uint64_t)((int64_t)(state->fs_base << 16) >> 16);
         state->gs_base = (uint64_t)((int64_t)(state->gs_base << 16) >> 16);
     }
-    make_fpu(r, state->x);
+    make_fpu(r, plan->mode, state->x);
     make_vectors(r, state->x);
 }

@@ -156,6 +156,32 @@ static unsigned find_vvvv(const JitTranslation *t, const JitRename *rename)
     return 0; /* unused: encoded as 1111b */
 }
 
+/* Does an immediate's upper half name a register? */
+static bool has_register_immediate(const JitTranslation *t)
+{
+    for (unsigned i = 0; i < t->decoded.insn.operand_count; i++) {
+        if (t->decoded.operands[i].encoding == ZYDIS_OPERAND_ENCODING_IS4) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Outside 64-bit code a register number has three bits, and the fourth may be anything. */
+static void put_immediates(JitTranslation *t)
+{
+    const ZydisDecodedInstruction *insn = &t->decoded.insn;
+    uint64_t mask = t->narrow && has_register_immediate(t) ? 0x7f : UINT64_MAX;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(insn->raw.imm); i++) {
+        if (insn->raw.imm[i].size) {
+            uint64_t value = insn->raw.imm[i].value.u & mask;
+
+            jit_bytes(t->as, &value, insn->raw.imm[i].size / 8);
+        }
+    }
+}
+
 void jit_copy_bytes(JitTranslation *t, const JitRename *rename)
 {
     const ZydisDecodedInstruction *insn = &t->decoded.insn;
@@ -177,13 +203,7 @@ void jit_copy_bytes(JitTranslation *t, const JitRename *rename)
     if (has_modrm) {
         put_modrm(t, &places);
     }
-    for (unsigned i = 0; i < G_N_ELEMENTS(insn->raw.imm); i++) {
-        if (insn->raw.imm[i].size) {
-            uint64_t value = insn->raw.imm[i].value.u;
-
-            jit_bytes(t->as, &value, insn->raw.imm[i].size / 8);
-        }
-    }
+    put_immediates(t);
 }
 
 /* ---- Choosing registers ---- */

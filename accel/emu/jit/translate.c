@@ -234,10 +234,16 @@ static void keep_fusible(JitTranslation *t)
     }
 }
 
+/* What is rare: 16-bit addresses; data in the code segment, which must not be written. */
+static bool has_odd_address(const JitTranslation *t)
+{
+    return t->op->addr_shift > 32 ||
+           (t->narrow && (t->op->flags & EMU_OP_MEM) && t->op->seg == X86_CS);
+}
+
 static void emit_op(JitTranslation *t)
 {
-    /* 16-bit addresses are rare. */
-    JitEmit *emit = t->op->addr_shift > 32 ? NULL : jit_find_emitter(&t->decoded, t->op);
+    JitEmit *emit = has_odd_address(t) ? NULL : jit_find_emitter(&t->decoded, t->op);
 
     t->vec_dirty_before = t->vec_dirty;
     t->slow_before = t->slow_count;

@@ -182,7 +182,7 @@ static void do_access(EmuCpu *cpu, void *opaque)
 {
     Access *a = opaque;
 
-    a->linear = emu_segment_address(cpu, a->seg, a->offset, a->size, a->access);
+    a->linear = emu_linear(cpu, a->seg, a->offset, a->size, a->access);
 }
 
 static bool reach(Fixture *f, unsigned seg, uint64_t offset, unsigned size, EmuAccess access)
@@ -202,7 +202,15 @@ static bool reach(Fixture *f, unsigned seg, uint64_t offset, unsigned size, EmuA
 static void test_limits(Fixture *f, gconstpointer data)
 {
     enter_protected(f, 0);
+    /* Flat segments: nothing but writing code faults, and addresses wrap. */
+    g_assert_true(f->cpu->mode & EMU_MODE_FLAT);
+    g_assert_true(reach(f, X86_CS, 0, 8, EMU_READ));
+    g_assert_false(reach(f, X86_CS, 0, 8, EMU_WRITE));
     load(f, X86_ES, S_SMALL);
+    g_assert_true(reach(f, X86_DS, UINT32_MAX, 2, EMU_WRITE));
+    f->cpu->segs[X86_DS].base = 0x38;
+    g_assert_false(reach(f, X86_DS, UINT32_MAX, 2, EMU_WRITE));
+    f->cpu->segs[X86_DS].base = 0;
     g_assert_true(reach(f, X86_ES, 0xfc, 4, EMU_WRITE));
     g_assert_false(reach(f, X86_ES, 0xfd, 4, EMU_WRITE));
     g_assert_true(reach(f, X86_ES, 0xff, 1, EMU_READ));
