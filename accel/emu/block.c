@@ -603,7 +603,7 @@ EmuBlock *emu_block_extend(EmuCpu *cpu, EmuBlock *block)
     EmuBlock *extended = (EmuBlock *)(cache->arena + cache->used);
     uint64_t physical;
 
-    if (block->jit || cpu->one_insn || !arena_has_room(cache) ||
+    if (block->jit || emu_accel()->one_insn || !arena_has_room(cache) ||
         !(block->ops[block->op_count - 1].flags & EMU_OP_FORKS)) {
         return block;
     }

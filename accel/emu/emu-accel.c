@@ -23,6 +23,12 @@ EmuAccel *emu_accel(void)
     return (EmuAccel *)accel_current();
 }
 
+/* Single instructions are for finding out what the translator has to do with it. */
+static bool translates(const EmuAccel *emu)
+{
+    return emu->translate && !emu->one_insn && emu_jit_supported();
+}
+
 static void emu_probe(Accel *accel, AccelProbe *probe)
 {
     probe->usable = true;
@@ -38,7 +44,7 @@ static bool emu_init(Accel *accel, const AccelConfig *config, GError **error)
         return false;
     }
     emu->cache_mib = MIN(emu->cache_mib ? emu->cache_mib : CACHE_MIB_DEFAULT, CACHE_MIB_MAX);
-    if (emu->check && (!emu->translate || !emu_jit_supported())) {
+    if (emu->check && !translates(emu)) {
         error_setf(error, "check=on has nothing to check: there is no translation");
         return false;
     }
@@ -78,7 +84,7 @@ static bool make_caches(EmuAccel *emu, EmuCpu *cpu, GError **error)
     if (!cpu->blocks) {
         return false;
     }
-    if (emu->translate && emu_jit_supported()) {
+    if (translates(emu)) {
         cpu->jit = emu_jit_new(cpu, bytes, error);
         return cpu->jit;
     }
@@ -100,7 +106,6 @@ static bool emu_vcpu_create(VCpu *vcpu, GError **error)
     cpu->vcpu = vcpu;
     cpu->rflags = FLAG_ONE;
     cpu->delivering = -1;
-    cpu->one_insn = emu->one_insn;
     cpu->sys = emu_system_new(cpu);
     emu_tlb_init(cpu);
     cpu->jit_hot = EMU_JIT_HOT;
@@ -167,7 +172,7 @@ static const Property emu_properties[] = {
               "run translated code twice, interpreted too, and stop at a difference: on: the first "
               "runs and a sample of the others; all: always (slow)"),
     PROP_BOOL("one-insn-per-tb", EmuAccel, one_insn, false,
-              "run each instruction by itself (slow; for debugging)"),
+              "make a block of each instruction, and interpret it (slow; for debugging)"),
     PROP_END,
 };
 

@@ -193,7 +193,6 @@ struct EmuCpu {
      * emu_update_mode(); the run loop clears it, and updates the mode, after that block.
      */
     bool step_once;
-    bool one_insn;          /* EMU_MODE_STEP always (-accel emu,one-insn-per-tb=on) */
     EmuBlockCache *blocks;
     EmuJit *jit;            /* NULL: interpret only */
     uint32_t jit_hot;       /* runs of a block by the interpreter before it is translated */

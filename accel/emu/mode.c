@@ -90,7 +90,7 @@ void emu_update_mode(EmuCpu *cpu)
     mode |= (cpu->cr0 & CR0_PE) && (cpu->rflags & FLAG_VM) ? EMU_MODE_VM86 : 0;
     mode |= cpu->in_smm ? EMU_MODE_SMM : 0;
     if ((cpu->rflags & FLAG_TF) || cpu->vcpu->debug.single_step || cpu->step_once ||
-        cpu->one_insn || emu_debug_armed(cpu)) {
+        emu_debug_armed(cpu)) {
         mode |= EMU_MODE_STEP;
     }
     if (cpl == 3) {
