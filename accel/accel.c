@@ -75,6 +75,35 @@ uint64_t accel_a20_mask(void)
     return closed ? ~BIT_ULL(20) : UINT64_MAX;
 }
 
+void accel_connect_ferr(void (*fn)(void *opaque), void *opaque)
+{
+    g_assert(vm_lock_held());
+    if (current_accel) {
+        current_accel->ferr = fn;
+        current_accel->ferr_opaque = opaque;
+    }
+}
+
+void accel_raise_ferr(void)
+{
+    g_assert(vm_lock_held());
+    if (current_accel->ferr) {
+        current_accel->ferr(current_accel->ferr_opaque);
+    }
+}
+
+void accel_set_ignne(bool asserted)
+{
+    if (current_accel) {
+        __atomic_store_n(&current_accel->ignne, asserted, __ATOMIC_RELAXED);
+    }
+}
+
+bool accel_ignne(void)
+{
+    return current_accel && __atomic_load_n(&current_accel->ignne, __ATOMIC_RELAXED);
+}
+
 static const char *canonical_name(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(known_names); i++) {

@@ -131,6 +131,9 @@ struct Accel {
     AccelIrqchip irqchip_prop; /* -accel kvm,kernel-irqchip= */
     bool irqchip_prop_set;
     bool a20_closed; /* atomic */
+    bool ignne;      /* atomic */
+    void (*ferr)(void *opaque);
+    void *ferr_opaque;
 };
 
 /* The one in use; NULL before accel_select(). */
@@ -151,6 +154,17 @@ bool accel_has_smm(void);
  */
 void accel_set_a20(bool open);
 uint64_t accel_a20_mask(void);
+
+/*
+ * How a PC of the old kind learns of x87 exceptions while CR0.NE is clear (SDM vol. 1, appendix D):
+ * the processor raises FERR#, for which the board connects fn, when an instruction waits with an
+ * unmasked exception pending, unless the board asserts IGNNE#. The processor takes IGNNE# for
+ * deasserted once no exception is pending. connect, raise: VM lock held; the others: any thread.
+ */
+void accel_connect_ferr(void (*fn)(void *opaque), void *opaque);
+void accel_raise_ferr(void);
+void accel_set_ignne(bool asserted);
+bool accel_ignne(void);
 
 /*
  * Choose and initialise the first of `list` ("kvm:emu", or several "kvm,prop=v" strings; NULL or

@@ -33,6 +33,7 @@ void emu_op_fninit(EmuCpu *cpu, const EmuOp *op)
 void emu_op_fnclex(EmuCpu *cpu, const EmuOp *op)
 {
     cpu->fpu.fsw &= X87_CC;
+    emu_x87_settled();
     EMU_NEXT(cpu, op);
 }
 

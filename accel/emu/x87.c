@@ -4,6 +4,8 @@
 #include "accel/emu/x87.h"
 
 #include "accel/emu/decode.h"
+#include "accel/emu/exec.h"
+#include "accel/emu/system-internal.h"
 
 /* FXSAVE's fields (SDM vol. 1, table 10-2). */
 enum {
@@ -11,17 +13,38 @@ enum {
     FX_FDS = 20, FX_ST = 32, FX_XMM = 160,
 };
 
+/* The instruction begins anew behind the handler; it goes on if no interrupt can come. */
+static void tell_board(EmuCpu *cpu)
+{
+    bool taken = emu_lock_vm(cpu);
+
+    accel_raise_ferr();
+    emu_unlock_vm(cpu, taken);
+    if (emu_lines_deliverable(cpu)) {
+        emu_escape(cpu, EMU_EXIT_AGAIN);
+    }
+}
+
 void emu_x87_pending(EmuCpu *cpu)
 {
-    /* Without CR0.NE the interrupt controller is to be told by FERR#; the instruction goes on, as
-       it does with IGNNE# asserted. */
     if (cpu->cr0 & CR0_NE) {
         emu_raise_plain(cpu, X86_MF);
+    }
+    if (!accel_ignne()) {
+        tell_board(cpu);
+    }
+}
+
+void emu_x87_settled(void)
+{
+    if (EMU_UNLIKELY(accel_ignne())) {
+        accel_set_ignne(false);
     }
 }
 
 void emu_x87_init(EmuFpu *fpu)
 {
+    emu_x87_settled();
     fpu->fcw = X87_FCW_RESET;
     fpu->fsw = 0;
     fpu->top = 0;
@@ -37,6 +60,8 @@ void emu_x87_set_status(EmuFpu *fpu, uint16_t fsw)
     fsw &= X87_EXCEPTIONS | X87_SF | X87_CC;
     if (fsw & X87_EXCEPTIONS & ~fpu->fcw) {
         fsw |= X87_ES | X87_BUSY;
+    } else {
+        emu_x87_settled();
     }
     fpu->fsw = fsw;
 }

@@ -21,9 +21,11 @@ enum {
 
 /*
  * An exception is pending and the instruction waits for such: #MF with CR0.NE; without, the
- * processor raises FERR#, and the instruction runs (see emu_x87_check).
+ * processor raises FERR# unless IGNNE# is asserted (accel/accel.h).
  */
 void emu_x87_pending(EmuCpu *cpu);
+/* No unmasked exception is pending any more: IGNNE# is deasserted. */
+void emu_x87_settled(void);
 
 /* First thing in every waiting x87 and MMX instruction. */
 static inline void emu_x87_check(EmuCpu *cpu)

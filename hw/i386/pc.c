@@ -103,6 +103,28 @@ static void drive_a20(void *opaque, int n, bool level)
     accel_set_a20(level);
 }
 
+static void drive_ignne(void *opaque, int n, bool level)
+{
+    accel_set_ignne(level);
+}
+
+static void drive_ferr(void *opaque)
+{
+    device_set_irq_in(opaque, "ferr", 0, true);
+}
+
+static bool create_x87_latch(PcMachine *pc, GError **error)
+{
+    Device *latch = device_create("port-f0", (Bus *)pc->isa, error);
+
+    if (!latch) {
+        return false;
+    }
+    device_connect_irq_out(latch, "ignne", 0, (Irq){ .fn = drive_ignne });
+    accel_connect_ferr(drive_ferr, latch);
+    return true;
+}
+
 /* ISA devices that every PC has; both gate A20. */
 static const char *const isa_parts[] = { "i8042", "port92" };
 
@@ -122,7 +144,7 @@ static bool create_isa_devices(PcMachine *pc, GError **error)
         }
         device_connect_irq_out(dev, "a20", 0, (Irq){ .fn = drive_a20 });
     }
-    if (!x86_create_serial(x86, pc->isa, error)) {
+    if (!create_x87_latch(pc, error) || !x86_create_serial(x86, pc->isa, error)) {
         return false;
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(x86->parent_obj.parallel); i++) {
@@ -383,6 +405,7 @@ static void pc_reset(Machine *machine)
     PcMachine *pc = (PcMachine *)machine;
 
     accel_set_a20(true);
+    accel_set_ignne(false);
     reset_all_devices();
     /* "once" is for the first boot only. */
     if (machine->boot.once) {

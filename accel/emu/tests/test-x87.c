@@ -338,6 +338,42 @@ static bool host_records_as_new(void)
     return (b >> 6 & 1) && (b >> 13 & 1);
 }
 
+static void count_ferr(void *opaque)
+{
+    ++*(unsigned *)opaque;
+}
+
+/* Without CR0.NE an exception that waits goes to the board, once IGNNE# does not forbid it. */
+static void test_ferr(void)
+{
+    static const uint8_t divide[] = { 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9, 0x9b, 0x9b };
+    static const uint8_t wait[] = { 0x9b }, clear[] = { 0xdb, 0xe2, 0x9b };
+    EmuHarness *harness = new_harness();
+    EmuCpu *cpu = harness->cpu;
+    unsigned told = 0;
+    EmuFault fault;
+
+    accel_connect_ferr(count_ferr, &told);
+    cpu->cr0 &= ~(uint64_t)CR0_NE;
+    cpu->fpu.fcw = X87_FCW_RESET & ~X87_ZE;
+    g_assert_true(emu_harness_run(harness, cpu, divide, sizeof(divide), 3, &fault));
+    g_assert_cmpuint(told, ==, 0);
+    g_assert_true(emu_harness_run(harness, cpu, wait, sizeof(wait), 1, &fault));
+    g_assert_cmpuint(told, ==, 1);
+    accel_set_ignne(true);
+    g_assert_true(emu_harness_run(harness, cpu, divide, sizeof(divide), 4, &fault));
+    g_assert_cmpuint(told, ==, 1);
+    g_assert_true(emu_harness_run(harness, cpu, clear, sizeof(clear), 2, &fault));
+    g_assert_false(accel_ignne());
+    g_assert_true(emu_harness_run(harness, cpu, divide, sizeof(divide), 4, &fault));
+    g_assert_cmpuint(told, ==, 2);
+    cpu->cr0 |= CR0_NE;
+    g_assert_false(emu_harness_run(harness, cpu, wait, sizeof(wait), 1, &fault));
+    g_assert_cmpuint(fault.vector, ==, X86_MF);
+    g_assert_cmpuint(told, ==, 2);
+    emu_harness_free(harness);
+}
+
 static void test_encodings(void)
 {
     EmuHarness *harness;
@@ -577,6 +613,7 @@ static void add_host_tests(void)
     g_test_add_func("/x87/portable/binary", test_portable);
     g_test_add_func("/x87/portable/unary", test_portable_one);
     g_test_add_func("/x87/encodings", test_encodings);
+    g_test_add_func("/x87/ferr", test_ferr);
 }
 
 #else

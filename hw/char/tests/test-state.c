@@ -17,6 +17,7 @@ static const Case cases[] = {
     { "isa-parallel", "index", "0", { 0x378, 0x379, 0x37a, 0x37b, 0x37c, 0x37f }, 6 },
     { "i8042", "kbd-irq", "1", { 0x60, 0x60, 0x60, 0x64 }, 4 },
     { "port92", NULL, NULL, { 0x92 }, 1 },
+    { "port-f0", NULL, NULL, { 0xf0 }, 1 },
 };
 
 static Device *create(const Case *c)
