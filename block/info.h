@@ -20,4 +20,14 @@ SnapshotInfo *block_snapshot_info(const BlockSnapshot *snapshot);
 /* Internal snapshots as QMP shows them; NULL without an error if the format has none. */
 GPtrArray *block_snapshot_info_list(BlockNode *node, GError **error);
 
+/* ---- In words for people (info-text.c): whole lines. Any thread ---- */
+
+/* "1.5 MiB". The caller's. */
+char *block_size_text(int64_t bytes);
+void block_image_info_text(GString *out, const ImageInfo *info);
+/* A table of SnapshotInfo. */
+void block_snapshots_text(GString *out, const GPtrArray *snapshots);
+/* Nothing if there is none, or NULL. */
+void block_info_specific_text(GString *out, const ImageInfoSpecific *specific);
+
 #endif

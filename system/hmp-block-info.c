@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "block/info.h"
 #include "monitor/hmp.h"
 #include "qapi-commands-block-core.h"
 #include "qapi-commands-block-stats.h"
@@ -27,37 +28,10 @@ static void print_limits(Hmp *hmp, const BlockDeviceInfo *info)
     hmp_printf(hmp, "iops_size=%" PRId64 " group=%s\n", info->iops_size, info->group);
 }
 
-static void print_image(Hmp *hmp, const ImageInfo *image)
-{
-    g_autofree char *size = g_format_size_full((guint64)image->virtual_size,
-                                               G_FORMAT_SIZE_IEC_UNITS);
-
-    hmp_printf(hmp, "image: %s\nfile format: %s\nvirtual size: %s (%" PRId64 " bytes)\n",
-               image->filename, image->format, size, image->virtual_size);
-    if (image->has_actual_size) {
-        g_autofree char *actual = g_format_size_full((guint64)image->actual_size,
-                                                     G_FORMAT_SIZE_IEC_UNITS);
-
-        hmp_printf(hmp, "disk size: %s\n", actual);
-    }
-    if (image->has_cluster_size) {
-        hmp_printf(hmp, "cluster_size: %" PRId64 "\n", image->cluster_size);
-    }
-    if (image->backing_filename) {
-        hmp_printf(hmp, "backing file: %s\n", image->backing_filename);
-    }
-    if (image->backing_filename_format) {
-        hmp_printf(hmp, "backing file format: %s\n", image->backing_filename_format);
-    }
-    for (guint i = 0; image->snapshots && i < image->snapshots->len; i++) {
-        const SnapshotInfo *snapshot = g_ptr_array_index(image->snapshots, i);
-
-        hmp_printf(hmp, "snapshot: %s %s\n", snapshot->id, snapshot->name);
-    }
-}
-
 static void print_medium(Hmp *hmp, const BlockDeviceInfo *info, bool verbose)
 {
+    GString *text;
+
     hmp_printf(hmp, "    Cache mode:       %s%s%s\n",
                info->cache->writeback ? "writeback" : "writethrough",
                info->cache->direct ? ", direct" : "",
@@ -74,10 +48,12 @@ static void print_medium(Hmp *hmp, const BlockDeviceInfo *info, bool verbose)
     if (!verbose) {
         return;
     }
-    hmp_puts(hmp, "\nImages:\n");
+    text = g_string_new("\nImages:\n");
     for (const ImageInfo *image = info->image; image; image = image->backing_image) {
-        print_image(hmp, image);
+        block_image_info_text(text, image);
     }
+    hmp_puts(hmp, text->str);
+    g_string_free(text, TRUE);
 }
 
 static void print_file(Hmp *hmp, const BlockDeviceInfo *info)

@@ -120,14 +120,6 @@ typedef void ImgTeamFn(void *opaque, unsigned index);
 /* n (> 0) of them at the same time, until all have returned. In a coroutine. */
 void img_team_run(unsigned n, ImgTeamFn *fn, void *opaque);
 
-/* ---- Text (dump.c) ---- */
-
-/* "1.5 GiB". The caller's. */
-char *img_size_text(int64_t bytes);
-
-/* The table of SnapshotInfo (info.c). */
-void img_print_snapshots(GPtrArray *snapshots);
-
 /* ---- Commands ---- */
 int img_create(int argc, char **argv);
 int img_convert(int argc, char **argv);

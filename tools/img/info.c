@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 #include "block/info.h"
 #include "block/open.h"
-#include "tools/dump.h"
 #include "tools/img/img.h"
 #include "tools/json-print.h"
 #include "util/error.h"
@@ -16,73 +13,6 @@ static const struct option long_options[] = {
     { "backing-chain", no_argument, NULL, IMG_OPT_OWN },
     IMG_LONG_END,
 };
-
-void img_print_snapshots(GPtrArray *snapshots)
-{
-    printf("Snapshot list:\n%-10s%-17s%8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE",
-           "VM CLOCK", "ICOUNT");
-    for (guint i = 0; i < snapshots->len; i++) {
-        const SnapshotInfo *s = g_ptr_array_index(snapshots, i);
-        g_autofree char *size = img_size_text(s->vm_state_size);
-        g_autofree char *clock = g_strdup_printf("%02d:%02d:%02d.%03d",
-                                                 (int)(s->vm_clock_sec / 3600),
-                                                 (int)(s->vm_clock_sec / 60 % 60),
-                                                 (int)(s->vm_clock_sec % 60),
-                                                 (int)(s->vm_clock_nsec / 1000000));
-        time_t seconds = s->date_sec;
-        struct tm when;
-        char date[32];
-
-        localtime_r(&seconds, &when);
-        strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &when);
-        printf("%-9s %-16s %8s%20s%13s", s->id, s->name, size, date, clock);
-        if (s->has_icount) {
-            printf("%11" PRId64, s->icount);
-        }
-        printf("\n");
-    }
-}
-
-static void print_backing(const ImageInfo *info)
-{
-    if (!info->backing_filename) {
-        return;
-    }
-    printf("backing file: %s", info->backing_filename);
-    if (!info->full_backing_filename) {
-        printf(" (cannot determine actual path)");
-    } else if (strcmp(info->backing_filename, info->full_backing_filename) != 0) {
-        printf(" (actual path: %s)", info->full_backing_filename);
-    }
-    printf("\n");
-    if (info->backing_filename_format) {
-        printf("backing file format: %s\n", info->backing_filename_format);
-    }
-}
-
-static void print_info(const ImageInfo *info)
-{
-    g_autofree char *virtual_size = img_size_text(info->virtual_size);
-    g_autofree char *disk_size = info->has_actual_size ? img_size_text(info->actual_size)
-                                                       : g_strdup("unavailable");
-
-    printf("image: %s\nfile format: %s\nvirtual size: %s (%" PRId64 " bytes)\ndisk size: %s\n",
-           info->filename, info->format, virtual_size, info->virtual_size, disk_size);
-    if (info->encrypted) {
-        printf("encrypted: yes\n");
-    }
-    if (info->has_cluster_size) {
-        printf("cluster_size: %" PRId64 "\n", info->cluster_size);
-    }
-    if (info->dirty_flag) {
-        printf("cleanly shut down: no\n");
-    }
-    print_backing(info);
-    if (info->snapshots) {
-        img_print_snapshots(info->snapshots);
-    }
-    tool_print_specific(info->format_specific);
-}
 
 /* The next file of the chain by its header; a chain that comes back to itself is an error. */
 static bool next_of_chain(const ImageInfo *info, char **filename, char **format, GHashTable *seen,
@@ -137,6 +67,7 @@ static GPtrArray *collect(const ImgOptions *options, const char *image, bool cha
 
 static void print_list(const ImgOptions *options, GPtrArray *list, bool chain)
 {
+    g_autoptr(GString) text = g_string_new(NULL);
     json_object *json;
 
     if (options->json) {
@@ -147,9 +78,10 @@ static void print_list(const ImgOptions *options, GPtrArray *list, bool chain)
         return;
     }
     for (guint i = 0; i < list->len; i++) {
-        printf("%s", i ? "\n" : "");
-        print_info(g_ptr_array_index(list, i));
+        g_string_append(text, i ? "\n" : "");
+        block_image_info_text(text, g_ptr_array_index(list, i));
     }
+    fputs(text->str, stdout);
 }
 
 static bool own_option(void *opaque, int c)

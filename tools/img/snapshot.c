@@ -119,7 +119,10 @@ static bool list(BlockNode *node, GError **error)
         return false;
     }
     if (snapshots && snapshots->len) {
-        img_print_snapshots(snapshots);
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        block_snapshots_text(text, snapshots);
+        fputs(text->str, stdout);
     }
     return true;
 }

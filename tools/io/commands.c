@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/dump.h"
+#include "block/info.h"
 #include "tools/io/io.h"
 #include "util/parse.h"
 
@@ -38,7 +38,10 @@ static int cmd_info(IoSession *session, int argc, char **argv)
     if (node->driver->get_specific_info) {
         g_autoptr(ImageInfoSpecific) specific = node->driver->get_specific_info(node, NULL);
 
-        tool_print_specific(specific);
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        block_info_specific_text(text, specific);
+        fputs(text->str, stdout);
     }
     return 0;
 }
