@@ -30,8 +30,8 @@ BlockNode *block_open_blockdev(const BlockdevOptions *options, GError **error);
 bool block_monitor_owns(BlockNode *node);
 bool block_monitor_del(const char *node_name, GError **error);
 /*
- * snapshot=on: an overlay in a file without a name, which goes with the node (in drive-open.c).
- * Main thread.
+ * snapshot=on: an overlay in a file without a name, which goes with the node
+ * (temporary-overlay.c). Main thread.
  */
 BlockNode *block_open_temporary_overlay(BlockNode *base, bool read_only, GError **error);
 /* The program ends: all of them that nothing else uses are flushed and closed. */
