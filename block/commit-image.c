@@ -44,8 +44,8 @@ static bool grow_base(Commit *c, int64_t size)
     return base_size >= size || block_truncate(c->base, &grow, c->error) >= 0;
 }
 
-static int copy_range(Commit *c, int64_t offset, const BlockStatus *status, uint8_t *buf,
-                      int64_t *done)
+static int copy_part(BlockChild *top, BlockChild *base, int64_t offset, const BlockStatus *status,
+                     void *buf, int64_t *done)
 {
     bool is_zero = status->flags & BLOCK_STATUS_ZERO;
     int ret;
@@ -56,26 +56,34 @@ static int copy_range(Commit *c, int64_t offset, const BlockStatus *status, uint
     }
     *done = MIN(status->bytes, is_zero ? ZERO_CHUNK : CHUNK);
     if (is_zero) {
-        return block_pwrite_zeroes(c->base, offset, *done, BLOCK_REQ_MAY_UNMAP);
+        return block_pwrite_zeroes(base, offset, *done, BLOCK_REQ_MAY_UNMAP);
     }
-    ret = block_pread(c->top, offset, *done, buf);
-    return ret < 0 ? ret : block_pwrite(c->base, offset, *done, buf, 0);
+    ret = block_pread(top, offset, *done, buf);
+    return ret < 0 ? ret : block_pwrite(base, offset, *done, buf, 0);
 }
 
-static int copy_all(Commit *c, int64_t size, uint8_t *buf)
+int block_commit_copy(BlockChild *top, BlockChild *base, int64_t size, BlockCommitStep *step,
+                      void *opaque, int64_t *at)
 {
-    int ret = 0;
+    void *buf = block_alloc(base->node, CHUNK);
+    int ret = buf ? 0 : -ENOMEM;
 
-    for (int64_t offset = 0, done; offset < size && ret >= 0; offset += done) {
-        BlockStatus status;
+    *at = 0;
+    while (*at < size && ret >= 0) {
+        BlockStatus status = { 0 };
+        int64_t done = 0;
 
-        done = 0;
-        ret = block_status(c->top->node, offset, size - offset, &status);
+        ret = block_status_above(top->node, NULL, false, *at, size - *at, &status);
         if (ret >= 0) {
-            ret = status.bytes > 0 ? copy_range(c, offset, &status, buf, &done) : -EIO;
+            ret = status.bytes > 0 ? copy_part(top, base, *at, &status, buf, &done) : -EIO;
+        }
+        if (ret >= 0) {
+            *at += done;
+            ret = step ? step(opaque, done, status.flags & BLOCK_STATUS_ALLOCATED) : 0;
         }
     }
-    return ret < 0 ? ret : block_flush(c->base->node);
+    free(buf);
+    return ret < 0 ? ret : block_flush(base->node);
 }
 
 static int empty_top(Commit *c)
@@ -89,12 +97,11 @@ static int empty_top(Commit *c)
 static void run_commit(void *opaque)
 {
     Commit *c = opaque;
-    int64_t size = block_getlength(c->top->node);
-    uint8_t *buf = block_alloc(c->top->node, CHUNK);
-    int ret = !buf ? -ENOMEM : size < 0 ? (int)size : 0;
+    int64_t size = block_getlength(c->top->node), at;
+    int ret = size < 0 ? (int)size : 0;
 
     if (ret < 0 || grow_base(c, size)) {
-        ret = ret < 0 ? ret : copy_all(c, size, buf);
+        ret = ret < 0 ? ret : block_commit_copy(c->top, c->base, size, NULL, NULL, &at);
         ret = ret < 0 ? ret : empty_top(c);
         c->ok = ret >= 0;
         if (ret < 0) {
@@ -102,7 +109,6 @@ static void run_commit(void *opaque)
                             c->top->node->filename, c->base->node->filename);
         }
     }
-    free(buf);
 }
 
 /* ---- The graph ---- */

@@ -14,4 +14,13 @@
  */
 bool block_commit_image(BlockNode *top, GError **error);
 
+/* After each part; copied: it was not skipped. -errno ends it all. */
+typedef int BlockCommitStep(void *opaque, int64_t bytes, bool copied);
+/*
+ * What `top` says by itself (it has no backing image now) to base, zeroes as zeroes, and stable.
+ * step may be NULL. 0 or -errno, of what is at *at. In a coroutine on the nodes' loop.
+ */
+int block_commit_copy(BlockChild *top, BlockChild *base, int64_t size, BlockCommitStep *step,
+                      void *opaque, int64_t *at);
+
 #endif

@@ -11,13 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block/commit-image.h"
 #include "block/open.h"
 #include "tools/img/img.h"
 #include "util/error.h"
 #include "util/ratelimit.h"
-
-#define CHUNK (1024 * 1024)
-#define ZERO_CHUNK (1024 * 1024 * 1024)
 
 static const struct option long_options[] = { IMG_LONG_COMMON, IMG_LONG_PROGRESS, IMG_LONG_END };
 
@@ -33,7 +31,6 @@ typedef struct Commit {
     int64_t size;
     Progress progress;
     RateLimit rate;
-    uint8_t *buf;
 } Commit;
 
 /* ---- Finding the base ---- */
@@ -96,71 +93,37 @@ static bool take_base(Commit *c, BlockNode *overlay, GError **error)
 
 /* ---- Copying ---- */
 
-static int copy_range(Commit *c, int64_t offset, const BlockStatus *status, int64_t *done)
+static int step(void *opaque, int64_t bytes, bool copied)
 {
-    bool is_zero = status->flags & BLOCK_STATUS_ZERO;
-    int ret;
+    Commit *c = opaque;
+    int64_t wait = copied ? ratelimit_delay(&c->rate, bytes, vm_clock_ns(VM_CLOCK_REALTIME)) : 0;
 
-    *done = status->bytes;
-    if (!(status->flags & BLOCK_STATUS_ALLOCATED)) {
-        return 0;
+    if (wait > 0) {
+        coroutine_sleep(VM_CLOCK_REALTIME, wait);
     }
-    *done = MIN(status->bytes, is_zero ? ZERO_CHUNK : CHUNK);
-    if (is_zero) {
-        return block_backend_pwrite_zeroes(c->base, offset, *done, BLOCK_REQ_MAY_UNMAP);
-    }
-    ret = block_backend_pread(c->top, offset, *done, c->buf);
-    return ret < 0 ? ret : block_backend_pwrite(c->base, offset, *done, c->buf, 0);
-}
-
-static int copy_all(Commit *c, int64_t *failed_at)
-{
-    BlockNode *node = block_backend_node(c->top);
-    int64_t offset = 0;
-    int ret = 0;
-
-    while (ret == 0 && offset < c->size && !progress_cancelled(&c->progress)) {
-        BlockStatus status = { 0 };
-        int64_t done = 0, wait;
-
-        *failed_at = offset;
-        ret = block_status_above(node, NULL, false, offset, c->size - offset, &status);
-        ret = ret < 0 ? ret : status.bytes ? copy_range(c, offset, &status, &done) : -EIO;
-        wait = status.flags & BLOCK_STATUS_ALLOCATED
-                   ? ratelimit_delay(&c->rate, done, vm_clock_ns(VM_CLOCK_REALTIME)) : 0;
-        if (wait > 0) {
-            coroutine_sleep(VM_CLOCK_REALTIME, wait);
-        }
-        offset += done;
-        progress_advance(&c->progress, done);
-    }
-    return ret < 0 ? ret : block_backend_flush(c->base);
+    progress_advance(&c->progress, bytes);
+    return progress_cancelled(&c->progress) ? -ECANCELED : 0;
 }
 
 static bool copy(Commit *c, const CommitArgs *args, GError **error)
 {
-    int64_t failed_at = 0;
-    int ret = -ENOMEM;
-    bool ok;
+    int64_t failed_at;
+    int ret;
 
     ratelimit_init(&c->rate);
     ratelimit_set_speed(&c->rate, args->rate, 100 * 1000 * 1000);
-    c->buf = block_alloc(block_backend_node(c->base), CHUNK);
     progress_begin(&c->progress, "commit", img_progress_style(&args->common), c->size);
-    if (c->buf) {
-        ret = copy_all(c, &failed_at);
-    }
-    ok = ret == 0 && !progress_cancelled(&c->progress);
-    progress_end(&c->progress, ok ? PROGRESS_COMPLETED
-                                  : ret < 0 ? PROGRESS_FAILED : PROGRESS_CANCELLED);
-    if (ret < 0) {
-        error_set_errno(error, -ret, "could not commit at byte %" PRId64, failed_at);
-    } else if (!ok) {
+    ret = block_commit_copy(block_backend_root(c->top), block_backend_root(c->base), c->size, step,
+                            c, &failed_at);
+    progress_end(&c->progress, ret >= 0 ? PROGRESS_COMPLETED
+                               : ret == -ECANCELED ? PROGRESS_CANCELLED : PROGRESS_FAILED);
+    if (ret == -ECANCELED) {
         error_setf(error, "interrupted: nothing is lost, commit again to finish");
+    } else if (ret < 0) {
+        error_set_errno(error, -ret, "could not commit at byte %" PRId64, failed_at);
     }
-    free(c->buf);
     ratelimit_cleanup(&c->rate);
-    return ok;
+    return ret >= 0;
 }
 
 /* The data is in the base, stable; the image need not keep it. */
