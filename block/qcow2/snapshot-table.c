@@ -181,11 +181,36 @@ static void put_entry(GByteArray *table, const Qcow2Snapshot *snapshot)
     g_byte_array_append(table, padding, (guint)(-table->len & 7));
 }
 
-int qcow2_snapshots_write(Qcow2 *q)
+/* Written and counted, but no header says so yet. */
+static int write_table(Qcow2 *q, const GByteArray *table, int64_t *offset)
+{
+    int ret = 0;
+
+    *offset = table->len ? qcow2_alloc(q, qcow2_clusters(q, table->len), NULL) : 0;
+    if (*offset < 0) {
+        return (int)*offset;
+    }
+    if (table->len) {
+        ret = block_pwrite(q->node->file, *offset, table->len, table->data, 0);
+    }
+    ret = ret < 0 ? ret : qcow2_write_back(q);
+    ret = ret < 0 ? ret : qcow2_write_refcounts(q);
+    ret = ret < 0 ? ret : qcow2_barrier(q);
+    if (ret < 0 && table->len) {
+        qcow2_free_clusters(q, *offset, qcow2_clusters(q, table->len), QCOW2_FREE_SNAPSHOT);
+    }
+    return ret;
+}
+
+int qcow2_snapshots_write(Qcow2 *q, bool *in_doubt)
 {
     g_autoptr(GByteArray) table = g_byte_array_new();
-    int64_t old = q->snapshots_offset, old_bytes = q->snapshots_bytes, offset = 0;
+    int64_t old = q->snapshots_offset, old_bytes = q->snapshots_bytes, offset;
     int ret;
+
+    if (in_doubt) {
+        *in_doubt = false;
+    }
 
     for (guint i = 0; i < q->snapshots->len; i++) {
         put_entry(table, g_ptr_array_index(q->snapshots, i));
@@ -193,17 +218,7 @@ int qcow2_snapshots_write(Qcow2 *q)
     if (table->len > QCOW2_MAX_SNAPSHOT_TABLE) {
         return -EFBIG;
     }
-    if (table->len) {
-        offset = qcow2_alloc(q, qcow2_clusters(q, table->len), NULL);
-        ret = offset < 0 ? (int)offset
-                         : block_pwrite(q->node->file, offset, table->len, table->data, 0);
-        if (ret < 0) {
-            return ret;
-        }
-    }
-    ret = qcow2_write_back(q);
-    ret = ret < 0 ? ret : qcow2_write_refcounts(q);
-    ret = ret < 0 ? ret : qcow2_barrier(q);
+    ret = write_table(q, table, &offset);
     if (ret < 0) {
         return ret;
     }
@@ -211,6 +226,9 @@ int qcow2_snapshots_write(Qcow2 *q)
     q->snapshots_bytes = table->len;
     ret = qcow2_header_write(q);
     if (ret < 0) {
+        if (in_doubt) {
+            *in_doubt = true;
+        }
         q->snapshots_offset = old;
         q->snapshots_bytes = old_bytes;
         return ret;

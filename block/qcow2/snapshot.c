@@ -271,6 +271,14 @@ static char *new_id(const Qcow2 *q)
     return g_strdup_printf("%" PRIu64, max + 1);
 }
 
+static void free_l1_copy(Qcow2 *q, int64_t offset)
+{
+    if (offset) {
+        qcow2_free_clusters(q, offset, qcow2_clusters(q, (int64_t)q->l1.n * 8),
+                            QCOW2_FREE_SNAPSHOT);
+    }
+}
+
 /* The copy of the L1 table: in the file before anything refers to it. */
 static int copy_l1(Qcow2 *q, int64_t *offset)
 {
@@ -282,16 +290,26 @@ static int copy_l1(Qcow2 *q, int64_t *offset)
         return (int)at;
     }
     ret = add_refs(q, &q->l1);
-    ret = ret < 0 ? ret : update_flags(q, &q->l1);
-    ret = ret < 0 ? ret : qcow2_write_refcounts(q);
-    ret = ret < 0 ? ret : qcow2_write_back(q);
-    return ret < 0 ? ret : qcow2_table_write_at(q, &q->l1, at);
+    if (ret >= 0) {
+        ret = update_flags(q, &q->l1);
+        ret = ret < 0 ? ret : qcow2_write_refcounts(q);
+        ret = ret < 0 ? ret : qcow2_write_back(q);
+        ret = ret < 0 ? ret : qcow2_table_write_at(q, &q->l1, at);
+        if (ret < 0) {
+            (void)drop_refs(q, &q->l1);
+        }
+    }
+    if (ret < 0) {
+        free_l1_copy(q, at);
+    }
+    return ret;
 }
 
 static int create_locked(Qcow2 *q, BlockSnapshot *snapshot)
 {
     Qcow2Snapshot *s;
     int64_t offset;
+    bool in_doubt;
     int ret = qcow2_flush_all(q);
 
     ret = ret < 0 ? ret : qcow2_prepare_change(q);
@@ -307,9 +325,13 @@ static int create_locked(Qcow2 *q, BlockSnapshot *snapshot)
     s->l1_offset = offset;
     s->l1_size = q->l1.n;
     g_ptr_array_add(q->snapshots, s);
-    ret = qcow2_snapshots_write(q);
+    ret = qcow2_snapshots_write(q, &in_doubt);
     if (ret < 0) {
         g_ptr_array_remove_index(q->snapshots, q->snapshots->len - 1);
+        if (!in_doubt) {
+            (void)drop_refs(q, &q->l1);
+            free_l1_copy(q, offset);
+        }
         return ret;
     }
     qcow2_metadata_add(q, offset, (int64_t)s->l1_size * 8, QCOW2_S_INACTIVE_L1);
@@ -443,7 +465,7 @@ static int delete_locked(Qcow2 *q, guint index, const Qcow2Table *l1)
     }
     g_ptr_array_set_free_func(q->snapshots, NULL);
     g_ptr_array_remove_index(q->snapshots, index);
-    ret = qcow2_snapshots_write(q);
+    ret = qcow2_snapshots_write(q, NULL);
     if (ret < 0) {
         g_ptr_array_insert(q->snapshots, (gint)index, s);
     } else {

@@ -10,8 +10,11 @@ bool qcow2_snapshots_read(Qcow2 *q, unsigned open_flags, GError **error);
 void qcow2_snapshots_free(Qcow2 *q);
 /* Of one Qcow2Snapshot. */
 void qcow2_snapshot_free(void *snapshot);
-/* The table anew, at another place, and the header. With the lock held. */
-int qcow2_snapshots_write(Qcow2 *q);
+/*
+ * The table anew, at another place, and the header. With the lock held. *in_doubt (may be NULL):
+ * after a failure nobody knows which table the header names.
+ */
+int qcow2_snapshots_write(Qcow2 *q, bool *in_doubt);
 
 /*
  * With the lock held: the "copied" flags of the active tables by their clusters' counts, after
