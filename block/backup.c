@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The backup job: a copy of a disk as it was when the job started. What is still to be copied is
- * in the copy engine's bitmap. A write hook on the disk copies, before a write, what it is about to
- * change; the job copies the rest. The engine sees to it that neither copies what the other has in
- * hand.
+ * in the copy engine's bitmap. A copy-before-write filter above the disk copies, before a write,
+ * what it is about to change; the job copies the rest. The engine sees to it that neither copies
+ * what the other has in hand.
  *
  * Where copying before a write fails, the backup has failed, not the guest's write.
  */
@@ -11,7 +11,8 @@
 
 #include <errno.h>
 
-#include "block/job-copy.h"
+#include "block/copy-before-write.h"
+#include "block/job-filter.h"
 #include "block/qmp-internal.h"
 #include "qapi-commands-block-job.h"
 #include "util/error.h"
@@ -21,9 +22,7 @@
 
 typedef struct BackupJob {
     Job job;
-    BlockNode *source;      /* a reference, while hooked */
-    BlockWriteHook hook;
-    bool hooked;
+    BlockNode *filter;      /* a reference; NULL: not yet, or gone */
     JobCopy *copy;
     MirrorSyncMode sync;
     DirtyBitmap *bitmap;    /* with a successor; NULL: none */
@@ -31,14 +30,6 @@ typedef struct BackupJob {
 } BackupJob;
 
 /* ---- Copying ---- */
-
-static int before_write(BlockWriteHook *hook, BlockNode *node, int64_t offset, int64_t bytes)
-{
-    BackupJob *backup = (BackupJob *)((char *)hook - offsetof(BackupJob, hook));
-
-    job_copy_before_write(backup->copy, offset, bytes);
-    return 0;
-}
 
 /* With sync=top: a cluster that the topmost image does not have is not copied. */
 static int is_in_top(JobCopy *copy, int64_t offset, int64_t bytes, int64_t *n)
@@ -73,16 +64,22 @@ static bool backup_run(Job *job, GError **error)
 
 /* ---- The end ---- */
 
-static void remove_hook(BackupJob *backup)
+static void take_filter_away(BackupJob *backup)
 {
-    BlockNode *node = backup->source;
+    g_autoptr(BlockNode) filter = g_steal_pointer(&backup->filter);
+    g_autoptr(GError) error = NULL;
 
-    if (backup->hooked) {
-        block_drain_begin(node);
-        block_node_remove_write_hook(node, &backup->hook);
-        backup->hooked = false;
-        block_drain_end(node);
+    if (!filter) {
+        return;
     }
+    block_drain_begin(filter);
+    block_cbw_set_job(filter, NULL);
+    job_detach_all(&backup->job);
+    if (!job_filter_remove(filter, &error)) {
+        error_report("Cannot take the filter of job '%s' away: %s", backup->job.id,
+                     error->message);
+    }
+    block_drain_end(filter);
 }
 
 /* What of the bitmap was copied is clean, where the mode says so. */
@@ -112,13 +109,13 @@ static void settle_bitmap(BackupJob *backup, bool ok)
 
 static void backup_commit(Job *job)
 {
-    remove_hook((BackupJob *)job);
+    take_filter_away((BackupJob *)job);
     settle_bitmap((BackupJob *)job, true);
 }
 
 static void backup_abort(Job *job)
 {
-    remove_hook((BackupJob *)job);
+    take_filter_away((BackupJob *)job);
     settle_bitmap((BackupJob *)job, false);
 }
 
@@ -127,7 +124,6 @@ static void backup_destroy(Job *job)
     BackupJob *backup = (BackupJob *)job;
 
     job_copy_free(backup->copy);
-    block_node_unref(backup->source);
 }
 
 static const JobOps backup_ops = {
@@ -233,6 +229,12 @@ static bool check_perf(const BlockdevBackup *arg, int64_t cluster, GError **erro
     return false;
 }
 
+/* The target shows what the disk had, as it stands on it and hides what has changed. */
+static bool reads_source(const Facts *facts)
+{
+    return block_chain_contains(facts->target, facts->source);
+}
+
 static void fill_params(BackupJob *backup, const BlockdevBackup *arg, const Facts *facts,
                         JobCopyParams *p)
 {
@@ -245,6 +247,10 @@ static void fill_params(BackupJob *backup, const BlockdevBackup *arg, const Fact
     p->max_chunk = perf && perf->has_max_chunk ? perf->max_chunk & ~((int64_t)p->align - 1) : 0;
     p->max_chunk = MIN(p->max_chunk ? p->max_chunk : JOB_COPY_CHUNK, JOB_COPY_MEMORY);
     p->write_flags = arg->has_compress && arg->compress ? BLOCK_REQ_COMPRESSED : 0;
+    if (reads_source(facts)) {
+        /* Who reads the disk through the target must have ended before the disk changes. */
+        p->write_flags |= BLOCK_REQ_SERIALISING;
+    }
     p->unmap = true;
     p->premarked = !backup->bitmap;
     p->wanted = backup->sync == MIRROR_SYNC_MODE_TOP ? is_in_top : NULL;
@@ -265,34 +271,46 @@ static void take_bits(BackupJob *backup, int64_t size)
     }
 }
 
+static bool attach_nodes(BackupJob *backup, const Facts *facts, JobCopyParams *p, GError **error)
+{
+    Job *job = &backup->job;
+    unsigned shared = BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE_UNCHANGED;
+
+    if (reads_source(facts)) {
+        /* Then the guest's writes change what the target stands on. */
+        shared |= BLOCK_PERM_WRITE;
+    }
+    if (!job_attach(job, backup->filter, "main node", 0, BLOCK_PERM_ALL, error)) {
+        return false;
+    }
+    p->source = job_attach_shared(job, facts->source, "source", BLOCK_PERM_CONSISTENT_READ,
+                                  BLOCK_PERM_ALL & ~(unsigned)BLOCK_PERM_RESIZE, error);
+    p->target = p->source ? job_attach(job, facts->target, "target", BLOCK_PERM_WRITE, shared,
+                                       error)
+                          : NULL;
+    return p->target;
+}
+
 /* Nodes, and what is to be copied. The disk is drained, so that this is one moment. */
 static bool set_up(BackupJob *backup, const BlockdevBackup *arg, const Facts *facts,
                    DirtyBitmap *bitmap, GError **error)
 {
-    Job *job = &backup->job;
     JobCopyParams p = { 0 };
 
-    p.source = job_attach_shared(job, facts->source, "source", BLOCK_PERM_CONSISTENT_READ,
-                                 BLOCK_PERM_ALL & ~(unsigned)BLOCK_PERM_RESIZE, error);
-    p.target = p.source ? job_attach(job, facts->target, "target", BLOCK_PERM_WRITE,
-                                     BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE_UNCHANGED,
-                                     error)
-                        : NULL;
-    if (!p.target || (bitmap && !block_dirty_bitmap_create_successor(bitmap, error))) {
+    backup->filter = block_cbw_insert(arg->filter_node_name, facts->source, facts->target, error);
+    if (!backup->filter || !attach_nodes(backup, facts, &p, error) ||
+        (bitmap && !block_dirty_bitmap_create_successor(bitmap, error))) {
         return false;
     }
     backup->bitmap = bitmap;
     fill_params(backup, arg, facts, &p);
-    backup->copy = job_copy_new(job, &p, error);
+    backup->copy = job_copy_new(&backup->job, &p, error);
     if (!backup->copy) {
         return false;
     }
     take_bits(backup, p.size);
-    backup->hook.before = before_write;
-    block_node_add_write_hook(facts->source, &backup->hook);
-    backup->source = block_node_ref(facts->source);
-    backup->hooked = true;
-    return !arg->has_speed || job_set_speed(job, arg->speed, error);
+    block_cbw_set_job(backup->filter, backup->copy);
+    return !arg->has_speed || job_set_speed(&backup->job, arg->speed, error);
 }
 
 static BackupJob *new_backup(const BlockdevBackup *arg, BlockNode *source,

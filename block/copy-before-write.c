@@ -10,6 +10,9 @@
  * A reader of the old state who takes a cluster from the disk is in the way of a write there: the
  * write waits for those who read, after it has seen to it that all who come later find the cluster
  * in the target.
+ *
+ * A backup job puts such a filter above its disk, but keeps the old state in its own way: the filter
+ * then only tells it of each write beforehand.
  */
 #include "block/copy-before-write.h"
 
@@ -19,7 +22,8 @@
 #include "block/dirty-bitmap.h"
 #include "block/filter.h"
 #include "block/io.h"
-#include "block/job-copy.h"
+#include "block/job-filter.h"
+#include "block/open.h"
 #include "util/error.h"
 #include "util/hbitmap.h"
 #include "util/timer.h"
@@ -39,6 +43,8 @@ typedef struct Cbw {
     int64_t cluster, size;
     bool break_snapshot;    /* if saving fails; else the write fails */
     int64_t timeout_ns;     /* 0: none */
+    bool for_job;           /* a backup's: then the rest is not used, but for */
+    JobCopy *job;           /* who is told of writes; NULL: nobody */
     CoMutex lock;           /* for all below */
     HBitmap *kept, *saved;
     GQueue copying, reading; /* Range */
@@ -208,9 +214,17 @@ static int save_in_time(Cbw *cbw, int64_t start, int64_t end)
     return ret;
 }
 
-static int before_write(BlockNode *node, int64_t offset, int64_t bytes)
+/* Where the job fails to copy, it has failed, and not the write. */
+static int tell_job(Cbw *cbw, int64_t offset, int64_t bytes)
 {
-    Cbw *cbw = node->opaque;
+    if (cbw->job) {
+        job_copy_before_write(cbw->job, offset, bytes);
+    }
+    return 0;
+}
+
+static int keep_old(Cbw *cbw, int64_t offset, int64_t bytes)
+{
     int64_t start = offset & ~(cbw->cluster - 1);
     int64_t end = MIN((offset + bytes + cbw->cluster - 1) & ~(cbw->cluster - 1), cbw->size);
     int ret = 0;
@@ -231,6 +245,13 @@ static int before_write(BlockNode *node, int64_t offset, int64_t bytes)
     }
     co_mutex_unlock(&cbw->lock);
     return ret;
+}
+
+static int before_write(BlockNode *node, int64_t offset, int64_t bytes)
+{
+    Cbw *cbw = node->opaque;
+
+    return cbw->for_job ? tell_job(cbw, offset, bytes) : keep_old(cbw, offset, bytes);
 }
 
 /* ---- The disk's own requests ---- */
@@ -269,7 +290,7 @@ static int cbw_truncate(BlockNode *node, const BlockTruncate *truncate, GError *
 {
     const Cbw *cbw = node->opaque;
 
-    if (truncate->size < cbw->size && !cbw->broken) {
+    if (truncate->size < cbw->size && !cbw->broken && !cbw->for_job) {
         error_setf(error, "Node '%s' keeps the old state of its disk, which cannot become shorter "
                    "meanwhile", node->name);
         return -EBUSY;
@@ -287,7 +308,8 @@ static int find_old(const Cbw *cbw, int64_t offset, int64_t bytes, bool *saved, 
 {
     int64_t end = offset + bytes, other;
 
-    if (cbw->broken || end > cbw->size || hbitmap_next_clear(cbw->kept, offset, end) >= 0) {
+    if (cbw->broken || cbw->for_job || end > cbw->size ||
+        hbitmap_next_clear(cbw->kept, offset, end) >= 0) {
         return -EACCES;
     }
     *saved = hbitmap_get(cbw->saved, offset);
@@ -352,7 +374,7 @@ static int status_locked(Cbw *cbw, int64_t offset, int64_t bytes, BlockStatus *b
 
     co_mutex_lock(&cbw->lock);
     /* What follows may not be kept: the answer is about as much as is. */
-    if (hbitmap_get(cbw->kept, offset)) {
+    if (!cbw->for_job && hbitmap_get(cbw->kept, offset)) {
         int64_t end = hbitmap_next_clear(cbw->kept, offset, offset + bytes);
 
         n = end < 0 ? bytes : end - offset;
@@ -400,7 +422,7 @@ int block_cbw_forget_old(BlockNode *node, int64_t offset, int64_t bytes)
     if (end < cbw->size) {
         end &= ~(cbw->cluster - 1);
     }
-    if (start >= end) {
+    if (start >= end || cbw->for_job) {
         return 0;
     }
     block_inc_in_flight(node);
@@ -530,6 +552,8 @@ static bool cbw_open(BlockNode *node, const BlockdevOptions *options, unsigned f
 static void cbw_child_perm(BlockNode *node, const char *child_name, unsigned role, unsigned perm,
                            unsigned shared, unsigned *child_perm, unsigned *child_shared)
 {
+    const Cbw *cbw = node->opaque;
+
     if (role & BLOCK_ROLE_FILTERED) {
         *child_perm = perm;
         *child_shared = shared;
@@ -537,11 +561,52 @@ static void cbw_child_perm(BlockNode *node, const char *child_name, unsigned rol
             *child_perm |= perm & BLOCK_PERM_WRITE ? BLOCK_PERM_CONSISTENT_READ : 0;
             *child_shared &= ~(unsigned)(BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE);
         }
+    } else if (cbw->for_job) {
+        /* The job has an edge of its own. */
+        *child_perm = 0;
+        *child_shared = BLOCK_PERM_ALL;
     } else {
         /* The disk that is written may be the target's backing file. */
         *child_perm = BLOCK_PERM_WRITE;
         *child_shared = BLOCK_PERM_ALL & ~(unsigned)BLOCK_PERM_RESIZE;
     }
+}
+
+/* ---- For a backup ---- */
+
+static json_object *filter_options(const char *name, BlockNode *source, BlockNode *target)
+{
+    json_object *options = json_object_new_object();
+
+    json_object_object_add(options, "driver", json_object_new_string("copy-before-write"));
+    json_object_object_add(options, "file", json_object_new_string(source->name));
+    json_object_object_add(options, "target", json_object_new_string(target->name));
+    json_object_object_add(options, "read-only", json_object_new_boolean(source->mode.read_only));
+    json_object_object_add(options, "discard", json_object_new_string("unmap"));
+    if (name) {
+        json_object_object_add(options, "node-name", json_object_new_string(name));
+    }
+    return options;
+}
+
+BlockNode *block_cbw_insert(const char *name, BlockNode *source, BlockNode *target,
+                            GError **error)
+{
+    json_object *options = filter_options(name, source, target);
+    g_autoptr(BlockNode) filter = block_open(NULL, NULL, options, QAPI_JSON, 0, error);
+
+    json_object_put(options);
+    if (!filter) {
+        return NULL;
+    }
+    ((Cbw *)filter->opaque)->for_job = true;
+    return block_node_refresh_perms(filter, error) && job_filter_take_over(filter, source, error)
+               ? g_steal_pointer(&filter) : NULL;
+}
+
+void block_cbw_set_job(BlockNode *filter, JobCopy *copy)
+{
+    ((Cbw *)filter->opaque)->job = copy;
 }
 
 bool block_cbw_is_filter(const BlockNode *node)

@@ -368,9 +368,10 @@ bool block_child_replace(BlockChild *child, BlockNode *node, GError **error)
     return ok;
 }
 
-static bool goes_along(const BlockChild *child, const BlockNode *to)
+/* What `to` itself stands on stays where it is. */
+static bool goes_along(const BlockChild *child, BlockNode *to)
 {
-    return child->parent_node ? child->parent_node != to : !child->ops->stays_with_node;
+    return child->parent_node ? !is_below(to, child->parent_node, 0) : !child->ops->stays_with_node;
 }
 
 static GPtrArray *edges_to_move(BlockNode *from, BlockNode *to)
@@ -411,14 +412,9 @@ static void refresh_filenames_above(BlockNode *node, unsigned depth)
 bool block_node_replace(BlockNode *from, BlockNode *to, GError **error)
 {
     g_autoptr(GPtrArray) edges = edges_to_move(from, to);
-    bool ok = true;
+    bool ok;
 
-    for (guint i = 0; i < edges->len && ok; i++) {
-        BlockChild *child = g_ptr_array_index(edges, i);
-
-        ok = !child->parent_node || may_stand_below(child->parent_node, to, error);
-    }
-    if (!ok || (from->loop != to->loop && !block_node_set_loop(to, from->loop, error))) {
+    if (from->loop != to->loop && !block_node_set_loop(to, from->loop, error)) {
         return false;
     }
     block_node_ref(from);

@@ -37,7 +37,6 @@ void block_io_cleanup(BlockNode *node)
         loop_synchronize(node->loop);
     }
     g_assert(p->tracked.length == 0 && p->flush_waiters.length == 0);
-    g_clear_pointer(&p->write_hooks, g_ptr_array_unref);
     block_dirty_bitmaps_free_all(node);
     g_mutex_clear(&p->bitmap_lock);
 }
@@ -55,24 +54,6 @@ void block_dec_in_flight(BlockNode *node)
     /* Who drains writes the one and then reads the other, too: one of us sees it. */
     if (before == 1 && __atomic_load_n(&node->p->quiesce, __ATOMIC_SEQ_CST) > 0) {
         block_drain_kick();
-    }
-}
-
-void block_node_add_write_hook(BlockNode *node, BlockWriteHook *hook)
-{
-    if (!node->p->write_hooks) {
-        node->p->write_hooks = g_ptr_array_new();
-    }
-    g_ptr_array_add(node->p->write_hooks, hook);
-}
-
-void block_node_remove_write_hook(BlockNode *node, BlockWriteHook *hook)
-{
-    GPtrArray *hooks = node->p->write_hooks;
-
-    g_ptr_array_remove(hooks, hook);
-    if (hooks->len == 0) {
-        g_clear_pointer(&node->p->write_hooks, g_ptr_array_unref);
     }
 }
 
@@ -226,19 +207,6 @@ static void check_threshold(BlockNode *node, int64_t end)
     }
 }
 
-static int call_write_hooks(BlockNode *node, int64_t offset, int64_t bytes)
-{
-    GPtrArray *hooks = node->p->write_hooks;
-    int ret = 0;
-
-    for (guint i = 0; hooks && i < hooks->len && ret >= 0; i++) {
-        BlockWriteHook *hook = g_ptr_array_index(hooks, i);
-
-        ret = hook->before(hook, node, offset, bytes);
-    }
-    return MIN(ret, 0);
-}
-
 /* What follows is counted, and nobody is in its way. */
 static int begin_tracked(BlockTracked *req, BlockNode *node, int64_t offset, int64_t bytes,
                          unsigned flags, bool ragged)
@@ -258,16 +226,8 @@ static int begin_tracked(BlockTracked *req, BlockNode *node, int64_t offset, int
 int block_write_begin(BlockTracked *req, BlockNode *node, int64_t offset, int64_t bytes,
                       unsigned flags, bool ragged)
 {
-    int ret;
-
     block_inc_in_flight(node);
     check_threshold(node, offset + bytes);
-    /* Before it is tracked: a hook may read here, and must not wait for us. */
-    ret = call_write_hooks(node, offset, bytes);
-    if (ret < 0) {
-        block_dec_in_flight(node);
-        return ret;
-    }
     return begin_tracked(req, node, offset, bytes, flags, ragged);
 }
 

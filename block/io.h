@@ -65,15 +65,4 @@ void block_node_resized(BlockNode *node, int64_t size);
 /* Drivers: an event for blkdebug below this child; costs nothing else. */
 void block_debug_event(BlockChild *child, BlkdebugEvent event);
 
-/*
- * Called before a write, a zeroing or a discard goes to the driver; may yield, and read the node;
- * -errno fails it. Add and remove on the main thread while the node is drained.
- */
-typedef struct BlockWriteHook BlockWriteHook;
-struct BlockWriteHook {
-    int (*before)(BlockWriteHook *hook, BlockNode *node, int64_t offset, int64_t bytes);
-};
-void block_node_add_write_hook(BlockNode *node, BlockWriteHook *hook);
-void block_node_remove_write_hook(BlockNode *node, BlockWriteHook *hook);
-
 #endif

@@ -34,7 +34,6 @@ typedef struct BlockNodePrivate {
     uint64_t flushes_begun, flushes_ended;
     int flush_result;       /* of the one that ended last */
     GQueue flush_waiters;   /* Coroutine */
-    GPtrArray *write_hooks; /* BlockWriteHook, borrowed; changed while drained; NULL: none */
     int64_t highest_write;  /* end of the farthest write, for statistics */
     uint64_t write_threshold; /* atomic: a write beyond it sends an event; 0: none */
     struct DirtyBitmap *bitmaps; /* linked list (block/dirty-bitmap.c) */

@@ -508,6 +508,10 @@ static BlockNode *make_node(OpenState *state, GError **error)
     node->probed = state->probed;
     node->p->explicit_options = json_object_get(state->given);
     node->p->options_flags = state->flags;
+    if (state->children->len) {
+        /* Where its first child is; it may have been put there with care. */
+        node->loop = g_array_index(state->children, Opened, 0).node->loop;
+    }
     if (!attach_children(state, node, error) || !start_driver(state, node, options, error)) {
         return NULL;
     }

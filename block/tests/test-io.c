@@ -520,70 +520,22 @@ static void test_fua(void)
     disk_free(&disk);
 }
 
-/* ---- Hooks ---- */
-
-typedef struct CountingHook {
-    BlockWriteHook hook;
-    BlockChild *root;
-    unsigned calls;
-    int result;
-    uint8_t seen;
-} CountingHook;
-
-/* Looks at what is about to be overwritten: must not wait for the write itself. */
-static int count_write(BlockWriteHook *hook, BlockNode *node, int64_t offset, int64_t bytes)
-{
-    CountingHook *counter = (CountingHook *)hook;
-
-    counter->calls++;
-    g_assert_cmpint(block_pread(counter->root, offset, 1, &counter->seen), ==, 0);
-    return counter->result;
-}
-
-static void test_hooks(void)
-{
-    Disk disk = disk_new(&mem_driver, SIZE, &(BlockLimits){ .request_alignment = 512 }, RW);
-    CountingHook counter = { { count_write }, disk.root };
-    Part write = { &disk, 10, 10, 1 };
-
-    block_node_add_write_hook(disk.node, &counter.hook);
-    mem_disk(disk.node)->data[10] = 42;
-    write_part(&write);
-    g_assert_cmpint(counter.seen, ==, 42);
-    g_assert_cmpint(block_pwrite_zeroes(disk.root, 0, 10, 0), ==, 0);
-    g_assert_cmpint(block_pdiscard(disk.root, 0, 512), ==, 0);
-    g_assert_cmpuint(counter.calls, ==, 3);
-    counter.result = -EAGAIN;
-    write_part(&write);
-    g_assert_cmpint(write.result, ==, -EAGAIN);
-    g_assert_cmpint(mem_disk(disk.node)->data[10], ==, 0);
-    g_assert_cmpint(disk.node->p->in_flight, ==, 0);
-    block_node_remove_write_hook(disk.node, &counter.hook);
-    write_part(&write);
-    g_assert_cmpint(write.result, ==, 0);
-    disk_free(&disk);
-}
-
 /* ---- Resizing ---- */
 
 static void test_truncate(void)
 {
     Disk disk = disk_new(&mem_cow_driver, MEM_UNIT, NULL, BLOCK_PERM_ALL);
-    CountingHook counter = { { count_write }, disk.root };
     BlockNode *backing = mem_node_new(&mem_driver, 3 * MEM_UNIT, NULL);
     MemDisk *mem = mem_disk(disk.node);
     GError *error = NULL;
 
-    block_node_add_write_hook(disk.node, &counter.hook);
     disk.node->p->write_threshold = MEM_UNIT;
     g_assert_cmpint(block_truncate(disk.root, &(BlockTruncate){ .size = 2 * MEM_UNIT }, NULL), ==,
                     0);
     g_assert_cmpint(disk.node->size, ==, 2 * MEM_UNIT);
     /* It is no write. */
-    g_assert_cmpuint(counter.calls, ==, 0);
     g_assert_cmpuint(disk.node->p->write_threshold, ==, MEM_UNIT);
     g_assert_cmpint(disk.node->p->highest_write, ==, 0);
-    block_node_remove_write_hook(disk.node, &counter.hook);
     g_assert_cmpuint(mem->last_flags[MEM_ZERO], ==, 0);
     g_assert_true(block_node_set_backing(disk.node, backing, NULL));
     /* The backing file's third unit must not come to light. */
@@ -757,7 +709,6 @@ int main(int argc, char **argv)
         { "/io/discard", test_discard },
         { "/io/flush", test_flush },
         { "/io/fua", test_fua },
-        { "/io/hooks", test_hooks },
         { "/io/truncate", test_truncate },
         { "/io/status", test_status },
         { "/io/copy-on-read", test_copy_on_read },
