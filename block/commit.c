@@ -124,11 +124,15 @@ static const JobOps commit_ops = {
 
 /* ---- Starting ---- */
 
-static bool attach_nodes(CommitJob *commit, JobCopyParams *p, GError **error)
+static bool attach_nodes(CommitJob *commit, BlockNode *device, JobCopyParams *p, GError **error)
 {
     Job *job = &commit->job;
     unsigned intermediate = BLOCK_PERM_WRITE_UNCHANGED | BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE;
 
+    if (!job_attach(job, device, "main node", 0, BLOCK_PERM_ALL, error) ||
+        !job_attach(job, commit->filter, "filter", 0, BLOCK_PERM_ALL, error)) {
+        return false;
+    }
     p->source = job_attach(job, commit->top, "top", 0, intermediate, error);
     p->target = p->source ? job_attach(job, commit->base, "base",
                                        BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE |
@@ -150,7 +154,7 @@ static bool set_up(CommitJob *commit, const CommitArgs *args, int64_t size, GErr
 
     commit->filter = job_filter_insert(&commit_top_driver, args->filter_node_name, args->top,
                                        error);
-    if (!commit->filter || !attach_nodes(commit, &p, error) ||
+    if (!commit->filter || !attach_nodes(commit, args->device, &p, error) ||
         !job_grow(p.target, size, error)) {
         return false;
     }

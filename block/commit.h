@@ -7,6 +7,7 @@
 
 typedef struct CommitArgs {
     const char *job_id, *filter_node_name, *backing_file; /* each may be NULL */
+    BlockNode *device;       /* the topmost of the chain, which no other job gets meanwhile */
     BlockNode *top;          /* below another image; nobody writes to it */
     BlockNode *base;         /* in the chain below top */
     int64_t speed;

@@ -40,6 +40,20 @@ BlockNode *job_chain_overlay(BlockNode *top, BlockNode *node)
     return top;
 }
 
+bool job_chain_is_top(BlockNode *node, GError **error)
+{
+    for (guint i = 0; i < node->parents->len; i++) {
+        BlockChild *edge = g_ptr_array_index(node->parents, i);
+
+        if (edge->role & BLOCK_ROLE_COW) {
+            error_setf(error, "Node '%s' is busy: node is used as backing hd of '%s'", node->name,
+                       edge->parent_node->name);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool job_chain_hold(Job *job, BlockNode *top, BlockNode *base, unsigned shared, GError **error)
 {
     BlockNode *node = block_filter_or_cow_node(top);

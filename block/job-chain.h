@@ -9,6 +9,8 @@
 BlockNode *job_chain_find(BlockNode *top, const char *filename);
 /* The node of the chain below (or at) top that stands directly on `node`, filters apart; NULL. */
 BlockNode *job_chain_overlay(BlockNode *top, BlockNode *node);
+/* No image stands on it; else the error says which. */
+bool job_chain_is_top(BlockNode *node, GError **error);
 /*
  * Edges of the job to what stands between top and base, both excluded: others may go on using them
  * only in ways that do not mind when their content changes. base NULL: to the end.

@@ -31,8 +31,11 @@ struct JobCopy {
     int64_t cursor;      /* where to look for the next range */
     int64_t resume_at;   /* by the job's speed; realtime clock */
     int64_t speed;       /* that resume_at goes by */
+    JobCopyError skipped; /* the first that was ignored and left out */
 };
 
+/* Are ranges that could not be copied left out? */
+bool job_copy_skips(const JobCopy *copy);
 /* A range was copied, or not: counters, bits, and it is given back. On the nodes' loop. */
 void job_copy_finish(JobCopy *copy, JobCopyRange *range, int result);
 /* Start copying another range, if there is one and room for it: its length, else 0. */

@@ -61,25 +61,46 @@ static void wait_for_workers(JobCopy *copy)
 
 /* ---- Errors ---- */
 
-static bool act_on_error(JobCopy *copy, bool is_read, GError **error)
+static JobCopyError take_error(JobCopy *copy, bool is_read)
 {
-    BlockdevOnError policy = is_read ? copy->p.on_source_error : copy->p.on_target_error;
     JobCopyError found;
 
     g_mutex_lock(&copy->lock);
     found = copy->errors[is_read];
     copy->errors[is_read].error = 0;
     g_mutex_unlock(&copy->lock);
+    return found;
+}
+
+static void tell_error(const JobCopyError *found, bool is_read, GError **error)
+{
+    error_set_errno(error, found->error, "Cannot %s at %" G_GINT64_FORMAT,
+                    is_read ? "read the disk" : "write the copy", found->offset);
+}
+
+static void ignore_error(JobCopy *copy, const JobCopyError *found)
+{
+    if (!job_copy_skips(copy)) {
+        copy->resume_at = vm_clock_ns(VM_CLOCK_REALTIME) + RETRY_NS;
+    } else if (!copy->skipped.error) {
+        copy->skipped = *found;
+    }
+}
+
+static bool act_on_error(JobCopy *copy, bool is_read, GError **error)
+{
+    BlockdevOnError policy = is_read ? copy->p.on_source_error : copy->p.on_target_error;
+    JobCopyError found = take_error(copy, is_read);
+
     if (!found.error) {
         return true;
     }
     switch (job_error_action(copy->job, policy, is_read, found.error)) {
     case BLOCK_ERROR_ACTION_REPORT:
-        error_set_errno(error, found.error, "Cannot %s at %" G_GINT64_FORMAT,
-                        is_read ? "read the disk" : "write the copy", found.offset);
+        tell_error(&found, is_read, error);
         return false;
     case BLOCK_ERROR_ACTION_IGNORE:
-        copy->resume_at = vm_clock_ns(VM_CLOCK_REALTIME) + RETRY_NS;
+        ignore_error(copy, &found);
         return true;
     default:
         return true;
@@ -154,6 +175,9 @@ static void scan_next(JobCopy *copy)
     block_run(copy->p.source->node, scan_some, &scan);
     if (scan.result < 0) {
         job_copy_note_error(copy, true, -scan.result, scan.to);
+        if (job_copy_skips(copy)) {
+            scan.to = MIN(scan.to + copy->p.align, copy->p.size);
+        }
     }
     copy->scanned = scan.to;
 }
@@ -248,6 +272,10 @@ bool job_copy_run(JobCopy *copy, GError **error)
     __atomic_store_n(&copy->running, true, __ATOMIC_SEQ_CST);
     ok = run(copy, error);
     __atomic_store_n(&copy->running, false, __ATOMIC_SEQ_CST);
+    if (ok && copy->skipped.error) {
+        tell_error(&copy->skipped, true, error);
+        return false;
+    }
     return ok;
 }
 
@@ -270,6 +298,51 @@ bool job_copy_rest(JobCopy *copy)
     }
     wait_for_workers(copy);
     return !has_failed(copy);
+}
+
+/* Copy so many bytes, if there are. */
+static void copy_some(JobCopy *copy, int64_t budget)
+{
+    while (budget > 0 && !has_failed(copy)) {
+        int64_t bytes = job_copy_start_worker(copy);
+
+        budget -= bytes;
+        if (!bytes && !copy->workers) {
+            break;
+        }
+        if (!bytes) {
+            job_yield(copy->job, -1);
+        }
+    }
+    wait_for_workers(copy);
+}
+
+bool job_copy_catch_up(JobCopy *copy)
+{
+    int64_t left = update_progress(copy), before = INT64_MAX;
+
+    /* The guest may have been told of them, and what failed is still marked. */
+    take_error(copy, true);
+    take_error(copy, false);
+    while (left > LITTLE && left < before && !has_failed(copy)) {
+        copy_some(copy, left);
+        before = left;
+        left = update_progress(copy);
+    }
+    return !has_failed(copy);
+}
+
+void job_copy_tell_failure(JobCopy *copy, GError **error)
+{
+    for (int is_read = 1; is_read >= 0; is_read--) {
+        JobCopyError found = take_error(copy, is_read);
+
+        if (found.error) {
+            tell_error(&found, is_read, error);
+            return;
+        }
+    }
+    error_setf(error, "Operation canceled");
 }
 
 /* ---- Flushing ---- */

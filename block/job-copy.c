@@ -338,10 +338,15 @@ bool job_copy_is_sound(JobCopy *copy, GError **error)
     return !broken;
 }
 
+bool job_copy_skips(const JobCopy *copy)
+{
+    return copy->p.skip_ignored && copy->p.on_source_error == BLOCKDEV_ON_ERROR_IGNORE;
+}
+
 void job_copy_finish(JobCopy *copy, JobCopyRange *range, int result)
 {
     g_mutex_lock(&copy->lock);
-    if (result < 0) {
+    if (result < 0 && !job_copy_skips(copy)) {
         block_dirty_bitmap_set(copy->todo, range->offset, range->bytes);
     } else {
         copy->copied += range->bytes;

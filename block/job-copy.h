@@ -51,6 +51,7 @@ typedef struct JobCopyParams {
     bool records;                /* the source's writes set bits */
     bool shown;                  /* clients see the bitmap */
     bool whole_disk;             /* progress is along the disk, not of what is to be copied */
+    bool skip_ignored;           /* ranges of ignored errors are left out; then all has failed */
     BlockdevOnError on_source_error, on_target_error;
 } JobCopyParams;
 
@@ -85,6 +86,13 @@ bool job_copy_run(JobCopy *copy, GError **error);
  * cancelled, or an error for job_copy_run() to treat.
  */
 bool job_copy_rest(JobCopy *copy);
+/*
+ * After the work, in prepare (job_work_again()): nobody sees to errors then, which end it. With no
+ * drained section, copy until little is left, or it does not become less. False: a failure.
+ */
+bool job_copy_catch_up(JobCopy *copy);
+/* What has failed since job_copy_run(), whose policies do not count any more. */
+void job_copy_tell_failure(JobCopy *copy, GError **error);
 /* False with the error set: job_copy_before_write() has failed. */
 bool job_copy_is_sound(JobCopy *copy, GError **error);
 /* Is nothing to be done at this moment? */

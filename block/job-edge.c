@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "block/job-internal.h"
+#include "block/qmp-internal.h"
 #include "qapi-events-block-job.h"
 #include "util/error.h"
 
@@ -110,9 +111,20 @@ static void drain_end(void *parent)
     }
 }
 
+/* Its requests go to where the nodes are when they begin, and none is under way. */
+static bool can_move(void *parent, Loop *loop, GError **error)
+{
+    return true;
+}
+
+static const GPtrArray *edges(void *parent)
+{
+    return ((Job *)parent)->p->edges;
+}
+
 #define EDGE_OPS                                                                                   \
     .describe = describe, .drain_begin = drain_begin, .drain_poll = drain_poll,                    \
-    .drain_end = drain_end, .stays_with_node = true
+    .drain_end = drain_end, .stays_with_node = true, .can_move = can_move, .edges = edges
 
 /* Two tables, to tell the edges apart. */
 static const BlockParentOps exclusive_ops = { EDGE_OPS };
@@ -150,9 +162,10 @@ bool job_node_is_free(BlockNode *node, GError **error)
 
         if (!edge->parent_node && edge->ops == &exclusive_ops) {
             Job *job = edge->parent;
+            const char *device = block_qmp_job_id(node);
 
             error_setf(error, "Node '%s' is busy: block device is in use by block job: %s",
-                       node->name, JobType_str(job->ops->type));
+                       *device ? device : node->name, JobType_str(job->ops->type));
             return false;
         }
     }

@@ -290,6 +290,17 @@ bool job_throttle(Job *job, uint64_t bytes)
     return job_pause_point(job);
 }
 
+bool job_work_again(Job *job, bool (*fn)(Job *job, GError **error), GError **error)
+{
+    bool ok;
+
+    g_assert(!job->p->co);
+    job->p->co = coroutine_current();
+    ok = fn(job, error);
+    job->p->co = NULL;
+    return ok;
+}
+
 static void run_job(void *opaque)
 {
     Job *job = opaque;

@@ -113,6 +113,11 @@ void job_add_progress(Job *job, int64_t done);
 void job_set_remaining(Job *job, int64_t remaining);
 void job_set_progress(Job *job, int64_t done, int64_t total);
 void job_get_progress(const Job *job, int64_t *done, int64_t *total);
+/*
+ * In prepare: fn may yield as run() may. Nobody can pause or cancel it, and a drained section waits
+ * for its end.
+ */
+bool job_work_again(Job *job, bool (*fn)(Job *job, GError **error), GError **error);
 /* It may be completed now; BLOCK_JOB_READY is sent. */
 void job_ready(Job *job);
 bool job_is_ready(const Job *job);

@@ -4,6 +4,9 @@
  * and copies what the guest writes from then on. When it is told to end, the disk is drained, what
  * is still marked is copied, and with the disk drained until then, the target takes the place of
  * the source.
+ *
+ * A client that finalizes the job itself may take his time. The guest does not wait for him: after
+ * the work the filter goes on recording what it writes, and finalizing the job copies that.
  */
 #include "block/mirror.h"
 
@@ -114,6 +117,27 @@ static bool become_ready(MirrorJob *mirror, GError **error)
     return true;
 }
 
+/* Not to wait for a client. */
+static void let_guest_go_on(MirrorJob *mirror)
+{
+    if (mirror->job.flags.manual_finalize) {
+        mirror->drained = false;
+        job_drain_end(&mirror->job, mirror->source);
+    }
+}
+
+/* What it has written since. */
+static bool catch_up(Job *job, GError **error)
+{
+    MirrorJob *mirror = (MirrorJob *)job;
+
+    if (job_copy_catch_up(mirror->copy) && drain_and_copy(mirror, true)) {
+        return true;
+    }
+    job_copy_tell_failure(mirror->copy, error);
+    return false;
+}
+
 static bool mirror_run(Job *job, GError **error)
 {
     MirrorJob *mirror = (MirrorJob *)job;
@@ -124,6 +148,7 @@ static bool mirror_run(Job *job, GError **error)
             ok = become_ready(mirror, error);
         } else if (mirror->completing || job->cancelled) {
             if (drain_and_copy(mirror, true)) {
+                let_guest_go_on(mirror);
                 return true;
             }
         } else if (job_copy_is_idle(mirror->copy)) {
@@ -204,6 +229,9 @@ static bool mirror_prepare(Job *job, GError **error)
     MirrorJob *mirror = (MirrorJob *)job;
     BlockNode *replaced;
 
+    if (!mirror->drained && !job_work_again(job, catch_up, error)) {
+        return false;
+    }
     if (!mirror->completing) {
         return take_filter_away(mirror, error);
     }
@@ -332,6 +360,9 @@ static bool check_replaces(const MirrorArgs *args, GError **error)
         error_setf(error, "Failed to find node with node-name='%s'", args->replaces);
         return false;
     }
+    if (!job_chain_is_top(wanted, error)) {
+        return false;
+    }
     while (node && node != wanted) {
         BlockChild *child = block_filter_child(node);
 
@@ -376,6 +407,9 @@ static bool attach_nodes(MirrorJob *mirror, const MirrorArgs *args, JobCopyParam
     Job *job = &mirror->job;
     unsigned intermediate = BLOCK_PERM_WRITE_UNCHANGED | BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE;
 
+    if (!job_attach(job, mirror->filter, "main node", 0, BLOCK_PERM_ALL, error)) {
+        return false;
+    }
     p->source = job_attach(job, args->source, "source",
                            args->commit ? 0 : BLOCK_PERM_CONSISTENT_READ,
                            BLOCK_PERM_ALL & ~(unsigned)BLOCK_PERM_RESIZE, error);

@@ -6,23 +6,32 @@
 
 /* ---- Moving ---- */
 
-static void collect(BlockNode *node, GHashTable *nodes)
+static void collect(BlockNode *node, GHashTable *nodes);
+
+static void collect_children(const GPtrArray *edges, GHashTable *nodes)
 {
-    if (!g_hash_table_add(nodes, node)) {
-        return;
-    }
-    for (guint i = 0; i < node->children->len; i++) {
-        BlockChild *child = g_ptr_array_index(node->children, i);
+    for (guint i = 0; i < edges->len; i++) {
+        BlockChild *child = g_ptr_array_index(edges, i);
 
         if (child->node) {
             collect(child->node, nodes);
         }
     }
+}
+
+static void collect(BlockNode *node, GHashTable *nodes)
+{
+    if (!g_hash_table_add(nodes, node)) {
+        return;
+    }
+    collect_children(node->children, nodes);
     for (guint i = 0; i < node->parents->len; i++) {
         BlockChild *edge = g_ptr_array_index(node->parents, i);
 
         if (edge->parent_node) {
             collect(edge->parent_node, nodes);
+        } else if (edge->ops->edges) {
+            collect_children(edge->ops->edges(edge->parent), nodes);
         }
     }
 }

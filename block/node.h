@@ -74,6 +74,8 @@ typedef struct BlockParentOps {
     void (*resized)(void *parent);
     /* May the child move to another loop? NULL: no, unless this is its loop already. */
     bool (*can_move)(void *parent, Loop *loop, GError **error);
+    /* All edges of this parent (BlockChild), whose nodes move together. NULL: this one. */
+    const GPtrArray *(*edges)(void *parent);
     void (*moved)(void *parent, Loop *loop);
     /* This parent goes along when a node is replaced (else block_replace leaves it). NULL: yes. */
     bool stays_with_node;
@@ -128,7 +130,10 @@ bool block_child_replace(BlockChild *child, BlockNode *node, GError **error);
 bool block_child_set_perm(BlockChild *child, unsigned perm, unsigned shared, GError **error);
 /* Ask all parents again; for drivers whose needs have changed. */
 bool block_node_refresh_perms(BlockNode *node, GError **error);
-/* All parents of `from` that go along come to `to` (to's own edges excepted). All or nothing. */
+/*
+ * All parents of `from` that go along come to `to`, but for `to` itself and what it stands on. All
+ * or nothing.
+ */
 bool block_node_replace(BlockNode *from, BlockNode *to, GError **error);
 /* `top`, which has no parents yet, gets `node` as `child_name` and takes over its parents. */
 bool block_node_insert_above(BlockNode *top, BlockNode *node, const char *child_name, unsigned role,

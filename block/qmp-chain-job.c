@@ -97,7 +97,8 @@ bool qmp_block_stream(const BlockStreamOptions *arg, GError **error)
         return false;
     }
     stream.top = block_qmp_find(arg->device, error);
-    if (!stream.top || !find_stream_base(arg, &stream, error)) {
+    if (!stream.top || !job_node_is_free(stream.top, error) ||
+        !find_stream_base(arg, &stream, error)) {
         return false;
     }
     stream.job_id = arg->job_id ? arg->job_id : block_qmp_job_id(stream.top);
@@ -210,6 +211,7 @@ static bool commit_active(const BlockCommitOptions *arg, const CommitArgs *commi
 static bool run_commit(const BlockCommitOptions *arg, BlockNode *device, CommitArgs *commit,
                        GError **error)
 {
+    commit->device = device;
     commit->top = find_commit_top(arg, device, error);
     commit->base = commit->top ? find_commit_base(arg, commit->top, error) : NULL;
     if (!commit->base || !chain_is_free(device, commit->base, error) ||
@@ -266,7 +268,7 @@ bool qmp_change_backing_file(const char *device, const char *image_node_name,
         error_setf(error, "'%s' and image file are not in the same chain", device);
         return false;
     }
-    return job_node_is_free(node, error) &&
+    return job_node_is_free(top, error) && job_node_is_free(node, error) &&
            job_change_backing_file(node, *backing_file ? backing_file : NULL,
                                    *backing_file ? below->driver->name : NULL, error);
 }

@@ -7,6 +7,7 @@
 
 #include "block/backend-internal.h"
 #include "block/create.h"
+#include "block/job-chain.h"
 #include "block/node-internal.h"
 #include "block/open.h"
 #include "block/qmp-internal.h"
@@ -72,7 +73,8 @@ bool qmp_blockdev_del(const char *node_name, GError **error)
 {
     BlockNode *node = block_node_find(node_name);
 
-    return (!node || job_node_is_free(node, error)) && block_monitor_del(node_name, error);
+    return (!node || (job_node_is_free(node, error) && job_chain_is_top(node, error))) &&
+           block_monitor_del(node_name, error);
 }
 
 bool qmp_blockdev_reopen(GPtrArray *options, GError **error)

@@ -125,6 +125,9 @@ static bool remove_medium(BlockBackend *blk, const char *name, GError **error)
     if (!block_backend_root(blk)) {
         return true;
     }
+    if (!job_node_is_free(block_backend_node(blk), error)) {
+        return false;
+    }
     block_backend_remove(blk);
     /* With a tray the device hears of it when that is closed. */
     return block_backend_has_tray(blk) || block_backend_change_media(blk, false, error);

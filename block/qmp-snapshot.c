@@ -44,7 +44,15 @@ static void clean_overlay(void *data)
     g_free(step);
 }
 
-static const BlockStepOps overlay_ops = { .abort = abort_overlay, .clean = clean_overlay };
+/* Nobody is to write to it any more; unless somebody does. */
+static void commit_overlay(void *data)
+{
+    block_reopen_read_only(((Overlay *)data)->node, true, NULL);
+}
+
+static const BlockStepOps overlay_ops = {
+    .commit = commit_overlay, .abort = abort_overlay, .clean = clean_overlay,
+};
 
 static bool overlay_is_fine(BlockNode *overlay, GError **error)
 {
@@ -89,7 +97,10 @@ bool block_snapshot_action(BlockTransaction *tx, const char *device, const char 
 {
     BlockNode *node = block_qmp_find(device, error), *overlay;
 
-    overlay = node ? block_qmp_find_node(NULL, overlay_name, error) : NULL;
+    if (!node || !job_node_is_free(node, error)) {
+        return false;
+    }
+    overlay = block_qmp_find_node(NULL, overlay_name, error);
     return overlay && put_on_top(tx, node, overlay, error);
 }
 
@@ -236,7 +247,7 @@ bool block_snapshot_action_sync(BlockTransaction *tx, const BlockdevSnapshotSync
         return false;
     }
     node = block_qmp_find_node(arg->device, arg->node_name, error);
-    driver = node ? block_driver_find(format, error) : NULL;
+    driver = node && job_node_is_free(node, error) ? block_driver_find(format, error) : NULL;
     if (!driver) {
         return false;
     }
@@ -319,7 +330,7 @@ bool block_snapshot_action_internal(BlockTransaction *tx, const char *device, co
     g_autoptr(BlockSnapshot) snapshot = NULL;
     Internal *step;
 
-    if (!node || !block_snapshot_possible(node, error) ||
+    if (!node || !job_node_is_free(node, error) || !block_snapshot_possible(node, error) ||
         !name_is_free(node, device, name, error)) {
         return false;
     }
@@ -355,7 +366,7 @@ SnapshotInfo *qmp_blockdev_snapshot_delete_internal_sync(const char *device, con
         error_setf(error, "Name and id are both missing: need at least one of them");
         return NULL;
     }
-    if (!block_snapshot_possible(node, error) ||
+    if (!job_node_is_free(node, error) || !block_snapshot_possible(node, error) ||
         !block_snapshot_find(node, id, name, &found, error)) {
         return NULL;
     }

@@ -116,6 +116,15 @@ static bool add_storage(Queue *queue, BlockNode *node, const BlockMode *mode, GE
 
 /* ---- Other children ---- */
 
+/* A client knows nothing of filters that jobs put in between. */
+static BlockNode *behind_implicit(BlockNode *node)
+{
+    while (node->p->implicit) {
+        node = block_filter_child(node)->node;
+    }
+    return node;
+}
+
 static bool note_change(Queue *queue, BlockNode *node, BlockChild *child, const char *name,
                         json_object *value, GError **error)
 {
@@ -133,7 +142,7 @@ static bool note_change(Queue *queue, BlockNode *node, BlockChild *child, const 
                    json_object_get_string(value));
         return false;
     }
-    if (change.to == change.from) {
+    if (change.to == change.from || (child && change.to == behind_implicit(child->node))) {
         return true;
     }
     if (child && !change.backing && !change.to) {

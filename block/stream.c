@@ -182,12 +182,13 @@ static bool set_up(StreamJob *stream, const StreamArgs *args, int64_t size, GErr
     BlockNodeInfo info = { 0 };
     JobCopyParams p = {
         .fn = prefetch, .wanted = is_below, .size = size, .granularity = 65536,
-        .whole_disk = true,
+        .whole_disk = true, .skip_ignored = true,
         .on_source_error = args->on_error, .on_target_error = args->on_error,
     };
 
     stream->filter = open_filter(args, error);
-    if (!stream->filter || !job_filter_take_over(stream->filter, args->top, error)) {
+    if (!stream->filter || !job_filter_take_over(stream->filter, args->top, error) ||
+        !job_attach(job, stream->filter, "main node", 0, BLOCK_PERM_ALL, error)) {
         return false;
     }
     p.source = job_attach(job, args->top, "top",

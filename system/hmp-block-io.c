@@ -110,7 +110,11 @@ static bool take_permissions(BlockBackend *blk, GError **error)
     block_backend_get_perm(blk, &perm, &shared);
     perm |= BLOCK_PERM_CONSISTENT_READ;
     if (node && !node->mode.read_only) {
-        perm |= BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE;
+        perm |= BLOCK_PERM_WRITE;
+        /* Not while a job has it; then only "truncate" fails. */
+        if (block_backend_set_perm(blk, perm | BLOCK_PERM_RESIZE, shared, NULL)) {
+            return true;
+        }
     }
     return block_backend_set_perm(blk, perm, shared, error);
 }

@@ -6,6 +6,7 @@
 
 #include "block/commit-image.h"
 #include "block/drive.h"
+#include "block/job.h"
 #include "block/open.h"
 #include "monitor/hmp.h"
 #include "qapi-commands-block-core.h"
@@ -80,10 +81,13 @@ static bool cmd_drive_del(Hmp *hmp, const HmpValue *values, GError **error)
     Drive *drive = blk ? drive_of_backend(blk) : NULL;
 
     if (node && block_monitor_owns(node)) {
-        return block_monitor_del(name, error);
+        return qmp_blockdev_del(name, error);
     }
     if (!drive) {
         error_set_code(error, VIREO_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", name);
+        return false;
+    }
+    if (block_backend_node(blk) && !job_node_is_free(block_backend_node(blk), error)) {
         return false;
     }
     /* A device that has it gets errors from now on, which go to the guest. */

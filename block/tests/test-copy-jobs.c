@@ -24,7 +24,7 @@ typedef struct Disk {
     uint8_t *model;
     bool whole_units;     /* the driver fills nothing up */
     bool stop;
-    unsigned writing;
+    unsigned writing, written;
 } Disk;
 
 /* ---- The guest ---- */
@@ -56,6 +56,7 @@ static void write_once(Writer *writer)
                : block_backend_pwrite(disk->blk, offset, len, writer->buf, 0);
     g_assert_cmpint(ret, ==, 0);
     memcpy(disk->model + offset, writer->buf, (size_t)len);
+    disk->written++;
     ret = block_backend_pread(disk->blk, (int64_t)unit * MEM_UNIT, MEM_UNIT, writer->buf);
     g_assert_cmpint(ret, ==, 0);
     g_assert_cmpint(memcmp(writer->buf, disk->model + unit * MEM_UNIT, MEM_UNIT), ==, 0);
@@ -239,7 +240,8 @@ static Job *new_mirror(Disk *disk, Kind kind, BlockdevOnError on_error, GError *
 static Job *new_job(Disk *disk, Kind kind, BlockdevOnError on_error)
 {
     CommitArgs commit = {
-        .job_id = "j", .top = disk->nodes[1], .base = disk->nodes[3], .on_error = on_error,
+        .job_id = "j", .device = disk->nodes[0], .top = disk->nodes[1], .base = disk->nodes[3],
+        .on_error = on_error,
         .flags = { .manual_dismiss = true },
     };
     StreamArgs stream = {
@@ -345,6 +347,71 @@ static void test_cancel(const void *data)
     }
 }
 
+/* ---- A client that takes his time to finalize ---- */
+
+static void run_to_pending(Job *job)
+{
+    job->flags.manual_finalize = true;
+    while (job->status != JOB_STATUS_PENDING) {
+        if (job->status == JOB_STATUS_READY) {
+            job_user_complete(job, NULL);
+        }
+        loop_iterate(loop_main(), job->status != JOB_STATUS_READY);
+    }
+}
+
+static void test_pending(const void *data)
+{
+    Kind kind = (Kind)GPOINTER_TO_INT(data);
+    unsigned before;
+    Disk disk;
+    Job *job;
+
+    set_up(&disk, kind);
+    start_guest(&disk);
+    job = new_job(&disk, kind, BLOCKDEV_ON_ERROR_REPORT);
+    run_to_pending(job);
+    before = disk.written;
+    turn(300);
+    g_assert_cmpuint(disk.written, >, before + 2 * WRITERS); /* it does not wait */
+    g_assert_true(job_user_finalize(job, NULL));
+    run_to_end(job);
+    g_assert_no_error(job->error);
+    check_switched(&disk, kind, true);
+    g_assert_true(job_user_dismiss(job, NULL));
+    turn(100);
+    finish(&disk);
+}
+
+static void write_one(void *opaque)
+{
+    Disk *disk = opaque;
+
+    memset(disk->model, 0x77, MEM_UNIT);
+    g_assert_cmpint(block_backend_pwrite(disk->blk, 0, MEM_UNIT, disk->model, 0), ==, 0);
+}
+
+/* What was written after the work cannot be copied: all stays as it was. */
+static void test_pending_fails(const void *data)
+{
+    Disk disk;
+    Job *job;
+
+    set_up(&disk, MIRROR);
+    job = new_job(&disk, MIRROR, BLOCKDEV_ON_ERROR_IGNORE);
+    run_to_pending(job);
+    coroutine_run(write_one, &disk);
+    mem_disk(disk.nodes[1])->fail_op = MEM_WRITE;
+    mem_disk(disk.nodes[1])->fail_at = 1;
+    mem_disk(disk.nodes[1])->fail_errno = EIO;
+    g_assert_true(job_user_finalize(job, NULL));
+    run_to_end(job);
+    g_assert_nonnull(strstr(job->error->message, "Cannot write the copy at 0"));
+    check_switched(&disk, MIRROR, false);
+    g_assert_true(job_user_dismiss(job, NULL));
+    finish(&disk);
+}
+
 /* ---- Errors ---- */
 
 typedef struct Fault {
@@ -384,7 +451,8 @@ static bool fail_at(Kind kind, const Fault *fault, BlockdevOnError on_error, uns
 {
     bool stops = on_error == BLOCKDEV_ON_ERROR_STOP ||
                  (on_error == BLOCKDEV_ON_ERROR_ENOSPC && fault->error == ENOSPC);
-    bool ends = !stops && on_error != BLOCKDEV_ON_ERROR_IGNORE;
+    bool is_stream = kind == STREAM || kind == STREAM_TO_BASE;
+    bool ends = !stops && (on_error != BLOCKDEV_ON_ERROR_IGNORE || is_stream);
     bool met, paused;
     Disk disk;
     Job *job;
@@ -498,6 +566,8 @@ int main(int argc, char **argv)
         add("cancel", kind, test_cancel);
         add("errors", kind, test_errors);
         add("interruptions", kind, test_interruptions);
+        add("pending", kind, test_pending);
     }
+    add("pending-fails", MIRROR, test_pending_fails);
     return g_test_run();
 }

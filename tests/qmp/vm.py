@@ -20,6 +20,9 @@ class Vm:
     prepare(directory) is called before the program starts.
     """
 
+    # In seconds. What has not come by then never will: a lost event fails its test, and no more.
+    SILENCE = float(os.environ.get("SILENCE", 60))
+
     def __init__(self, program, *args, prepare=None, accel="qtest"):
         self.dir = tempfile.mkdtemp(prefix="vireo-qmp-")
         if prepare:
@@ -34,6 +37,7 @@ class Vm:
              "-mon", "chardev=mon,mode=control", *args],
             cwd=self.dir)
         self.socket, _ = listener.accept()
+        self.socket.settimeout(self.SILENCE)
         listener.close()
         self.stream = self.socket.makefile("r")
         self.events = []
@@ -50,7 +54,11 @@ class Vm:
         return os.path.join(self.dir, name)
 
     def _read(self):
-        line = self.stream.readline()
+        try:
+            line = self.stream.readline()
+        except TimeoutError:
+            self.process.kill()
+            raise AssertionError(f"no answer and no event in {self.SILENCE} s") from None
         if not line:
             raise EOFError("the program has ended")
         return json.loads(line)
