@@ -11,8 +11,8 @@
  * write waits for those who read, after it has seen to it that all who come later find the cluster
  * in the target.
  *
- * A backup job puts such a filter above its disk, but keeps the old state in its own way: the filter
- * then only tells it of each write beforehand.
+ * A backup job puts such a filter above its disk, but keeps the old state in its own way: the
+ * filter then only tells it of each write beforehand.
  */
 #include "block/copy-before-write.h"
 
