@@ -169,7 +169,7 @@ static void run(BmDma *bm)
         return; /* the loop below goes on */
     }
     bm->looping = true;
-    while ((bm->command & COMMAND_START) && !bm->drive) {
+    while ((bm->status & STATUS_ACTIVE) && !bm->drive) {
         IdeDevice *drive = ide_dma_drive(bm->ch);
         uint32_t bytes;
 

@@ -73,6 +73,10 @@ static bool set_geometry(IdeDevice *dev, GError **error)
 static bool ide_realize(IdeDevice *dev, const BlockConfNeeds *needs, const BlockBackendOps *ops,
                         GError **error)
 {
+    if (dev->conf.logical_block_size && dev->conf.logical_block_size != IDE_SECTOR) {
+        error_setf(error, "logical_block_size must be 512 for IDE");
+        return false;
+    }
     if (dev->conf.discard_granularity == BLOCK_SIZE_DEFAULT) {
         dev->conf.discard_granularity = IDE_SECTOR;
     } else if (dev->conf.discard_granularity && dev->conf.discard_granularity != IDE_SECTOR) {
@@ -83,18 +87,14 @@ static bool ide_realize(IdeDevice *dev, const BlockConfNeeds *needs, const Block
         !block_conf_realize(&dev->conf, &dev->parent_obj, needs, ops, dev, error)) {
         return false;
     }
-    if (dev->conf.logical_block_size != IDE_SECTOR) {
-        error_setf(error, "logical_block_size must be 512 for IDE");
-    } else if (dev->is_cd || set_geometry(dev, error)) {
-        block_backend_enable_io_status(dev->conf.blk);
-        ide_transfer_init(dev);
-        dev->smart = true;
-        dev->smart_autosave = true;
-        dev->ch->drives[dev->unit] = dev;
-        return true;
+    if (!dev->is_cd && !set_geometry(dev, error)) {
+        block_conf_unrealize(&dev->conf);
+        return false;
     }
-    block_conf_unrealize(&dev->conf);
-    return false;
+    block_backend_enable_io_status(dev->conf.blk);
+    ide_transfer_init(dev);
+    dev->ch->drives[dev->unit] = dev;
+    return true;
 }
 
 static bool hd_realize(Device *device, GError **error)
