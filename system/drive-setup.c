@@ -86,6 +86,77 @@ static bool add_drive(const DriveRequest *request, BlockInterfaceType default_in
     return true;
 }
 
+/* ---- What a machine has without being asked ---- */
+
+typedef struct DefaultDrive {
+    const char *options;
+    BlockInterfaceType type;
+    unsigned index;
+    bool (*wanted)(const VmOptions *options, const MachineOps *ops);
+} DefaultDrive;
+
+/* Somebody who names such devices himself wants those, and no others. */
+static bool names_device(const VmOptions *options, const char *const *drivers)
+{
+    for (guint i = 0; i < options->device->len; i++) {
+        const OptionValue *value = g_ptr_array_index(options->device, i);
+        const char *driver = options_member(value->json, "driver");
+
+        if (driver && g_strv_contains(drivers, driver)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool wants_cdrom(const VmOptions *options, const MachineOps *ops)
+{
+    static const char *const drivers[] = { "ide-cd", "ide-hd", "scsi-cd", "scsi-hd", NULL };
+
+    return !ops->no_cdrom && !names_device(options, drivers);
+}
+
+static bool wants_floppy(const VmOptions *options, const MachineOps *ops)
+{
+    static const char *const drivers[] = { "isa-fdc", "floppy", NULL };
+
+    return !ops->no_floppy && !names_device(options, drivers);
+}
+
+/* Boards of that age also had a reader for cards, in 7.2's view. */
+static bool wants_card(const VmOptions *options, const MachineOps *ops)
+{
+    return !ops->no_floppy;
+}
+
+static const DefaultDrive default_drives[] = {
+    { "if=ide,index=2,media=cdrom", BLOCK_INTERFACE_IDE, 2, wants_cdrom },
+    { "if=floppy,index=0", BLOCK_INTERFACE_FLOPPY, 0, wants_floppy },
+    { "if=sd,index=0", BLOCK_INTERFACE_SD, 0, wants_card },
+};
+
+static bool add_default_drives(VmOptions *options, GError **error)
+{
+    const MachineOps *ops = machine_current()->ops;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(default_drives) && !options->no_defaults; i++) {
+        const DefaultDrive *def = &default_drives[i];
+        g_autoptr(DriveOptions) drive_options = NULL;
+        Drive *drive;
+
+        if (!def->wanted(options, ops) || drive_get_by_index(def->type, def->index)) {
+            continue;
+        }
+        drive_options = drive_options_parse(def->options, error);
+        drive = drive_options ? drive_new(drive_options, def->type, "default drive", error) : NULL;
+        if (!drive) {
+            return false;
+        }
+        drive->is_default = true;
+    }
+    return true;
+}
+
 bool setup_drives(VmOptions *options, GError **error)
 {
     const char *name = machine_current()->ops->default_drive_interface;
@@ -109,7 +180,7 @@ bool setup_drives(VmOptions *options, GError **error)
             return false;
         }
     }
-    return true;
+    return add_default_drives(options, error);
 }
 
 /* if=virtio stands for a device with the drive, on the bus that the machine has. */

@@ -3,35 +3,57 @@
 #include "hw/i386/pc-storage.h"
 
 #include "block/drive.h"
+#include "hw/block/fdc.h"
+#include "hw/block/floppy.h"
 #include "hw/ide/piix-ide.h"
 #include "util/error.h"
 
 #define IDE_DEVFN PCI_DEVFN(1, 1)
 #define IDE_FIRST_IRQ 14
+enum { CMOS_FLOPPIES = 0x10, CMOS_EQUIPMENT = 0x14 };
+enum { EQUIPMENT_FPU_MOUSE = 0x06, EQUIPMENT_FLOPPY = 0x01, EQUIPMENT_SECOND_FLOPPY = 0x40 };
 enum { CMOS_DISKS = 0x12, CMOS_TYPES = 0x19, CMOS_GEOMETRY = 0x1b, CMOS_TRANSLATION = 0x39 };
 enum { CMOS_GEOMETRY_SIZE = 9, TYPE_IN_CMOS = 47, TYPE_EXTENDED = 0x0f };
 
-static bool create_drive(IdeChannel *ch, unsigned unit, GError **error)
+/* A device for the drive at this place, if there is one. */
+static bool create_drive(BlockInterfaceType interface, Bus *bus, unsigned number, unsigned unit,
+                         GError **error)
 {
-    Drive *drive = drive_get(BLOCK_INTERFACE_IDE, (int)ch->number, (int)unit);
+    Drive *drive = drive_get(interface, (int)number, (int)unit);
     g_autoptr(Object) dev = NULL;
 
     if (!drive) {
         return true;
     }
-    dev = object_new(drive->is_cdrom ? "ide-cd" : "ide-hd");
+    dev = object_new(interface == BLOCK_INTERFACE_FLOPPY ? TYPE_FLOPPY
+                     : drive->is_cdrom                   ? "ide-cd"
+                                                         : "ide-hd");
     if (!object_property_set_str(dev, "drive", block_backend_name(drive->blk), error) ||
         !object_property_set_int(dev, "unit", unit, error) ||
-        !device_realize_and_unref((Device *)g_steal_pointer(&dev), (Bus *)ch, error)) {
+        !device_realize_and_unref((Device *)g_steal_pointer(&dev), bus, error)) {
         g_prefix_error(error, "%s: ", drive->origin);
         return false;
     }
     return true;
 }
 
+static bool create_floppies(PcStorage *storage, IsaBus *isa, GError **error)
+{
+    storage->fdc = isa_fdc_new(isa, error);
+    for (unsigned unit = 0; storage->fdc && unit < FLOPPY_DRIVES; unit++) {
+        if (!create_drive(BLOCK_INTERFACE_FLOPPY, isa_fdc_bus(storage->fdc), 0, unit, error)) {
+            return false;
+        }
+    }
+    return storage->fdc != NULL;
+}
+
 bool pc_storage_create(PcStorage *storage, PciBus *pci, IsaBus *isa, MemoryRegion *io,
                        const Irq *gsi, GError **error)
 {
+    if (!create_floppies(storage, isa, error)) {
+        return false;
+    }
     storage->ide = piix3_ide_new(pci, IDE_DEVFN, io, error);
     if (!storage->ide) {
         return false;
@@ -39,7 +61,8 @@ bool pc_storage_create(PcStorage *storage, PciBus *pci, IsaBus *isa, MemoryRegio
     for (unsigned n = 0; n < PIIX_IDE_CHANNELS; n++) {
         device_connect_irq_out((Device *)storage->ide, "irq", (int)n, gsi[IDE_FIRST_IRQ + n]);
         for (unsigned unit = 0; unit < IDE_UNITS; unit++) {
-            if (!create_drive(piix3_ide_channel(storage->ide, n), unit, error)) {
+            if (!create_drive(BLOCK_INTERFACE_IDE, (Bus *)piix3_ide_channel(storage->ide, n), n,
+                              unit, error)) {
                 return false;
             }
         }
@@ -63,10 +86,23 @@ static void set_geometry(Rtc *rtc, unsigned unit, const IdeGeometry *geometry)
     }
 }
 
+static void fill_floppies(const PcStorage *storage, Rtc *rtc)
+{
+    uint8_t first = isa_fdc_cmos_type(storage->fdc, 0);
+    uint8_t second = isa_fdc_cmos_type(storage->fdc, 1);
+    uint8_t equipment = EQUIPMENT_FPU_MOUSE;
+
+    equipment |= first || second ? EQUIPMENT_FLOPPY : 0;
+    equipment |= first && second ? EQUIPMENT_SECOND_FLOPPY : 0;
+    rtc_set_cmos(rtc, CMOS_FLOPPIES, (uint8_t)(first << 4) | second);
+    rtc_set_cmos(rtc, CMOS_EQUIPMENT, equipment);
+}
+
 void pc_storage_fill_cmos(const PcStorage *storage, Rtc *rtc)
 {
     uint8_t types = 0, translations = 0;
 
+    fill_floppies(storage, rtc);
     for (unsigned n = 0; n < PIIX_IDE_CHANNELS * IDE_UNITS; n++) {
         IdeChannel *ch = piix3_ide_channel(storage->ide, n / IDE_UNITS);
         IdeGeometry geometry;

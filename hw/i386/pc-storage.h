@@ -9,6 +9,7 @@
 
 typedef struct PcStorage {
     PciDevice *ide; /* borrowed */
+    Device *fdc;    /* borrowed */
 } PcStorage;
 
 /* Controllers, and a device for each drive with if=ide. gsi: ISA lines. */

@@ -232,7 +232,6 @@ static void fill_cmos(PcMachine *pc)
     set_cmos_size(pc, 0x34, low > 16 * MiB ? (low - 16 * MiB) / (64 * KiB) : 0, 65535, 2);
     set_cmos_size(pc, 0x5b, x86->above_4g / (64 * KiB), 0xffffff, 3);
     rtc_set_cmos(pc->parent_obj.rtc, 0x5f, MIN(machine->smp.cpus - 1, 255));
-    rtc_set_cmos(pc->parent_obj.rtc, 0x14, 0x06); /* equipment: FPU, PS/2 mouse */
     pc_storage_fill_cmos(&pc->storage, pc->parent_obj.rtc);
 }
 
