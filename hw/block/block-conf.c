@@ -161,8 +161,9 @@ bool block_conf_update_perm(BlockConf *conf, const BlockConfNeeds *needs, GError
         error_setf(error, "Block node is read-only");
         return false;
     }
+    /* The next medium may be one that cannot be written to. */
     return block_backend_set_perm(conf->blk, BLOCK_PERM_CONSISTENT_READ |
-                                             (conf->read_only ? 0 : BLOCK_PERM_WRITE),
+                                             (conf->read_only || !node ? 0 : BLOCK_PERM_WRITE),
                                   shared, error);
 }
 

@@ -82,8 +82,8 @@ bool block_conf_realize(BlockConf *conf, Device *dev, const BlockConfNeeds *need
 /* Waits for what is in flight; the drive is free again. Does nothing before realize succeeded. */
 void block_conf_unrealize(BlockConf *conf);
 /*
- * For removable media: the permissions that the medium which has just come, or is to come, allows;
- * read_only follows it.
+ * For removable media, when one has come or gone: the permissions that it allows; read_only follows
+ * it.
  */
 bool block_conf_update_perm(BlockConf *conf, const BlockConfNeeds *needs, GError **error);
 /* How many bytes; 0 without a medium or if nobody knows. */

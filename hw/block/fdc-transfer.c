@@ -164,7 +164,7 @@ static void begin_sector(Fdc *fdc)
     }
 }
 
-/* The address moves on, as results show it: behind the last sector, to the next side or cylinder. */
+/* The address moves on as results show it: behind the last sector to the next side or cylinder. */
 static void next_sector(Fdc *fdc)
 {
     bool last = fdc->sector >= fdc->last_sector;

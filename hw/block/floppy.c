@@ -98,7 +98,7 @@ static bool change_media(void *owner, bool load, GError **error)
 {
     FloppyDrive *drive = owner;
 
-    if (load && !block_conf_update_perm(&drive->conf, &floppy_needs, error)) {
+    if (!block_conf_update_perm(&drive->conf, &floppy_needs, error)) {
         return false;
     }
     drive->changed = true;
