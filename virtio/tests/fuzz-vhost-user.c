@@ -143,7 +143,8 @@ static bool message_step(Fuzz *fuzz, uint8_t request)
     uint8_t kind = take(fuzz);
     unsigned n = MIN((kind >> 2) & 7, VHOST_USER_MAX_FDS);
 
-    message.header.size = MIN(take(fuzz), sizeof(message.payload));
+    G_STATIC_ASSERT(sizeof(message.payload) >= UINT8_MAX);
+    message.header.size = take(fuzz);
     message.header.flags = kind & 0x80 ? VHOST_USER_FLAG_NEED_REPLY : 0;
     for (uint32_t i = 0; i < message.header.size; i++) {
         ((uint8_t *)&message.payload)[i] = take(fuzz);
