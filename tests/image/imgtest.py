@@ -92,8 +92,11 @@ def execute(command, cwd=None, check=False):
                           capture_output=True, errors='replace', stdin=subprocess.DEVNULL)
 
 
-def work_directory():
-    return tempfile.TemporaryDirectory(prefix='vireo-image-')
+def work_directory(in_memory=False):
+    """in_memory: where there is room, for what waits for the disk only as others use it too."""
+    shared = '/dev/shm'
+    roomy = in_memory and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > 1 << 30
+    return tempfile.TemporaryDirectory(prefix='vireo-image-', dir=shared if roomy else None)
 
 
 def formats_of(program):

@@ -8,11 +8,10 @@ all of the disk and compare it with the model, and both check the image."""
 import itertools
 import random
 import subprocess
-import tempfile
 from pathlib import Path
 
 import readers
-from imgtest import Tap, arguments, both_sides, need_peer
+from imgtest import Tap, arguments, both_sides, need_peer, work_directory
 
 SECTOR = 512
 
@@ -284,7 +283,7 @@ class Image:
 
 def one_variant(variant, tools, seed, rounds, snapshots):
     rng = random.Random(f'{seed} {variant[0]}')
-    with tempfile.TemporaryDirectory(prefix='qcow2-cross.') as folder:
+    with work_directory(in_memory=True) as folder:
         image = Image(Path(folder), variant, tools, rng)
         image.create(rng.choice(sorted(tools)))
         for _ in range(rounds):

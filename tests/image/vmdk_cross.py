@@ -7,10 +7,9 @@ side; vmdkinfo, if it is there, has to know every image."""
 
 import random
 import shutil
-import tempfile
 from pathlib import Path
 
-from imgtest import Tap, arguments, both_sides, need_peer
+from imgtest import Tap, arguments, both_sides, need_peer, work_directory
 from qcow2_cross import SECTOR, Failure, Image, run
 
 GRAIN = 65536
@@ -133,7 +132,7 @@ def one_stream(image, rng):
 def one_variant(variant, tools, seed, rounds):
     rng = random.Random(f'{seed} {variant[0]}')
     for _ in range(rounds if variant[3].get('stream') else 1):
-        with tempfile.TemporaryDirectory(prefix='vmdk-cross.') as folder:
+        with work_directory(in_memory=True) as folder:
             image = Vmdk(Path(folder), variant, tools, rng)
             if variant[3].get('stream'):
                 one_stream(image, rng)
