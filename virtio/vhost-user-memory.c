@@ -85,9 +85,10 @@ void *vhost_user_memory_map_user(const VhostUserMemory *memory, uint64_t user_ad
     for (unsigned i = 0; i < memory->n; i++) {
         const VhostUserMappedRegion *r = &memory->regions[i];
         uint64_t offset = user_addr - r->user_addr;
-        uint8_t *host = r->mapping.data + offset;
 
         if (user_addr >= r->user_addr && range_ok(offset, len, r->size)) {
+            uint8_t *host = r->mapping.data + offset;
+
             return IS_ALIGNED((uintptr_t)host, align) ? host : NULL;
         }
     }
