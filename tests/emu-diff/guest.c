@@ -285,7 +285,7 @@ static void start_timer(Guest *g)
     struct itimerspec often = { { 0, 100 * 1000 * 1000 }, { 0, 100 * 1000 * 1000 } };
 
     sigaction(SIGALRM, &action, NULL);
-    if (timer_create(CLOCK_MONOTONIC, &event, &g->timer) ||
+    if (timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &g->timer) ||
         timer_settime(g->timer, 0, &often, NULL)) {
         g_error("no timer");
     }
