@@ -153,7 +153,9 @@ struct EmuCpu {
     /* Translated code's stack (jit/stubs.c): the host's stack pointer before it, its own with
        nothing on it, its own while a handler runs, and where a callout goes on. */
     uint64_t host_stack, returns_base, returns, callout_back;
-    /* Also: what several accesses of the running block share (jit/memory.c). */
+    /* Also: what selects an address's index of the first-level TLB, and what several accesses of
+       the running block share (jit/memory.c). */
+    uint64_t jit_page_mask;
     uint64_t jit_slots[4], jit_slot_linear[4];
     uint64_t rflags;        /* all but CF PF AF ZF SF OF, which are zero here; bit 1 is set */
 

@@ -158,6 +158,13 @@ void jit_pext(JitAsm *as, HostReg dst, HostReg src, HostReg mask)
     gather(as, 2, dst, src, mask);
 }
 
+void jit_pext_mem(JitAsm *as, HostReg dst, HostReg src, const JitMem *mask)
+{
+    vex3(as, 2, 2, dst, src, mask->base);
+    jit_u8(as, 0xf5);
+    jit_modrm_mem(as, dst, mask);
+}
+
 void jit_pdep(JitAsm *as, HostReg dst, HostReg src, HostReg mask)
 {
     gather(as, 3, dst, src, mask);

@@ -115,6 +115,7 @@ void jit_shrx(JitAsm *as, HostReg dst, HostReg src, HostReg count);
 void jit_sarx(JitAsm *as, HostReg dst, HostReg src, HostReg count);
 /* The bits of src that mask selects, gathered at the bottom; and spread again. */
 void jit_pext(JitAsm *as, HostReg dst, HostReg src, HostReg mask);
+void jit_pext_mem(JitAsm *as, HostReg dst, HostReg src, const JitMem *mask);
 void jit_pdep(JitAsm *as, HostReg dst, HostReg src, HostReg mask);
 
 /*

@@ -183,6 +183,7 @@ static void load_indirect(JitTranslation *t)
     } else {
         jit_mov(t->as, HOST_RAX, jit_get_reg(t, op->r[0], HOST_RAX));
     }
+    jit_forget_cached(t);
 }
 
 static bool is_near(const JitTranslation *t)

@@ -4,7 +4,14 @@
 
 bool jit_emit_nop(JitTranslation *t)
 {
+    t->keeps_cached = true;
     return true;
+}
+
+/* Does it need no scratch register to be part of an address? */
+static bool is_in_host(unsigned guest)
+{
+    return guest == EMU_REG_ZERO || (guest < EMU_REG_ZERO && jit_host_reg[guest] != HOST_NONE);
 }
 
 bool jit_emit_lea(JitTranslation *t)
@@ -22,6 +29,13 @@ bool jit_emit_lea(JitTranslation *t)
         jit_effective(t, &where, dst, false);
     }
     jit_put_reg(t, guest, dst);
+    if (!is_in_host(where.base) || !is_in_host(where.index)) {
+        t->cached[JIT_CACHE_RAX] = t->cached[JIT_CACHE_RCX] = -1;
+    }
+    if (dst == HOST_RAX) {
+        jit_note_cached(t, JIT_CACHE_RAX, guest);
+    }
+    t->keeps_cached = true;
     return true;
 }
 

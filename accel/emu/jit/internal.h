@@ -190,6 +190,7 @@ typedef struct JitSlowPath {
     bool ends;              /* it ends the block though the fast path does not */
     JitCallout *callout;
     uint32_t vec_spill, vec_reload; /* vector registers to save before, load after */
+    int8_t cached[3];       /* as JitTranslation's, to load after */
 } JitSlowPath;
 
 #define JIT_MAX_SLOW (EMU_BLOCK_MAX_OPS * 3)
@@ -200,6 +201,10 @@ typedef struct JitFork {
     int32_t target;
     uint32_t vec_spill;
 } JitFork;
+
+/* Indexes of JitTranslation.cached, and what is there besides guest registers. */
+enum { JIT_CACHE_RCX, JIT_CACHE_RDX, JIT_CACHE_RAX };
+#define JIT_CACHED_SLOT(n) (EMU_REG_COUNT + (int)(n))
 
 /* What EmuCpu.jit_slots[] has for the ops up to `last`. */
 typedef struct JitSlot {
@@ -222,7 +227,8 @@ struct JitTranslation {
     EmuDecoded *all_decoded; /* of each op that does not only raise */
     JitTrack track;         /* as `op` begins */
     JitMem mem;             /* the host address of its memory operand */
-    int8_t cached[3];       /* guest registers that RCX, RDX, RAX hold as the EmuCpu does; or -1 */
+    /* What RCX, RDX, RAX hold as the EmuCpu does: a guest register, JIT_CACHED_SLOT(), or -1. */
+    int8_t cached[3];
     bool keeps_cached;      /* `op` has done its part for that */
     JitSlot slots[JIT_SLOTS];
     JitAccess expected[EMU_BLOCK_MAX_OPS * 2];
@@ -256,6 +262,12 @@ JitEmit *jit_find_emitter(const EmuDecoded *decoded, const EmuOp *op);
 HostReg jit_get_reg(JitTranslation *t, unsigned guest, HostReg scratch);
 /* The scratch registers are somebody else's now. */
 void jit_forget_cached(JitTranslation *t);
+/* None of them holds this any longer: it changes. */
+void jit_forget_copies(JitTranslation *t, int what);
+/* The scratch register (JIT_CACHE_RCX...) got what the guest register holds now. */
+void jit_note_cached(JitTranslation *t, unsigned scratch, unsigned guest);
+/* Behind a slow path: what is cached again. */
+void jit_load_cached(JitTranslation *t, const int8_t cached[3]);
 /* Store what was computed in `host` if the register lives in the EmuCpu or elsewhere. */
 void jit_put_reg(JitTranslation *t, unsigned guest, HostReg host);
 /* The linear address: in RAX, or the register that is all of it. RAX and RCX are lost. */
@@ -278,6 +290,11 @@ void jit_access_linear(JitTranslation *t, unsigned size, bool is_write, unsigned
 void jit_settle_address(JitTranslation *t);
 /* RAX = the host address of the op's memory operand. */
 void jit_operand_address(JitTranslation *t, unsigned size, bool is_write, unsigned align);
+/* Where a slot's value is from RBP. */
+static inline int32_t jit_slot_value(unsigned n)
+{
+    return JIT_CPU(jit_slots) + (int32_t)(n * sizeof(uint64_t));
+}
 /* From now on accesses look for themselves. */
 void jit_forget_slots(JitTranslation *t);
 /* To the slow path unless RCX is zero. */

@@ -93,16 +93,12 @@ static void check_alignment(JitTranslation *t, unsigned align, bool have_rcx)
     JitAsm *as = t->as;
 
     /* The host's page is aligned as the guest's: its address has the same low bits. */
+    t->cached[JIT_CACHE_RDX] = -1;
     jit_mov_imm(as, HOST_RDX, 64 - __builtin_ctz(align));
     jit_shlx(as, have_rcx ? HOST_RDX : HOST_RCX, HOST_RAX, HOST_RDX);
     if (have_rcx) {
         jit_lea(as, true, HOST_RCX, &(JitMem) { HOST_RCX, HOST_RDX, 0, 0 });
     }
-}
-
-static int32_t slot_value(unsigned n)
-{
-    return JIT_CPU(jit_slots) + (int32_t)(n * sizeof(uint64_t));
 }
 
 /* Where a table's array is from RBP. */
@@ -112,6 +108,16 @@ static int32_t table_place(const JitTranslation *t, bool is_write, size_t array)
     size_t table = is_write ? offsetof(EmuTlbTables, write) : offsetof(EmuTlbTables, read);
 
     return (int32_t)(offsetof(EmuCpu, tlb.kind) + tables + table + array) - JIT_BIAS;
+}
+
+/* RDX = page % EMU_TLB_SIZE. RCX is lost. */
+static void put_page_index(JitTranslation *t, HostReg linear)
+{
+    if (t->jit->slow_pext) {
+        jit_field(t->as, HOST_RDX, linear, EMU_PAGE_BITS, EMU_TLB_BITS, HOST_RCX, true);
+    } else {
+        jit_pext_mem(t->as, HOST_RDX, linear, JIT_MEM(HOST_RBP, JIT_CPU(jit_page_mask)));
+    }
 }
 
 /*
@@ -124,9 +130,13 @@ static void look_up(JitTranslation *t, HostReg linear, unsigned size, bool is_wr
     JitAsm *as = t->as;
     unsigned n = slot ? slot - t->slots : 0;
 
-    jit_forget_cached(t);
-    jit_field(as, HOST_RDX, linear, EMU_PAGE_BITS, EMU_TLB_BITS, HOST_RCX, t->jit->slow_pext);
+    t->cached[JIT_CACHE_RCX] = t->cached[JIT_CACHE_RDX] = -1;
+    if (linear == HOST_RAX) {
+        t->cached[JIT_CACHE_RAX] = -1;
+    }
+    put_page_index(t, linear);
     if (slot) {
+        jit_forget_copies(t, JIT_CACHED_SLOT(n));
         jit_store64(as, HOST_RBP, JIT_CPU(jit_slot_linear) + (int32_t)(n * sizeof(uint64_t)),
                     linear);
     }
@@ -140,9 +150,11 @@ static void look_up(JitTranslation *t, HostReg linear, unsigned size, bool is_wr
     t->mem = (JitMem) { linear, HOST_RDX, 0, 0 };
     if (slot && slot->host) {
         jit_settle_address(t);
-        jit_store64(as, HOST_RBP, slot_value(n), HOST_RAX);
+        jit_store64(as, HOST_RBP, jit_slot_value(n), HOST_RAX);
+        t->cached[JIT_CACHE_RAX] = JIT_CACHED_SLOT(n);
     } else if (slot) {
-        jit_store64(as, HOST_RBP, slot_value(n), HOST_RDX);
+        jit_store64(as, HOST_RBP, jit_slot_value(n), HOST_RDX);
+        t->cached[JIT_CACHE_RDX] = JIT_CACHED_SLOT(n);
     }
     t->mem.disp = move;
     jit_shrx(as, HOST_RCX, HOST_RCX, HOST_RBP); /* by EMU_PAGE_BITS */
@@ -241,22 +253,35 @@ static bool has_base_alone(const JitWhere *where)
            jit_host_reg[where->base] != HOST_NONE;
 }
 
+/* The slot's value in RAX or RDX. */
+static HostReg load_slot(JitTranslation *t, unsigned n)
+{
+    if (t->cached[JIT_CACHE_RDX] == JIT_CACHED_SLOT(n)) {
+        return HOST_RDX;
+    }
+    if (t->cached[JIT_CACHE_RAX] != JIT_CACHED_SLOT(n)) {
+        jit_load64(t->as, HOST_RAX, HOST_RBP, jit_slot_value(n));
+        t->cached[JIT_CACHE_RAX] = JIT_CACHED_SLOT(n);
+    }
+    return HOST_RAX;
+}
+
 static void follow(JitTranslation *t, const JitSlot *slot, const JitWhere *where,
                    const JitPlace *place, unsigned align)
 {
     unsigned n = slot - t->slots;
 
-    t->cached[2] = -1; /* RAX */
     if (slot->host) {
-        jit_load64(t->as, HOST_RAX, HOST_RBP, slot_value(n));
-        t->mem = *JIT_MEM(HOST_RAX, (int32_t)(place->plus - slot->place.plus));
+        t->mem = *JIT_MEM(load_slot(t, n), (int32_t)(place->plus - slot->place.plus));
     } else if (has_base_alone(where)) {
-        jit_load64(t->as, HOST_RAX, HOST_RBP, slot_value(n));
-        t->mem = (JitMem) { HOST_RAX, jit_host_reg[where->base], 0, where->disp };
+        t->mem = (JitMem) { load_slot(t, n), jit_host_reg[where->base], 0, where->disp };
     } else {
-        jit_forget_cached(t);
         t->mem = (JitMem) { jit_linear(t, where), HOST_RDX, 0, 0 };
-        jit_load64(t->as, HOST_RDX, HOST_RBP, slot_value(n));
+        if (t->cached[JIT_CACHE_RDX] != JIT_CACHED_SLOT(n)) {
+            jit_load64(t->as, HOST_RDX, HOST_RBP, jit_slot_value(n));
+        }
+        t->cached[JIT_CACHE_RDX] = JIT_CACHED_SLOT(n);
+        t->cached[JIT_CACHE_RCX] = t->cached[JIT_CACHE_RAX] = -1;
     }
     if (align > 1) {
         jit_forget_cached(t);
@@ -299,6 +324,7 @@ void jit_access(JitTranslation *t, const JitWhere *where, unsigned size, bool is
 void jit_settle_address(JitTranslation *t)
 {
     if (t->mem.base != HOST_RAX || t->mem.index != HOST_NONE || t->mem.disp) {
+        t->cached[JIT_CACHE_RAX] = -1;
         jit_lea(t->as, true, HOST_RAX, &t->mem);
         t->mem = *JIT_MEM(HOST_RAX, 0);
     }

@@ -18,6 +18,38 @@ void jit_forget_cached(JitTranslation *t)
     memset(t->cached, -1, sizeof(t->cached));
 }
 
+void jit_forget_copies(JitTranslation *t, int what)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(t->cached); i++) {
+        if (t->cached[i] == what) {
+            t->cached[i] = -1;
+        }
+    }
+}
+
+void jit_note_cached(JitTranslation *t, unsigned scratch, unsigned guest)
+{
+    t->cached[scratch] = -1;
+    if (jit_host_reg[guest] == HOST_NONE) {
+        jit_forget_copies(t, guest);
+        t->cached[scratch] = guest;
+    }
+}
+
+void jit_load_cached(JitTranslation *t, const int8_t cached[3])
+{
+    static const HostReg scratch[] = { HOST_RCX, HOST_RDX, HOST_RAX };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(scratch); i++) {
+        if (cached[i] >= JIT_CACHED_SLOT(0)) {
+            jit_load64(t->as, scratch[i], HOST_RBP,
+                       jit_slot_value(cached[i] - JIT_CACHED_SLOT(0)));
+        } else if (cached[i] >= 0) {
+            jit_load64(t->as, scratch[i], HOST_RBP, JIT_REG(cached[i]));
+        }
+    }
+}
+
 void jit_put_reg(JitTranslation *t, unsigned guest, HostReg host)
 {
     if (jit_host_reg[guest] != HOST_NONE) {

@@ -18,6 +18,7 @@ EmuJit *emu_jit_new(EmuCpu *cpu, size_t code_bytes, GError **error)
 
     g_assert((uintptr_t)cpu % 64 == 0); /* JIT_BIAS */
     jit->cpu = cpu;
+    cpu->jit_page_mask = (uint64_t)(EMU_TLB_SIZE - 1) << EMU_PAGE_BITS;
     if (!jit_code_map(jit, code_bytes, error)) {
         g_free(jit);
         return NULL;

@@ -50,6 +50,7 @@ static void push_memory(JitTranslation *t)
     jit_operand_address(t, t->word, false, 1);
     load_word(t, HOST_RAX);
     jit_store64(t->as, HOST_RBP, JIT_CPU(jit_target), HOST_RAX);
+    jit_forget_cached(t);
     prepare_push(t);
     jit_load64(t->as, HOST_RCX, HOST_RBP, JIT_CPU(jit_target));
     store_word(t, HOST_RCX);
@@ -71,11 +72,13 @@ bool jit_emit_push(JitTranslation *t)
     } else if (is_general_register(t, operand)) {
         prepare_push(t);
         store_word(t, jit_get_reg(t, t->op->r[0], HOST_RCX));
+        jit_note_cached(t, JIT_CACHE_RCX, t->op->r[0]);
     } else {
         return false;
     }
     move_stack(t, -t->word);
     jit_slow_done(t);
+    t->keeps_cached = operand->type != ZYDIS_OPERAND_TYPE_MEMORY;
     return true;
 }
 
@@ -95,6 +98,10 @@ bool jit_emit_pop(JitTranslation *t)
     move_stack(t, t->word);
     jit_put_reg(t, guest, host);
     jit_slow_done(t);
+    if (host == HOST_RCX) {
+        jit_note_cached(t, JIT_CACHE_RCX, guest);
+    }
+    t->keeps_cached = true;
     return true;
 }
 

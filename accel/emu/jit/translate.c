@@ -177,6 +177,7 @@ static void emit_slow_paths(JitTranslation *t)
             jit_call_to(t->as, t->jit->stubs.callout);
         }
         jit_vec_load(t, slow->vec_reload);
+        jit_load_cached(t, slow->cached);
         jit_jmp_to(t->as, jit_run_address(t->as, slow->back));
     }
 }
@@ -225,11 +226,15 @@ static void emit_leave(JitTranslation *t, uint8_t *leave)
 /* A JCC that follows runs as one with its comparison, if nothing lies between them. */
 static void keep_fusible(JitTranslation *t)
 {
+    static const uint8_t nop3[] = { 0x0f, 0x1f, 0x00 };
     const EmuOp *next = t->op + 1;
 
     if (!(t->op->flags & EMU_OP_MEM) && t->index + 1 < t->block->op_count &&
         !emu_op_only_raises(next) &&
         jit_find_emitter(&t->all_decoded[t->index + 1], next) == jit_emit_jcc) {
+        if (t->index == 0) {
+            jit_bytes(t->as, nop3, sizeof(nop3)); /* or pad_entry() would lie between them */
+        }
         jit_pad_jump(t->as, t->op->length + 1 + JIT_JCC_BYTES);
     }
 }
@@ -253,9 +258,11 @@ static void emit_op(JitTranslation *t)
     if (!emit || !emit(t)) {
         emit_callout(t);
     }
-    /* A slow path brings nothing back in scratch registers. */
-    if (!t->keeps_cached || t->slow_count != t->slow_before) {
+    if (!t->keeps_cached) {
         jit_forget_cached(t);
+    }
+    for (unsigned i = t->slow_before; i < t->slow_count; i++) {
+        memcpy(t->slow[i].cached, t->cached, sizeof(t->cached));
     }
 }
 
