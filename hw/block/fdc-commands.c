@@ -118,6 +118,7 @@ static void read_id(Fdc *fdc)
     fdc->drive = named_drive(fdc);
     fdc->side = fdc->command[1] >> 2 & 1;
     fdc->use_dma = false;
+    fdc->other_side = false;
     fdc->sector = 1;
     fdc->cylinder = track_of(fdc, fdc->drive);
     if (!drive || !floppy_has_medium(drive) || (fdc->rate & 3) != drive->format.rate ||

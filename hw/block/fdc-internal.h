@@ -55,6 +55,7 @@ typedef struct Fdc {
     uint8_t result[FDC_RESULTS], result_len, result_pos;
     uint8_t phase, task;
     bool use_dma, multi_track, mismatch, terminal;
+    bool other_side;           /* of the end's address: behind the second side comes the first */
     uint8_t drive, side, cylinder, sector, last_sector;
     uint8_t data[FLOPPY_SECTOR];
     uint32_t data_pos, data_len;

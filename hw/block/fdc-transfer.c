@@ -49,7 +49,7 @@ void fdc_end_transfer(Fdc *fdc, uint8_t st0, uint8_t st1, uint8_t st2)
     fdc->result[1] = st1;
     fdc->result[2] = st2;
     fdc->result[3] = fdc->cylinder;
-    fdc->result[4] = fdc->side;
+    fdc->result[4] = fdc->side ^ fdc->other_side;
     fdc->result[5] = fdc->sector;
     fdc->result[6] = SIZE_512;
     fdc_raise_irq(fdc);
@@ -178,6 +178,7 @@ static void next_sector(Fdc *fdc)
             last = false;
         } else {
             fdc->cylinder++;
+            fdc->other_side = fdc->multi_track;
         }
     }
     if (fdc->terminal || (last && (fdc->task == FDC_VERIFY || fdc->task >= FDC_SCAN_EQUAL))) {
@@ -287,6 +288,7 @@ static void begin(Fdc *fdc, FdcTask task)
     fdc->side = fdc->command[1] >> 2 & 1;
     fdc->use_dma = !(fdc->specify[1] & 1) && (fdc->dor & DOR_DMA) && fdc->dma_ops;
     fdc->terminal = false;
+    fdc->other_side = false;
     fdc->mismatch = false;
 }
 

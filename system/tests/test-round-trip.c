@@ -32,6 +32,7 @@ static void build(void)
     memory_transaction_begin();
     g_assert_true(setup_machine_object(options, &error) && setup_chardevs(options, &error) &&
                   setup_objects(options, &error) && setup_accelerator(options, &error) &&
+                  setup_drives(options, &error) &&
                   setup_memory(options, &error) && setup_board(options, &error) &&
                   setup_devices(options, &error));
     memory_transaction_commit();
@@ -45,6 +46,7 @@ static const struct {
     { 0x00, 16 },  { 0x20, 2 },    { 0x40, 4 },    { 0x61, 1 },   { 0x70, 2 },    { 0x80, 16 },
     { 0xa0, 2 },   { 0xc0, 32 },   { 0x3f8, 8 },   { 0x3b4, 2 },  { 0x3c0, 32 },  { 0x1ce, 2 },
     { 0x4d0, 2 },
+    { 0x1f1, 6 },  { 0x171, 6 },   { 0x3f1, 5 },
 };
 
 static const struct {

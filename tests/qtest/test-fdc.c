@@ -178,6 +178,11 @@ static void test_dma_read(void)
     g_assert_cmphex(result[1] | result[2], ==, 0);
     g_assert_cmpuint(result[5], ==, 12);
     check_sectors(qts, offset_of(3, 0, 10), 20 * SECTOR);
+    program_dma(qts, true, 18 * SECTOR);
+    transfer(qts, 0xe6, 3, 1, 1);
+    results(qts, result, 7);
+    /* Behind the cylinder's last sector comes the next one's first side. */
+    g_assert_cmpmem(result + 3, 3, ((const uint8_t[]){ 4, 0, 1 }), 3);
     qtest_stop(qts);
 }
 
