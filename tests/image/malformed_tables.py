@@ -45,6 +45,8 @@ VMDK = [
     ('descriptor huge', [le(36, 1 << 40, 'Q')], 'descriptor'),
     ('descriptor empty', [(512, '20s', b'')], 'descriptor'),
     ('table beyond the end', [(lambda i: 26 * 512, '<I', 0x7fffffff)], 'grain directory'),
+    ('directory over the header', [le(56, 0, 'Q')], 'grain directory'),
+    ('grain in use twice', [le(27 * 512 + 4, 128)], 'in use twice', 'check'),
 ]
 
 VDI = [
@@ -64,6 +66,7 @@ VDI = [
     ('map beyond the end', [le(340, 1 << 30), le(344, 1 << 30 | 4096)], 'beyond the end'),
     ('map in the header', [le(340, 0)], 'do not fit'),
     ('map unaligned', [le(340, 513)], 'do not fit'),
+    ('map over the header', [le(340, 256)], 'do not fit'),
     ('map behind the data', [le(340, 1 << 21)], 'do not fit'),
     ('block beyond the last', [le(512, 0x1000)], 'beyond the last block', 'read'),
     ('block used twice', [le(512, 0), le(516, 0)], 'in use twice', 'read'),
@@ -96,6 +99,10 @@ VHDX = [
     ('region at 2^63', region(32, TOP, 'Q'), 'region'),
     ('region of 4 GiB', region(40, 0xfff00000), 'region'),
     ('unknown required region', region(16, 0x1234), 'region'),
+    ('regions overlap', region(32, META, 'Q') + region(64, META, 'Q'), 'overlap'),
+    ('region over the log', region(32, 0x100000, 'Q'), 'not possible'),
+    ('region over the headers', region(32, HEAD, 'Q'), 'not possible'),
+    ('log over the headers', both(72, HEAD, 'Q'), 'not possible'),
     ('metadata without signature', [le(META, 0, 'Q')], 'metadata'),
     ('2^16 metadata entries', [le(META + 10, 0xffff, 'H')], 'metadata'),
 ]
@@ -121,6 +128,12 @@ VPC = [
     ('block size of 3', [be(512 + 32, 3 << 19)], 'block'),
     ('block size 2^31', [be(512 + 32, 1 << 31)], 'block'),
     ('block beyond the end', [be(1536, 0x7fffffff)], 'block table'),
+    ('table over the dynamic header', [be(512 + 16, 512, 'Q')], 'table'),
+    ('table over the footer', [be(512 + 16, 0, 'Q')], 'table at 0'),
+    ('dynamic header over the footer', [be(16, 0, 'Q'), (lambda i: len(i) - 496, '>Q', 0)],
+     'header'),
+    ('block in use twice', [be(1540, 4)], 'two blocks', 'check'),
+    ('block over the table', [be(1536, 2)], 'structures', 'check'),
 ]
 
 LUKS = [
@@ -188,6 +201,7 @@ PARALLELS = [
     ('no entries', [le(32, 0)], '', 'sound'),
     ('size 2^63', [le(36, TOP, 'Q')], 'too large'),
     ('cluster beyond the end', [le(64, U32)], '', 'sound'),
+    ('cluster in use twice', [le(68, 1)], '', 'check'),
 ]
 
 BOCHS = [
