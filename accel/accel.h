@@ -286,9 +286,19 @@ struct VCpu {
 /* Create the vCPU and its thread; it starts stopped. VM lock held. The device is borrowed. */
 VCpu *vcpu_new(Object *device, unsigned index, uint32_t apic_id, X86CpuConfig *config,
                const X86Topology *topology, GError **error);
+/*
+ * Takes it out of the machine: when this returns, its thread has ended and nobody finds it any
+ * more; vcpu_free() is left to do. Lock held, released while waiting. Not from its own thread.
+ */
+void vcpu_retire(VCpu *cpu);
+/* Retires it first, if that has not been done. NULL is ignored. */
 void vcpu_free(VCpu *cpu);
+/* A CPU that came while the machine runs, and has been reset, runs as the others do. Lock held. */
+void vcpu_join_others(VCpu *cpu);
 unsigned vcpu_count(void);
 VCpu *vcpu_get(unsigned index); /* NULL if there is none */
+/* All that there are, by index: the first after NULL; NULL after the last. */
+VCpu *vcpu_next(const VCpu *cpu);
 VCpu *vcpu_by_apic_id(uint32_t apic_id);
 VCpu *vcpu_current(void);       /* of this thread, or NULL */
 

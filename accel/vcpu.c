@@ -49,6 +49,16 @@ VCpu *vcpu_get(unsigned index)
     return vcpus && index < vcpus->len ? g_ptr_array_index(vcpus, index) : NULL;
 }
 
+VCpu *vcpu_next(const VCpu *cpu)
+{
+    for (unsigned i = cpu ? cpu->index + 1 : 0; vcpus && i < vcpus->len; i++) {
+        if (g_ptr_array_index(vcpus, i)) {
+            return g_ptr_array_index(vcpus, i);
+        }
+    }
+    return NULL;
+}
+
 VCpu *vcpu_by_apic_id(uint32_t apic_id)
 {
     for (unsigned i = 0; vcpus && i < vcpus->len; i++) {
@@ -174,6 +184,7 @@ static void *vcpu_thread(void *opaque)
             }
             run_once_locked(cpu);
         }
+        run_work_locked(cpu); /* what came while it went */
         accel_ops()->vcpu_destroy(cpu);
     }
     vm_unlock();
@@ -243,24 +254,32 @@ static void forget_vcpu(VCpu *cpu)
     }
 }
 
-void vcpu_free(VCpu *cpu)
+void vcpu_retire(VCpu *cpu)
 {
-    if (!cpu) {
-        return;
-    }
     g_assert(cpu != current_vcpu);
+    forget_vcpu(cpu);
     if (cpu->has_thread) {
         cpu->unplug = true;
         if (cpu->created) {
             vcpu_kick(cpu);
         }
+        pthread_cond_broadcast(&vcpu_progress); /* nobody waits for it to stop any more */
         vm_unlock();
         pthread_join(cpu->thread, NULL);
         vm_lock();
+        cpu->has_thread = false;
     } else if (cpu->created) {
         accel_ops()->vcpu_destroy(cpu);
     }
-    forget_vcpu(cpu);
+    cpu->created = false;
+}
+
+void vcpu_free(VCpu *cpu)
+{
+    if (!cpu) {
+        return;
+    }
+    vcpu_retire(cpu);
     pthread_cond_destroy(&cpu->wake);
     if (cpu->config) {
         x86_cpu_config_unref(cpu->config);
@@ -329,6 +348,17 @@ void vcpus_resume_all(void)
                 cpu->stopped = false;
             }
             pthread_cond_broadcast(&cpu->wake);
+        }
+    }
+}
+
+void vcpu_join_others(VCpu *cpu)
+{
+    for (VCpu *other = vcpu_next(NULL); other; other = vcpu_next(other)) {
+        if (other != cpu && !other->stop_requested) {
+            cpu->stop_requested = false;
+            pthread_cond_broadcast(&cpu->wake);
+            return;
         }
     }
 }

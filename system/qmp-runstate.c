@@ -98,12 +98,8 @@ bool qmp_inject_nmi(GError **error)
         error_setf(error, "machine does not provide NMIs");
         return false;
     }
-    for (unsigned i = 0; i < vcpu_count(); i++) {
-        VCpu *cpu = vcpu_get(i);
-
-        if (cpu) {
-            accel_ops()->inject_nmi(cpu);
-        }
+    for (VCpu *cpu = vcpu_next(NULL); cpu; cpu = vcpu_next(cpu)) {
+        accel_ops()->inject_nmi(cpu);
     }
     return true;
 }

@@ -180,10 +180,8 @@ static void serve_watchdog(void *opaque)
         runstate_stop(RUN_STATE_WATCHDOG);
         break;
     case WATCHDOG_ACTION_INJECT_NMI:
-        for (unsigned i = 0; i < vcpu_count(); i++) {
-            if (vcpu_get(i) && accel_ops()->inject_nmi) {
-                accel_ops()->inject_nmi(vcpu_get(i));
-            }
+        for (VCpu *cpu = vcpu_next(NULL); cpu && accel_ops()->inject_nmi; cpu = vcpu_next(cpu)) {
+            accel_ops()->inject_nmi(cpu);
         }
         break;
     default:
@@ -357,13 +355,8 @@ static void serve_powerdown(void)
 /* For debugging; not if somebody else has stopped the machine since and the debugger knows. */
 static bool a_cpu_stopped(void)
 {
-    unsigned found = 0;
-
-    for (unsigned i = 0; found < vcpu_count(); i++) {
-        const VCpu *cpu = vcpu_get(i);
-
-        found += cpu != NULL;
-        if (cpu && cpu->debug.stop != VCPU_STOP_NONE) {
+    for (const VCpu *cpu = vcpu_next(NULL); cpu; cpu = vcpu_next(cpu)) {
+        if (cpu->debug.stop != VCPU_STOP_NONE) {
             return true;
         }
     }

@@ -84,6 +84,7 @@ struct KvmAccel {
     GArray *free_virqs;       /* int, given back by route_del */
     int next_virq;
 
+    GArray *parked;           /* KvmParked: file descriptors of unplugged vCPUs */
     uint32_t *msr_indices;    /* as KVM lists them */
     uint32_t msr_index_count;
 
@@ -93,6 +94,12 @@ struct KvmAccel {
     struct kvm_clock_data clock;
     bool clock_valid;
 };
+
+/* KVM cannot take a vCPU out of a VM: it waits here until its place is filled again. */
+typedef struct KvmParked {
+    uint32_t apic_id;
+    int fd;
+} KvmParked;
 
 typedef struct KvmVCpu {
     int fd;
@@ -190,6 +197,8 @@ bool kvm_inject_nmi(VCpu *cpu);
 /* kvm-vcpu.c */
 bool kvm_vcpu_create(VCpu *cpu, GError **error);
 void kvm_vcpu_destroy(VCpu *cpu);
+/* Close what unplugged vCPUs left. */
+void kvm_vcpus_cleanup(KvmAccel *kvm);
 void kvm_vcpu_kick(VCpu *cpu);
 bool kvm_cpu_caps(Accel *accel, X86AccelCaps *caps, GError **error);
 

@@ -99,6 +99,30 @@ static bool read_first_state(VCpu *cpu, GError **error)
     return cpu->state_valid;
 }
 
+static void park_fd(KvmAccel *kvm, uint32_t apic_id, int fd)
+{
+    const KvmParked parked = { .apic_id = apic_id, .fd = fd };
+
+    if (!kvm->parked) {
+        kvm->parked = g_array_new(FALSE, FALSE, sizeof(KvmParked));
+    }
+    g_array_append_val(kvm->parked, parked);
+}
+
+/* The file descriptor of a new vCPU, or of the one that had this place before. -1: errno is set. */
+static int open_vcpu(KvmAccel *kvm, uint32_t apic_id)
+{
+    for (unsigned i = 0; kvm->parked && i < kvm->parked->len; i++) {
+        const KvmParked parked = g_array_index(kvm->parked, KvmParked, i);
+
+        if (parked.apic_id == apic_id) {
+            g_array_remove_index_fast(kvm->parked, i);
+            return parked.fd;
+        }
+    }
+    return ioctl(kvm->vm_fd, KVM_CREATE_VCPU, (unsigned long)apic_id);
+}
+
 bool kvm_vcpu_create(VCpu *cpu, GError **error)
 {
     KvmAccel *kvm = kvm_accel();
@@ -111,7 +135,7 @@ bool kvm_vcpu_create(VCpu *cpu, GError **error)
         kvm_vcpu_destroy(cpu);
         return false;
     }
-    vcpu->fd = ioctl(kvm->vm_fd, KVM_CREATE_VCPU, (unsigned long)cpu->apic_id);
+    vcpu->fd = open_vcpu(kvm, cpu->apic_id);
     if (vcpu->fd < 0) {
         error_set_errno(error, errno, "KVM cannot create CPU %u (APIC id %u)", cpu->index,
                         cpu->apic_id);
@@ -144,10 +168,18 @@ void kvm_vcpu_destroy(VCpu *cpu)
         munmap(vcpu->run, kvm->run_size);
     }
     if (vcpu->fd >= 0) {
-        close(vcpu->fd);
+        park_fd(kvm, cpu->apic_id, vcpu->fd);
     }
     cpu->accel_data = NULL;
     g_free(vcpu);
+}
+
+void kvm_vcpus_cleanup(KvmAccel *kvm)
+{
+    for (unsigned i = 0; kvm->parked && i < kvm->parked->len; i++) {
+        close(g_array_index(kvm->parked, KvmParked, i).fd);
+    }
+    g_clear_pointer(&kvm->parked, g_array_unref);
 }
 
 void kvm_vcpu_kick(VCpu *cpu)

@@ -174,6 +174,7 @@ static void kvm_cleanup(Accel *accel)
     kvm_memory_cleanup(kvm);
     kvm_irqchip_cleanup(kvm);
     g_clear_pointer(&kvm->msr_indices, g_free);
+    kvm_vcpus_cleanup(kvm);
     if (kvm->vm_fd >= 0) {
         close(kvm->vm_fd);
         kvm->vm_fd = -1;

@@ -811,6 +811,39 @@ static void test_init_sipi(void)
     lab_stop();
 }
 
+/* A CPU leaves while both run, and one comes in its place and runs. KVM keeps the old one. */
+static void test_hotplug(void)
+{
+    const X86Topology topology = { 1, 1, 2, 1 };
+
+    if (!lab_start("kvm", ACCEL_IRQCHIP_ON, 2)) {
+        return;
+    }
+    /* done; l: inc word [6000h]; jmp l; the other one counts at 6002h */
+    memcpy(lab->bytes + 0x1100, "\xff\x06\x02\x60\xeb\xfa", 6);
+    RUN(OUT_DONE, 0xff, 0x06, 0x00, 0x60, 0xeb, 0xfa);
+    wait_for(&lab->done);
+    for (unsigned i = 0; i < 5; i++) {
+        VCpu *cpu;
+
+        vcpu_free(vcpu_get(1));
+        g_assert_null(vcpu_get(1));
+        g_assert_null(vcpu_next(vcpu_get(0)));
+        stw_le(lab->bytes + 0x6002, 0);
+        cpu = vcpu_new(NULL, 1, 1, NULL, &topology, NULL);
+        g_assert_nonnull(cpu);
+        vcpu_reset(cpu);
+        place(cpu, 0x1100);
+        vcpu_join_others(cpu);
+        while (!ldw_le(lab->bytes + 0x6002)) {
+            vm_unlock();
+            g_usleep(1000);
+            vm_lock();
+        }
+    }
+    lab_stop();
+}
+
 static void test_properties(void)
 {
     const char *const bad[] = { "kvm,dirty-ring-size=1000", "kvm,kernel-irqchip=maybe",
@@ -936,6 +969,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/userspace-apic", test_userspace_apic);
     g_test_add_func("/kvm/split-extint", test_split_extint);
     g_test_add_func("/kvm/init-sipi", test_init_sipi);
+    g_test_add_func("/kvm/hotplug", test_hotplug);
     g_test_add_func("/kvm/smm", test_smm);
     vm_lock();
     memory_init();
