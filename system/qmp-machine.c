@@ -5,6 +5,7 @@
 #include "hw/core/machine.h"
 #include "hw/misc/vmgenid.h"
 #include "hw/rtc/mc146818rtc.h"
+#include "qapi/qapi-commands-acpi.h"
 #include "qapi/qapi-commands-cpu.h"
 #include "qapi/qapi-commands-machine.h"
 #include "qapi/qapi-commands-misc.h"
@@ -56,6 +57,7 @@ static MachineInfo *machine_info_new(const TypeInfo *type)
     info->default_cpu_type = ops->default_cpu ? g_strdup_printf("%s-x86_64-cpu", ops->default_cpu)
                                               : NULL;
     info->default_ram_id = g_strdup(ops->default_ram_id);
+    info->hotpluggable_cpus = ops->hotplug != NULL;
     return info;
 }
 
@@ -98,18 +100,13 @@ GPtrArray *qmp_query_cpus_fast(GError **error)
 {
     GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)CpuInfoFast_free);
 
-    for (unsigned i = 0; i < vcpu_count(); i++) {
-        const VCpu *cpu = vcpu_get(i);
-        CpuInfoFast *info;
+    for (const VCpu *cpu = vcpu_next(NULL); cpu; cpu = vcpu_next(cpu)) {
+        CpuInfoFast *info = g_new0(CpuInfoFast, 1);
 
-        if (!cpu) {
-            continue;
-        }
-        info = g_new0(CpuInfoFast, 1);
-        info->cpu_index = i;
+        info->cpu_index = cpu->index;
         info->qom_path = object_path(cpu->device);
         info->thread_id = cpu->tid;
-        info->props = cpu_place(&cpu->topology, i);
+        info->props = cpu_place(&cpu->topology, cpu->index);
         info->target = SYS_EMU_TARGET_X86_64;
         g_ptr_array_add(list, info);
     }
@@ -194,6 +191,21 @@ GuidInfo *qmp_query_vm_generation_id(GError **error)
     info = g_new0(GuidInfo, 1);
     info->guid = format_uuid(vmgenid_guid(genid));
     return info;
+}
+
+GPtrArray *qmp_query_acpi_ospm_status(GError **error)
+{
+    Machine *machine = machine_current();
+    const MachineHotplugOps *ops = machine_ops(machine)->hotplug;
+    GPtrArray *list = ACPIOSTInfo_list_new();
+
+    if (!ops) {
+        g_ptr_array_unref(list);
+        error_setf(error, "This machine has no devices that come and go by ACPI");
+        return NULL;
+    }
+    ops->ospm_status(machine, list);
+    return list;
 }
 
 bool qmp_device_add(json_object *args, json_object **ret, GError **error)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Devices that a person asks for: -device, device_add, device_del. */
 #include "hw/core/device-internal.h"
+#include "hw/core/machine.h"
 #include "qapi/qapi-events-qdev.h"
 #include "util/error.h"
 
@@ -92,6 +93,16 @@ static bool set_properties(Device *dev, json_object *options, bool text, GError 
     return true;
 }
 
+static const MachineHotplugOps *machine_hotplug(GError **error)
+{
+    const MachineHotplugOps *ops = machine_ops(machine_current())->hotplug;
+
+    if (!ops) {
+        error_setf(error, "This machine does not support hotplugging of devices without a bus");
+    }
+    return ops;
+}
+
 static bool check_hotplug(const TypeInfo *type, Bus *bus, GError **error)
 {
     if (bus && !bus->allow_hotplug) {
@@ -102,6 +113,24 @@ static bool check_hotplug(const TypeInfo *type, Bus *bus, GError **error)
         error_setf(error, "Device '%s' does not support hotplugging", type->name);
         return false;
     }
+    return true;
+}
+
+/* Realizes what goes into a running machine without a bus. Takes over the reference. */
+static bool hotplug_into_machine(Device *dev, GError **error)
+{
+    const MachineHotplugOps *ops = machine_hotplug(error);
+    Machine *machine = machine_current();
+
+    if (!ops || !ops->check(machine, dev, error)) {
+        object_unparent(OBJECT(dev));
+        object_unref(OBJECT(dev));
+        return false;
+    }
+    if (!device_realize_and_unref(dev, NULL, error)) {
+        return false;
+    }
+    ops->plugged(machine, dev);
     return true;
 }
 
@@ -144,6 +173,9 @@ Device *device_add(json_object *options, bool text, bool hotplug, GError **error
         return NULL;
     }
     g_steal_pointer(&holder);
+    if (hotplug && !device_type_bus(type)) {
+        return hotplug_into_machine(dev, error) ? dev : NULL;
+    }
     return device_realize_and_unref(dev, bus, error) ? dev : NULL;
 }
 
@@ -173,6 +205,11 @@ bool device_unplug(const char *id_or_path, GError **error)
         return false;
     }
     dev = (Device *)obj;
+    if (dev->bus == bus_system() && device_is_hotpluggable(dev)) {
+        const MachineHotplugOps *machine_ops = machine_hotplug(error);
+
+        return machine_ops && machine_ops->unplug_request(machine_current(), dev, error);
+    }
     if (!dev->bus || !dev->bus->allow_hotplug) {
         error_setf(error, "Bus '%s' does not support hotplugging",
                    dev->bus ? OBJECT(dev->bus)->name : "none");

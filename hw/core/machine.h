@@ -38,6 +38,18 @@ typedef struct BootConfig {
     int64_t splash_time, reboot_timeout; /* -1: unset */
 } BootConfig;
 
+/* Devices without a bus of their own (CPUs, memory) in a running machine. */
+typedef struct MachineHotplugOps {
+    /* Before the device is realized: may it come? */
+    bool (*check)(Machine *machine, Device *dev, GError **error);
+    /* It is there and has been reset: tell the guest. */
+    void (*plugged)(Machine *machine, Device *dev);
+    /* Ask the guest to let it go; device_delete() follows when it does. */
+    bool (*unplug_request)(Machine *machine, Device *dev, GError **error);
+    /* Append an ACPIOSTInfo for every place. */
+    void (*ospm_status)(Machine *machine, GPtrArray *list);
+} MachineHotplugOps;
+
 typedef struct MachineOps {
     const char *alias;           /* "pc" for "pc-i440fx-7.2" */
     bool is_default;
@@ -66,6 +78,7 @@ typedef struct MachineOps {
     /* What describes the machine to guests without ACPI; the caller's. NULL: nothing does. */
     GBytes *(*device_tree)(Machine *machine, GError **error);
     bool (*nmi)(Machine *machine, GError **error); /* inject-nmi; NULL: to all CPUs */
+    const MachineHotplugOps *hotplug; /* NULL: only devices on buses come and go */
 } MachineOps;
 
 struct Machine {

@@ -56,13 +56,20 @@ void acpi_dsdt_cpus(Aml *dsdt, const AcpiConfig *config)
 
     aml_append(container, aml_name_decl("_HID", aml_string("ACPI0010")));
     aml_append(container, aml_name_decl("_CID", aml_eisaid("PNP0A05")));
+    if (config->cpu_hotplug) {
+        acpi_dsdt_cpu_hotplug(container, config);
+    }
     for (unsigned i = 0; i < config->cpu_count; i++) {
         const AcpiCpu *cpu = &config->cpus[i];
         Aml *device = aml_device("C%03X", i);
 
         aml_append(device, aml_name_decl("_HID", aml_string("ACPI0007")));
         aml_append(device, aml_name_decl("_UID", aml_int(i)));
-        aml_append(device, aml_name_decl("_STA", aml_int(cpu->present ? STA_PRESENT : 0)));
+        if (config->cpu_hotplug) {
+            acpi_dsdt_cpu_hotplug_methods(device, i);
+        } else {
+            aml_append(device, aml_name_decl("_STA", aml_int(cpu->present ? STA_PRESENT : 0)));
+        }
         aml_append(device, aml_name_decl("_MAT", dsdt_cpu_mat(cpu, i)));
         if (config->numa) {
             aml_append(device, aml_name_decl("_PXM", aml_int(cpu->node)));
@@ -192,6 +199,9 @@ static void dsdt_gpe(Aml *dsdt, const AcpiConfig *config)
     aml_append(scope, aml_name_decl("_HID", aml_string("ACPI0006")));
     if (config->pci.hotplug_slots) {
         acpi_dsdt_pci_hotplug_event(scope);
+    }
+    if (config->cpu_hotplug) {
+        acpi_dsdt_cpu_hotplug_event(scope);
     }
     aml_append(dsdt, scope);
 }

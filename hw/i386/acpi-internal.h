@@ -54,5 +54,9 @@ void acpi_dsdt_cpus(Aml *dsdt, const AcpiConfig *config);
 /* Below the host bridge: slots that come and go. In the scope of events: the one that says so. */
 void acpi_dsdt_pci_hotplug(Aml *bridge, const AcpiConfig *config);
 void acpi_dsdt_pci_hotplug_event(Aml *gpe);
+/* In the container of the processors, in a processor's device, in the scope of events. */
+void acpi_dsdt_cpu_hotplug(Aml *container, const AcpiConfig *config);
+void acpi_dsdt_cpu_hotplug_methods(Aml *device, unsigned index);
+void acpi_dsdt_cpu_hotplug_event(Aml *gpe);
 
 #endif

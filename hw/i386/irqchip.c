@@ -86,17 +86,20 @@ static bool create_chips(PcIrqChip *chip, IsaBus *bus, unsigned parts, GError **
 
 static bool attach_apics(PcIrqChip *chip, GError **error)
 {
-    for (unsigned i = 0, left = vcpu_count(); left; i++) {
-        VCpu *cpu = vcpu_get(i);
-
-        if (!cpu) {
-            continue;
-        }
-        left--;
+    for (VCpu *cpu = vcpu_next(NULL); cpu; cpu = vcpu_next(cpu)) {
         if (!apic_attach(cpu, &chip->wiring, error)) {
             return false;
         }
     }
+    return true;
+}
+
+bool pc_irqchip_attach(PcIrqChip *chip, VCpu *cpu, GError **error)
+{
+    if (!apic_attach(cpu, &chip->wiring, error)) {
+        return false;
+    }
+    device_reset_tree(cpu->apic); /* the machine's reset is over, or comes once more */
     return true;
 }
 

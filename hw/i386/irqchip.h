@@ -32,6 +32,8 @@ typedef enum PcIrqChipParts {
  * machine.
  */
 PcIrqChip *pc_irqchip_new(Object *owner, IsaBus *bus, unsigned parts, GError **error);
+/* A CPU that comes later gets its local APIC. */
+bool pc_irqchip_attach(PcIrqChip *chip, VCpu *cpu, GError **error);
 /*
  * Create the timer (and port 0x61) on line 0. Returns the device whose IRQ input 0 silences it
  * (HPET legacy replacement).

@@ -7,6 +7,7 @@
  * as PAM says), PCI's 32-bit window from the end of low RAM to the I/O APIC at 0xFEC00000,
  * firmware below 4 GiB, the rest of RAM above, and then PCI's 64-bit window.
  */
+#include "hw/acpi/cpu-hotplug.h"
 #include "hw/acpi/pci-hotplug.h"
 #include "hw/acpi/piix4-pm.h"
 #include "hw/core/machine.h"
@@ -32,6 +33,8 @@
 #define LOW_OVERLAY_SIZE 0x60000
 #define RESET_CONTROL_PORT 0xcf9
 
+struct PcAcpiData;
+
 typedef struct PcMachine {
     X86Machine parent_obj;
     MemoryRegion *pci_memory, *pci_low_overlay, *pci_low_nothing;
@@ -40,6 +43,7 @@ typedef struct PcMachine {
     IsaBus *isa;
     PciDevice *pm;
     PcStorage storage;
+    struct PcAcpiData *acpi; /* what the tables were built from */
     bool hpet;
 } PcMachine;
 
@@ -184,7 +188,9 @@ static bool create_power_management(PcMachine *pc, GError **error)
         return false;
     }
     device_connect_irq_out((Device *)pc->pm, "smi", 0, (Irq){ .fn = raise_smi });
-    return true;
+    x86->cpu_hotplug = acpi_cpu_hotplug_new(memory_io(), x86->parent_obj.smp.max_cpus,
+                                            piix4_pm_acpi(pc->pm), error);
+    return x86->cpu_hotplug != NULL;
 }
 
 static bool pc_init(Machine *machine, GError **error)
@@ -223,7 +229,6 @@ static void set_cmos_size(PcMachine *pc, uint8_t at, uint64_t value, uint64_t ma
 static void fill_cmos(PcMachine *pc)
 {
     const X86Machine *x86 = &pc->parent_obj;
-    const Machine *machine = &x86->parent_obj;
     uint64_t low = x86->below_4g;
 
     set_cmos_size(pc, 0x15, 640, 640, 2);
@@ -231,8 +236,8 @@ static void fill_cmos(PcMachine *pc)
     set_cmos_size(pc, 0x30, low > MiB ? (low - MiB) / KiB : 0, 65535, 2);
     set_cmos_size(pc, 0x34, low > 16 * MiB ? (low - 16 * MiB) / (64 * KiB) : 0, 65535, 2);
     set_cmos_size(pc, 0x5b, x86->above_4g / (64 * KiB), 0xffffff, 3);
-    rtc_set_cmos(pc->parent_obj.rtc, 0x5f, MIN(machine->smp.cpus - 1, 255));
     pc_storage_fill_cmos(&pc->storage, pc->parent_obj.rtc);
+    x86_publish_cpu_count(&pc->parent_obj);
 }
 
 /* A boot letter's code in CMOS 0x3d and 0x38; 0 for none. */
@@ -263,6 +268,9 @@ typedef struct PcAcpiData {
 
 static void pc_acpi_data_free(PcAcpiData *data)
 {
+    if (!data) {
+        return;
+    }
     g_free(data->cpus);
     g_free(data->memory);
     g_free(data->distance);
@@ -289,14 +297,18 @@ static uint64_t pci_window64_base(const X86Machine *x86)
     return ROUND_UP(4 * GiB + x86->above_4g, GiB);
 }
 
-/* The parts that do not change while the machine runs; arrays are owned by *data. */
-static void fill_acpi(PcMachine *pc, AcpiConfig *config, PcAcpiData *data)
+/* For the tables as the machine is now. */
+static void fill_acpi(void *opaque, AcpiConfig *config)
 {
+    PcMachine *pc = opaque;
+    PcAcpiData *data = g_new0(PcAcpiData, 1);
     X86Machine *x86 = &pc->parent_obj;
     const Machine *machine = &x86->parent_obj;
     const AcpiPmState *pm = piix4_pm_acpi(pc->pm);
     VmGenId *genid = vmgenid_find();
 
+    pc_acpi_data_free(pc->acpi);
+    pc->acpi = data;
     data->cpus = x86_acpi_cpus(x86);
     data->memory = x86_numa_memory(x86, &config->memory_count);
     data->distance = x86_numa_distances(x86);
@@ -304,6 +316,7 @@ static void fill_acpi(PcMachine *pc, AcpiConfig *config, PcAcpiData *data)
     config->oem_table_id = x86->oem_table_id;
     config->cpus = data->cpus;
     config->cpu_count = machine->smp.max_cpus;
+    config->cpu_hotplug = true;
     config->ioapics[0] = (AcpiIoapic){ .id = 0, .addr = IOAPIC_ADDRESS, .gsi_base = 0 };
     config->ioapic_count = 1;
     config->has_8259 = x86_option(x86->pic, true);
@@ -349,18 +362,14 @@ static void vmgenid_changed(void *opaque, int n, bool level)
 static bool publish_acpi(PcMachine *pc, GError **error)
 {
     VmGenId *genid = vmgenid_find();
-    PcAcpiData *data = g_new0(PcAcpiData, 1);
     AcpiConfig config = { 0 };
-    bool ok;
 
     if (genid) {
         device_connect_irq_out((Device *)genid, "changed", 0,
                                (Irq){ .fn = vmgenid_changed, .opaque = piix4_pm_acpi(pc->pm) });
     }
-    fill_acpi(pc, &config, data);
-    ok = acpi_publish(pc->parent_obj.fw_cfg, &config, NULL, NULL, error);
-    pc_acpi_data_free(data);
-    return ok;
+    fill_acpi(pc, &config);
+    return acpi_publish(pc->parent_obj.fw_cfg, &config, fill_acpi, pc, error);
 }
 
 static bool publish_items(PcMachine *pc, GError **error)
@@ -437,6 +446,7 @@ static const MachineOps pc_ops = {
     .done = pc_done,
     .reset = pc_reset,
     .nmi = x86_inject_nmi,
+    .hotplug = &x86_hotplug_ops,
 };
 
 static const TypeInfo pc_info = {

@@ -69,13 +69,15 @@ uint32_t x86_apic_id_limit(const X86Machine *machine)
     return x86_apic_id(&topology, machine->parent_obj.smp.max_cpus - 1) + 1;
 }
 
-static unsigned node_of_cpu(const Machine *machine, unsigned cpu)
+unsigned x86_cpu_node(const X86Machine *machine, unsigned index)
 {
-    for (unsigned node = 0; node < machine->numa_nodes; node++) {
-        const GArray *cpus = machine->numa[node].cpus;
+    const Machine *base = &machine->parent_obj;
+
+    for (unsigned node = 0; node < base->numa_nodes; node++) {
+        const GArray *cpus = base->numa[node].cpus;
 
         for (unsigned i = 0; cpus && i < cpus->len; i++) {
-            if (g_array_index(cpus, unsigned, i) == cpu) {
+            if (g_array_index(cpus, unsigned, i) == index) {
                 return node;
             }
         }
@@ -92,8 +94,8 @@ AcpiCpu *x86_acpi_cpus(const X86Machine *machine)
     for (unsigned i = 0; i < base->smp.max_cpus; i++) {
         cpus[i] = (AcpiCpu){
             .apic_id = x86_apic_id(&topology, i),
-            .node = node_of_cpu(base, i),
-            .present = i < base->smp.cpus,
+            .node = x86_cpu_node(machine, i),
+            .present = vcpu_get(i) != NULL,
         };
     }
     return cpus;
@@ -178,13 +180,8 @@ void x86_set_direct_boot(X86Machine *machine, DirectBoot *boot)
 
 bool x86_inject_nmi(Machine *machine, GError **error)
 {
-    for (unsigned i = 0, left = vcpu_count(); left; i++) {
-        VCpu *cpu = vcpu_get(i);
-
-        if (cpu) {
-            left--;
-            apic_deliver_nmi(cpu);
-        }
+    for (VCpu *cpu = vcpu_next(NULL); cpu; cpu = vcpu_next(cpu)) {
+        apic_deliver_nmi(cpu);
     }
     return true;
 }

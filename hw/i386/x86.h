@@ -18,6 +18,8 @@
 #define TYPE_X86_MACHINE "x86-machine"
 #define TYPE_X86_CPU "x86_64-cpu"
 
+struct AcpiCpuHotplug;
+
 typedef struct X86Machine {
     Machine parent_obj;
     int acpi, pit, pic, smm;      /* PropOnOffAuto properties */
@@ -30,6 +32,7 @@ typedef struct X86Machine {
     MemoryRegion *ram_low, *ram_high; /* aliases of Machine.ram */
     PcIrqChip *irqchip;           /* its gsi[]: ISA lines, then PCI's */
     Rtc *rtc;
+    struct AcpiCpuHotplug *cpu_hotplug; /* NULL: CPUs neither come nor go */
     DirectBoot *direct;           /* owned; NULL with firmware */
 } X86Machine;
 
@@ -40,6 +43,14 @@ void x86_map_ram(X86Machine *machine, uint64_t max_low);
  * the CPUs' local APICs. Also connects the ISA bus's lines. irqchip_parts: PcIrqChipParts.
  */
 bool x86_create_cpus(X86Machine *machine, IsaBus *isa, unsigned irqchip_parts, GError **error);
+/* The index of the CPU that a CPU's device is. */
+unsigned x86_cpu_index(const Device *cpu);
+/* MachineOps.hotplug of boards that set cpu_hotplug. */
+extern const MachineHotplugOps x86_hotplug_ops;
+/* Let firmware know how many CPUs there are: CMOS and fw_cfg. */
+void x86_publish_cpu_count(X86Machine *machine);
+/* The NUMA node of a CPU. */
+unsigned x86_cpu_node(const X86Machine *machine, unsigned index);
 /* smm=on where the accelerator cannot is an error; auto follows it. */
 bool x86_check_smm(const X86Machine *machine, GError **error);
 bool x86_has_smm(const X86Machine *machine);

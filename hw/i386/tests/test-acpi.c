@@ -48,6 +48,7 @@ static void pc_config(AcpiConfig *config)
         .hpet = true, .hpet_addr = 0xfed00000,
         .fw_cfg_port = 0x510, .pvpanic_port = 0x505,
     };
+    config->cpu_hotplug = true;
     set_cpus(config, 2, 1);
 }
 
