@@ -663,9 +663,10 @@ static void run_failing_delete(void *opaque)
     end_run(&run);
 }
 
-void power_fail_delete(const CutVariant *variant, int err, bool sticky)
+void power_fail_delete(const CutVariant *variant, int err, bool sticky, int stride)
 {
     for (int shared = 0; shared < 2; shared++) {
-        fail_everywhere((Failing) { variant, 1, err, sticky, true, shared }, run_failing_delete, 1);
+        fail_everywhere((Failing) { variant, 1, err, sticky, true, shared }, run_failing_delete,
+                        stride);
     }
 }

@@ -27,7 +27,7 @@ typedef struct CutVariant {
     bool keeps_discard; /* discarded sectors may be anything (raw) */
     bool resizes, only_grows;
     bool size_of_file; /* and its size is the file's */
-    bool fail_all;     /* every place of a failure counts: few of them change the map (vdi) */
+    int stride;        /* between the places of failures, in place of the usual one; 0: that */
     CutFiles files;
     const char *extent_type;
 } CutVariant;
@@ -48,7 +48,7 @@ void power_cut_create(const CutVariant *variant);
  * at most are passed over between two runs.
  */
 void power_fail(const CutVariant *variant, int err, bool sticky, int stride);
-/* The same where a snapshot is deleted, at each write and flush. */
-void power_fail_delete(const CutVariant *variant, int err, bool sticky);
+/* The same where a snapshot is deleted. */
+void power_fail_delete(const CutVariant *variant, int err, bool sticky, int stride);
 
 #endif
