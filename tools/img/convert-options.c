@@ -170,7 +170,7 @@ ImgParse convert_parse(ConvertArgs *args, int argc, char **argv)
 {
     ImgParse parsed;
 
-    *args = (ConvertArgs){ .common.command = "convert", .sparse = -1, .workers = CONVERT_WORKERS };
+    *args = (ConvertArgs){ .common.command = "convert", .sparse = -1 };
     parsed = img_parse(&args->common, argc, argv, ":hf:O:B:CcF:o:l:S:pt:T:qnm:WUr:", long_options,
                        own_option, args);
     if (parsed != IMG_PARSED) {

@@ -224,6 +224,12 @@ static bool fit_to_target(const ConvertArgs *args, Convert *c, GError **error)
         return false;
     }
     c->cluster_size = c->compressed && has_info ? MAX(1, info.cluster_size) : 1;
+    if (!c->workers) {
+        bool direct = node->mode.cache_direct ||
+                      block_backend_node(c->sources[0].blk)->mode.cache_direct;
+
+        c->workers = direct && !c->compressed ? CONVERT_WORKERS_DIRECT : CONVERT_WORKERS;
+    }
     return !args->bitmaps || convert_bitmaps_check_target(args, c, error);
 }
 

@@ -13,8 +13,12 @@
 #include "util/ratelimit.h"
 
 #define CONVERT_MAX_WORKERS 16
-/* Enough to keep a disk, and the processors that compress, busy; each has a buffer. */
+/*
+ * Without -m: enough to keep the page cache and the processors that compress busy, and a disk; each
+ * has a buffer.
+ */
 #define CONVERT_WORKERS 4
+#define CONVERT_WORKERS_DIRECT 8
 
 /* ---- The command line ---- */
 
@@ -25,7 +29,7 @@ typedef struct ConvertArgs {
     char *snapshot_id, *snapshot_name;    /* -l; with neither id nor name alone: both the same */
     int64_t sparse;                       /* -S; -1: not given */
     int64_t rate;
-    int64_t workers;
+    int64_t workers;      /* 0: as many as suit the images */
     bool compressed, copy_range, no_create, target_image_opts, target_is_zero, any_order;
     bool salvage, bitmaps, skip_broken_bitmaps, resume;
     char **sources;                       /* borrowed */
