@@ -34,6 +34,7 @@ struct NbdExport {
     int64_t size;
     GArray *contexts;      /* NbdContext: the index is its number on the wire */
     GPtrArray *clients;    /* NbdClient in the transmission phase; main thread */
+    unsigned serving;      /* how many; atomic */
 };
 
 /* By its name, among those that are not going; borrowed. */

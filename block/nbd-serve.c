@@ -25,10 +25,12 @@
 
 #define MAX_IN_FLIGHT 64
 /*
- * Of all requests of a client; one alone may have more. Enough to keep a disk busy, and little
- * enough that what was read is still in the cache when it is sent.
+ * Of the requests of all clients; each has the same part, and one request alone may have more.
+ * Enough to keep a disk busy. Of what is had at once half of it, which is still in the processor's
+ * cache when it is sent.
  */
-#define MAX_MEMORY ((size_t)4 << 20)
+#define MAX_MEMORY ((size_t)8 << 20)
+#define MIN_MEMORY ((size_t)1 << 20)
 /*
  * While so much waits to be sent, data that is had at once (from the page cache) can wait too:
  * reading ahead would only keep the socket, and other clients, from being served. A disk that takes
@@ -39,6 +41,8 @@
 #define PIECE ((size_t)512 << 10)
 /* From this length on it is worth asking for holes before reading. */
 #define ASK_STATUS_FROM ((size_t)1 << 20)
+/* The same where the disk takes its time, and a hole would take its turn. */
+#define ASK_SLOW_FROM ((size_t)32 << 10)
 #define MAX_EXTENTS 4096
 #define MEMORY_ALIGNMENT 4096
 /* Free buffers are kept in sizes of powers of two from 4 KiB on. */
@@ -269,7 +273,8 @@ static int read_structured(Request *request)
         size_t part;
 
         if (!known) {
-            known = left >= ASK_STATUS_FROM ? ask_for_hole(request, offset, left, &zero) : left;
+            known = left >= (request->client->is_quick ? ASK_STATUS_FROM : ASK_SLOW_FROM)
+                ? ask_for_hole(request, offset, left, &zero) : left;
         }
         part = zero ? known : MIN(known, PIECE);
         known -= part;
@@ -547,12 +552,19 @@ static void wait_for_less(NbdClient *client)
     coroutine_yield();
 }
 
+static size_t memory_limit(const NbdClient *client)
+{
+    unsigned n = MAX(__atomic_load_n(&client->export->serving, __ATOMIC_RELAXED), 1);
+
+    return MAX((client->is_quick ? MAX_MEMORY / 2 : MAX_MEMORY) / n, MIN_MEMORY);
+}
+
 /* Of requests, for one more that needs so much memory? */
 static bool has_enough(const NbdClient *client, size_t memory)
 {
     return client->in_flight >= MAX_IN_FLIGHT ||
            (client->is_quick && client->stream.queued >= MAX_QUEUED) ||
-           (client->memory && client->memory + memory > MAX_MEMORY);
+           (client->memory && client->memory + memory > memory_limit(client));
 }
 
 /* A write's data, or what has to be skipped in its place. */
@@ -647,6 +659,7 @@ void nbd_serve(NbdServerResult *chosen)
     client->contexts = chosen->contexts;
     nbd_stream_init(&client->stream, chosen->channel);
     g_ptr_array_add(export->clients, client);
+    __atomic_fetch_add(&export->serving, 1, __ATOMIC_RELAXED);
     coroutine_move(client->loop);
     while (next_request(client)) {
     }
@@ -657,5 +670,6 @@ void nbd_serve(NbdServerResult *chosen)
     pool_cleanup(client);
     coroutine_move(loop_main());
     g_ptr_array_remove(export->clients, client);
+    __atomic_fetch_sub(&export->serving, 1, __ATOMIC_RELAXED);
     client_unref(client);
 }
