@@ -98,7 +98,7 @@ static void event_status(IdeDevice *dev, const uint8_t *packet)
         return;
     }
     memset(data, 0, 8);
-    stw_be(data, media ? 6 : 2);
+    stw_be(data, media ? 4 : 0); /* behind the header */
     data[2] = media ? EVENT_CLASS_MEDIA : 0x80;
     data[3] = BIT(EVENT_CLASS_MEDIA);
     if (media) {

@@ -124,12 +124,13 @@ static void put_sector_sizes(IdeDevice *dev)
 {
     unsigned shift = log2_of(dev->conf.physical_block_size / IDE_SECTOR);
 
-    put(dev, W_SECTOR_LAYOUT, BIT(14) | (shift ? BIT(13) | shift : 0));
+    put(dev, W_SECTOR_LAYOUT, BIT(14) | BIT(13) | shift);
 }
 
 static void put_trim(IdeDevice *dev)
 {
     if (dev->conf.discard_granularity) {
+        put(dev, W_TRIM_RETURNS, BIT(14)); /* reads of what was discarded agree */
         put(dev, W_TRIM_BLOCKS, 1);
         put(dev, W_TRIM, 1);
     }
