@@ -154,6 +154,10 @@ static void enter(EmuCpu *cpu, const EmuOp *op)
         write_stack(cpu, sp - (i + 1) * size, size, value);
     }
     /* The processor tries the room's last byte, which a push would need. */
+    if (!(cpu->mode & EMU_MODE_CS64)) {
+        emu_stack_linear(cpu, (sp - slots * size - (uint16_t)op->imm) & emu_stack_mask(cpu), 1,
+                         EMU_WRITE);
+    }
     if (cpu->mode & EMU_MODE_ALIGN && (sp - slots * size - (uint16_t)op->imm) & (size - 1)) {
         emu_raise(cpu, X86_AC, 0);
     }
@@ -188,16 +192,16 @@ static void pusha(EmuCpu *cpu, const EmuOp *op)
     EMU_NEXT(cpu, op);
 }
 
+/* Where one cannot be read, those before it have been loaded. */
 static void popa(EmuCpu *cpu, const EmuOp *op)
 {
-    uint64_t sp = cpu->regs[X86_RSP], values[8];
+    uint64_t sp = cpu->regs[X86_RSP];
 
     for (unsigned i = 8; i-- > 0;) {
-        values[i] = read_stack(cpu, sp + (7 - i) * op->size, op->size);
-    }
-    for (unsigned i = 0; i < 8; i++) {
+        uint64_t value = read_stack(cpu, sp + (7 - i) * op->size, op->size);
+
         if (i != X86_RSP) {
-            emu_set_reg(cpu, i, op->size, values[i]);
+            emu_set_reg(cpu, i, op->size, value);
         }
     }
     emu_set_sp(cpu, sp + 8 * op->size);

@@ -83,15 +83,21 @@ static unsigned area_parts(const EmuCpu *cpu, uint64_t components, bool mxcsr, A
     return count;
 }
 
+/* Outside 64-bit code what goes beyond 4 GiB goes on at 0. */
+static uint64_t wrapped(const EmuCpu *cpu, uint64_t linear)
+{
+    return cpu->mode & EMU_MODE_CS64 ? linear : (uint32_t)linear;
+}
+
 /* All ranges are probed first: nothing is written before a fault. */
 static void write_parts(EmuCpu *cpu, uint64_t linear, const AreaPart *parts, unsigned count,
                         const uint8_t *area)
 {
     for (unsigned i = 0; i < count; i++) {
-        emu_probe_write(cpu, linear + parts[i].at, parts[i].len);
+        emu_probe_write(cpu, wrapped(cpu, linear + parts[i].at), parts[i].len);
     }
     for (unsigned i = 0; i < count; i++) {
-        emu_write_bytes(cpu, linear + parts[i].at, area + parts[i].at, parts[i].len);
+        emu_write_bytes(cpu, wrapped(cpu, linear + parts[i].at), area + parts[i].at, parts[i].len);
     }
 }
 
@@ -172,9 +178,9 @@ static uint64_t fx_address(EmuCpu *cpu, const EmuOp *op, EmuAccess access)
         emu_raise(cpu, cpu->mode & EMU_MODE_ALIGN && linear & 3 ? X86_AC : X86_GP, 0);
     }
     if (access == EMU_WRITE) {
-        emu_probe_write(cpu, linear + 511, 1);
+        emu_probe_write(cpu, wrapped(cpu, linear + 511), 1);
     } else {
-        emu_probe_read(cpu, linear + 511, 1);
+        emu_probe_read(cpu, wrapped(cpu, linear + 511), 1);
     }
     return linear;
 }

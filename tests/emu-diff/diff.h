@@ -144,7 +144,8 @@ static inline bool chance(Random *r, uint32_t percent)
 /* ---- Segments (segments.c) ---- */
 
 /* Selectors of the GDT. */
-enum { SEL_USER32_CS = 0x23, SEL_USER_DS = 0x2b, SEL_USER_CS = 0x33 };
+enum { SEL_USER32_CS = 0x23, SEL_USER_DS = 0x2b, SEL_USER_CS = 0x33,
+       SEL_CPU_NUMBER = 0x7b };
 
 /* Descriptors of the LDT. */
 typedef enum LdtEntry {

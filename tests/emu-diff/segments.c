@@ -48,6 +48,8 @@ uint64_t descriptor_of(uint16_t selector)
     static const uint64_t gdt[GDT_BYTES / 8] = {
         [SEL_USER32_CS / 8] = 0x00cffb000000ffffull, [SEL_USER_DS / 8] = 0x00cff3000000ffffull,
         [SEL_USER_CS / 8] = 0x00affb000000ffffull,
+        /* Its limit, which only LSL tells, is the number of the host's processor. */
+        [SEL_CPU_NUMBER / 8] = 0x0040f50000000001ull,
     };
     unsigned index = selector / 8;
 
