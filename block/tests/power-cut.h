@@ -50,5 +50,10 @@ void power_cut_create(const CutVariant *variant);
 void power_fail(const CutVariant *variant, int err, bool sticky, int stride);
 /* The same where a snapshot is deleted. */
 void power_fail_delete(const CutVariant *variant, int err, bool sticky, int stride);
+/*
+ * The same where a snapshot is made; nor does anything leak, except where nobody knows whether the
+ * image's header names it already. Only for a disk that works again.
+ */
+void power_fail_snapshot(const CutVariant *variant, int err);
 
 #endif

@@ -94,6 +94,12 @@ static void test_failing_delete(const void *opaque)
     power_fail_delete(opaque, ENOSPC, true, stride);
 }
 
+static void test_failing_snapshot(const void *opaque)
+{
+    power_fail_snapshot(opaque, EIO);
+    power_fail_snapshot(opaque, ENOSPC);
+}
+
 static void add(const char *kind, const CutVariant *v, GTestDataFunc fn)
 {
     g_autofree char *path = g_strdup_printf("/%s/%s", kind, v->name);
@@ -113,6 +119,7 @@ int main(int argc, char **argv)
         add("failing", &variants[i], test_failing);
         if (variants[i].compressed) {
             add("failing-delete", &variants[i], test_failing_delete);
+            add("failing-snapshot", &variants[i], test_failing_snapshot);
         }
     }
     add("failing-delete", &many_counts, test_failing_delete);
