@@ -53,13 +53,9 @@ static bool backup_run(Job *job, GError **error)
 {
     BackupJob *backup = (BackupJob *)job;
 
-    if (backup->sync != MIRROR_SYNC_MODE_NONE) {
-        return job_copy_run(backup->copy, error);
-    }
-    /* Only what is written; until somebody ends it. */
-    while (job_copy_is_sound(backup->copy, error) && job_wait(job)) {
-    }
-    return false;
+    /* Of none, only what is written; until somebody ends it. */
+    return backup->sync == MIRROR_SYNC_MODE_NONE ? job_copy_watch(backup->copy, error)
+                                                 : job_copy_run(backup->copy, error);
 }
 
 /* ---- The end ---- */

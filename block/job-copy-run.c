@@ -279,6 +279,16 @@ bool job_copy_run(JobCopy *copy, GError **error)
     return ok;
 }
 
+bool job_copy_watch(JobCopy *copy, GError **error)
+{
+    __atomic_store_n(&copy->running, true, __ATOMIC_SEQ_CST);
+    do {
+        update_progress(copy);
+    } while (job_copy_is_sound(copy, error) && job_wait(copy->job));
+    __atomic_store_n(&copy->running, false, __ATOMIC_SEQ_CST);
+    return false;
+}
+
 static bool has_failed(JobCopy *copy)
 {
     bool failed;

@@ -82,6 +82,11 @@ bool job_copy_scan(JobCopy *copy, GError **error);
  */
 bool job_copy_run(JobCopy *copy, GError **error);
 /*
+ * Until the job is cancelled, only account for what job_copy_before_write() copies. False always:
+ * cancelled, or that has failed and the error is set.
+ */
+bool job_copy_watch(JobCopy *copy, GError **error);
+/*
  * In a drained section of the source, so that it does not take long: copy what is left. False:
  * cancelled, or an error for job_copy_run() to treat.
  */
