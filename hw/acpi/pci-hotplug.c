@@ -55,6 +55,26 @@ static void eject_slots(AcpiPciHotplug *hotplug, uint32_t slots)
     }
 }
 
+static void eject_now(void *opaque)
+{
+    AcpiPciHotplug *hotplug = opaque;
+    uint32_t slots = hotplug->ejecting;
+
+    hotplug->ejecting = 0;
+    eject_slots(hotplug, slots);
+}
+
+/* A disk that goes waits for its requests, which needs the main loop; a CPU's thread cannot. */
+static void eject_later(AcpiPciHotplug *hotplug, uint32_t slots)
+{
+    hotplug->ejecting |= slots;
+    if (loop_in_main_thread()) {
+        eject_now(hotplug);
+    } else {
+        loop_bh_schedule(hotplug->eject);
+    }
+}
+
 static uint32_t read_and_clear(uint32_t *bits)
 {
     uint32_t value = *bits;
@@ -92,7 +112,7 @@ static void hotplug_write(void *opaque, uint64_t offset, uint64_t value, unsigne
     if (offset == ACPI_PCI_HOTPLUG_BUS) {
         hotplug->bus_select = value;
     } else if (offset == ACPI_PCI_HOTPLUG_EJECT && !hotplug->bus_select) {
-        eject_slots(hotplug, value);
+        eject_later(hotplug, value);
     }
 }
 
@@ -149,6 +169,7 @@ void acpi_pci_hotplug_init(AcpiPciHotplug *hotplug, Object *owner, PciBus *bus, 
 {
     hotplug->bus = bus;
     hotplug->pm = pm;
+    hotplug->eject = loop_bh_new(loop_main(), eject_now, hotplug);
     hotplug->region = memory_region_new_io(owner, &hotplug_region_ops, hotplug, "acpi-pci-hotplug",
                                            ACPI_PCI_HOTPLUG_SIZE);
     pci_bus_set_hotplug(bus, &hotplug_ops, hotplug);
@@ -159,6 +180,7 @@ void acpi_pci_hotplug_cleanup(AcpiPciHotplug *hotplug)
 {
     if (hotplug->region) {
         reset_unregister(hotplug_reset, hotplug);
+        g_clear_pointer(&hotplug->eject, loop_bh_free);
         g_clear_pointer(&hotplug->region, memory_region_free);
     }
 }

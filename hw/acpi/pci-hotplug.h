@@ -17,6 +17,7 @@
 
 #include "hw/acpi/acpi-pm.h"
 #include "hw/pci/pci.h"
+#include "util/loop.h"
 
 #define ACPI_PCI_HOTPLUG_BASE 0xae00
 #define ACPI_PCI_HOTPLUG_SIZE 0x14
@@ -31,6 +32,8 @@ typedef struct AcpiPciHotplug {
     uint32_t up, down;  /* not read yet by the guest */
     uint32_t requested; /* slots that device_del asked for and that are not ejected */
     uint32_t bus_select;
+    uint32_t ejecting;  /* slots that the main loop is to empty */
+    LoopBh *eject;
     PciBus *bus;
     AcpiPmState *pm;
     MemoryRegion *region; /* ACPI_PCI_HOTPLUG_SIZE */
