@@ -66,29 +66,12 @@ static void backend_new(const char *id, uint64_t size)
 {
     json_object *options = json_object_new_object();
 
-    json_object_object_add(options, "qom-type", json_object_new_string("test-backend"));
+    json_object_object_add(options, "qom-type", json_object_new_string(TYPE_MEMORY_BACKEND_RAM));
     json_object_object_add(options, "id", json_object_new_string(id));
     json_object_object_add(options, "size", json_object_new_uint64(size));
     g_assert_nonnull(user_object_create(options, false, NULL));
     json_object_put(options);
 }
-
-/* backends/ is a layer beside hw/, so these tests have types of their own. */
-static const TypeInfo test_backend_type = {
-    .name = "test-backend",
-    .parent = TYPE_MEMORY_BACKEND,
-    .instance_size = sizeof(RamBackend),
-    .user_creatable = true,
-};
-QOM_TYPE(test_backend_type);
-
-static const TypeInfo anonymous_type = {
-    .name = TYPE_MEMORY_BACKEND_RAM,
-    .parent = TYPE_MEMORY_BACKEND,
-    .instance_size = sizeof(RamBackend),
-    .user_creatable = true,
-};
-QOM_TYPE(anonymous_type);
 
 static bool node_has_cpu(const NumaNode *node, unsigned cpu)
 {
