@@ -277,16 +277,12 @@ static bool set_program_counter(GdbStub *stub, const char *args)
 static void go_on(GdbStub *stub, const char *args, GdbAction action)
 {
     VCpu *cpu = gdb_cpu(stub->run_cpu);
-    unsigned count = 0;
+    const unsigned count = gdb_cpu_slots();
     g_autofree uint8_t *actions = NULL;
 
     if (!cpu || !set_program_counter(stub, args)) {
         gdb_send_error(stub, GDB_E_INVAL);
         return;
-    }
-    for (unsigned i = 0, found = 0; found < vcpu_count(); i++) {
-        found += vcpu_get(i) != NULL;
-        count = i + 1;
     }
     actions = g_malloc(count);
     memset(actions, action == GDB_ACTION_STEP ? GDB_ACTION_HOLD : GDB_ACTION_CONTINUE, count);

@@ -81,6 +81,8 @@ void gdb_send_error(GdbStub *stub, unsigned number);
 
 /* A CPU that exists, that one if possible; NULL: there is none. */
 VCpu *gdb_cpu(unsigned index);
+/* The highest index of a CPU, and one: what arrays by index need. */
+unsigned gdb_cpu_slots(void);
 
 /* ---- commands.c, query.c: data of a packet, NUL-terminated ---- */
 

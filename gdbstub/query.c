@@ -54,18 +54,14 @@ static void transfer_features(GdbStub *stub, const char *args, size_t len)
 /* As many as a reply holds, from thread_cursor on. */
 static void next_threads(GdbStub *stub, const char *args, size_t len)
 {
-    unsigned before = 0;
+    const unsigned slots = gdb_cpu_slots();
 
-    for (unsigned i = 0; i < stub->thread_cursor; i++) {
-        before += vcpu_get(i) != NULL;
-    }
-    while (before < vcpu_count() && stub->reply->len < GDB_PACKET_MAX / 2) {
+    for (; stub->thread_cursor < slots && stub->reply->len < GDB_PACKET_MAX / 2;
+         stub->thread_cursor++) {
         if (vcpu_get(stub->thread_cursor)) {
             g_string_append_c(stub->reply, stub->reply->len ? ',' : 'm');
             gdb_put_thread(stub, stub->thread_cursor);
-            before++;
         }
-        stub->thread_cursor++;
     }
     if (!stub->reply->len) {
         g_string_append_c(stub->reply, 'l');
@@ -242,14 +238,11 @@ static bool take_action(const char **text, uint8_t *actions, bool *taken, unsign
 
 static void continue_threads(GdbStub *stub, const char *args, size_t len)
 {
-    unsigned count = 0;
+    const unsigned count = gdb_cpu_slots();
     g_autofree uint8_t *actions = NULL;
     g_autofree bool *taken = NULL;
     bool ok = true, any = false;
 
-    for (unsigned found = 0; found < vcpu_count(); count++) {
-        found += vcpu_get(count) != NULL;
-    }
     actions = g_malloc0(count + 1);
     taken = g_new0(bool, count + 1);
     while (ok && gdb_parse_char(&args, ';')) {

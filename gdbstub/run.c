@@ -5,12 +5,12 @@
 #include "gdbstub/internal.h"
 #include "util/error.h"
 
-static unsigned cpu_slots(void)
+unsigned gdb_cpu_slots(void)
 {
-    unsigned found = 0, slots = 0;
+    unsigned slots = 0;
 
-    while (found < vcpu_count()) {
-        found += vcpu_get(slots++) != NULL;
+    for (const VCpu *cpu = vcpu_next(NULL); cpu; cpu = vcpu_next(cpu)) {
+        slots = cpu->index + 1;
     }
     return slots;
 }
@@ -46,7 +46,7 @@ static void apply_to_cpu(GdbStub *stub, VCpu *cpu, const Wanted *wanted)
 static void apply(GdbStub *stub, const uint8_t *actions, unsigned count)
 {
     Wanted wanted = { .patched = gdb_breakpoints_patched(stub), .changed = stub->points_changed };
-    unsigned slots = cpu_slots();
+    unsigned slots = gdb_cpu_slots();
 
     if (wanted.changed) {
         gdb_breakpoints_publish(stub);
@@ -131,7 +131,7 @@ static void put_off(GdbStub *stub, VCpu *cpu)
 static const VCpu *choose_stopped(void)
 {
     const VCpu *chosen = NULL;
-    unsigned slots = cpu_slots();
+    unsigned slots = gdb_cpu_slots();
 
     for (unsigned i = 0; i < slots; i++) {
         const VCpu *cpu = vcpu_get(i);
@@ -147,7 +147,7 @@ static const VCpu *choose_stopped(void)
 bool gdb_note_stop(GdbStub *stub)
 {
     const VCpu *chosen = choose_stopped();
-    unsigned slots = cpu_slots();
+    unsigned slots = gdb_cpu_slots();
 
     stub->stop_reason[0] = 0;
     if (chosen) {
@@ -220,7 +220,7 @@ static bool tell_pending(GdbStub *stub, const uint8_t *actions, unsigned count)
 /* Passing over a reported breakpoint is for as long as it is there. */
 static void settle_passes(GdbStub *stub)
 {
-    unsigned slots = cpu_slots();
+    unsigned slots = gdb_cpu_slots();
 
     for (unsigned i = 0; i < slots; i++) {
         VCpu *cpu = vcpu_get(i);

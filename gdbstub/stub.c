@@ -17,10 +17,7 @@ VCpu *gdb_cpu(unsigned index)
 {
     VCpu *cpu = vcpu_get(index);
 
-    for (unsigned i = 0; !cpu && vcpu_count() > 0; i++) {
-        cpu = vcpu_get(i);
-    }
-    return cpu;
+    return cpu ? cpu : vcpu_next(NULL);
 }
 
 /* ---- Sending ---- */

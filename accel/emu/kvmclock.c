@@ -54,11 +54,9 @@ static bool counters_agree(const EmuCpu *cpu)
     if (NUMERATOR / sys->tsc_khz * sys->tsc_khz != NUMERATOR) {
         return false;
     }
-    for (unsigned i = 0, left = vcpu_count(); left; i++) {
-        const VCpu *other = vcpu_get(i);
-        const EmuCpu *that = other ? emu_cpu(other) : NULL;
+    for (const VCpu *other = vcpu_next(NULL); other; other = vcpu_next(other)) {
+        const EmuCpu *that = emu_cpu(other);
 
-        left -= other != NULL;
         if (that && that->sys && (that->sys->tsc_khz != sys->tsc_khz ||
                                   that->sys->tsc_offset != sys->tsc_offset)) {
             return false;
@@ -141,11 +139,9 @@ void emu_kvmclock_tsc_changed(EmuCpu *cpu)
 {
     bool taken = emu_lock_vm(cpu);
 
-    for (unsigned i = 0, left = vcpu_count(); left; i++) {
-        VCpu *other = vcpu_get(i);
-        EmuCpu *that = other ? emu_cpu(other) : NULL;
+    for (VCpu *other = vcpu_next(NULL); other; other = vcpu_next(other)) {
+        EmuCpu *that = emu_cpu(other);
 
-        left -= other != NULL;
         if (that && that->sys && (that->sys->plain.kvm_time & ENABLED)) {
             write_time(that);
         }

@@ -64,11 +64,9 @@ void emu_write_tsc_adjust(EmuCpu *cpu, uint64_t value)
 /* On another CPU of the machine, set at about the same time? Then both count alike. */
 static bool find_partner(const EmuCpu *cpu, uint64_t *offset)
 {
-    for (unsigned i = 0, left = vcpu_count(); left; i++) {
-        const VCpu *other = vcpu_get(i);
-        const EmuCpu *that = other ? emu_cpu(other) : NULL;
+    for (const VCpu *other = vcpu_next(NULL); other; other = vcpu_next(other)) {
+        const EmuCpu *that = emu_cpu(other);
 
-        left -= other != NULL;
         if (that && that != cpu && that->sys && that->sys->tsc_khz == cpu->sys->tsc_khz) {
             int64_t distance = (int64_t)(that->sys->tsc_offset - *offset);
 

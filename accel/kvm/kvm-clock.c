@@ -39,13 +39,8 @@ void kvm_vm_state_changed(Accel *accel, bool running)
     if (ret < 0) {
         log_unimplemented("kvm: KVM_SET_CLOCK: %s", g_strerror(-ret));
     }
-    for (unsigned i = 0, left = vcpu_count(); left; i++) {
-        VCpu *cpu = vcpu_get(i);
-
-        if (cpu) {
-            left--;
-            vcpu_run_on(cpu, tell_guest_of_pause, NULL);
-        }
+    for (VCpu *cpu = vcpu_next(NULL); cpu; cpu = vcpu_next(cpu)) {
+        vcpu_run_on(cpu, tell_guest_of_pause, NULL);
     }
 }
 

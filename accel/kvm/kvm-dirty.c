@@ -139,11 +139,8 @@ void kvm_dirty_ring_collect(KvmAccel *kvm)
         kvm_gate_close(kvm);
         kvm_gate_open(kvm);
     }
-    for (unsigned i = 0, left = vcpu_count(); left; i++) {
-        VCpu *cpu = vcpu_get(i);
-
-        left -= cpu != NULL;
-        if (cpu && kvm_vcpu(cpu)) {
+    for (VCpu *cpu = vcpu_next(NULL); cpu; cpu = vcpu_next(cpu)) {
+        if (kvm_vcpu(cpu)) {
             taken += collect_one(kvm, kvm_vcpu(cpu));
         }
     }

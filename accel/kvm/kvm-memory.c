@@ -56,11 +56,9 @@ void kvm_gate_close(KvmAccel *kvm)
 {
     pthread_mutex_lock(&kvm->gate_lock);
     __atomic_store_n(&kvm->gate_closed, true, __ATOMIC_SEQ_CST);
-    for (unsigned i = 0, left = vcpu_count(); left; i++) {
-        VCpu *cpu = vcpu_get(i);
-        KvmVCpu *vcpu = cpu ? kvm_vcpu(cpu) : NULL;
+    for (VCpu *cpu = vcpu_next(NULL); cpu; cpu = vcpu_next(cpu)) {
+        KvmVCpu *vcpu = kvm_vcpu(cpu);
 
-        left -= cpu != NULL;
         while (vcpu && __atomic_load_n(&vcpu->in_run, __ATOMIC_SEQ_CST)) {
             __atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
             pthread_kill(cpu->thread, SIGUSR1);

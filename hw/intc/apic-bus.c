@@ -22,23 +22,17 @@ typedef struct ApicMessage {
 
 enum Shorthand { TO_DEST, TO_SELF, TO_ALL, TO_OTHERS };
 
-/* The next CPU's APIC from index *next on, or NULL after the last; *left counts CPUs to come. */
-static Apic *next_apic(unsigned *next, unsigned *left)
+/* The APIC of the next CPU after *cpu that has one, which *cpu becomes; NULL after the last. */
+static Apic *next_apic(VCpu **cpu)
 {
-    while (*left) {
-        VCpu *cpu = vcpu_get((*next)++);
-
-        if (cpu) {
-            (*left)--;
-        }
-        if (apic_of_cpu(cpu)) {
-            return cpu->apic;
+    while ((*cpu = vcpu_next(*cpu))) {
+        if (apic_of_cpu(*cpu)) {
+            return (*cpu)->apic;
         }
     }
     return NULL;
 }
-#define FOREACH_APIC(apic)                                                                         \
-    for (unsigned next_ = 0, left_ = vcpu_count(); (apic = next_apic(&next_, &left_));)
+#define FOREACH_APIC(apic) for (VCpu *cpu_ = NULL; (apic = next_apic(&cpu_));)
 
 static bool is_broadcast(const ApicMessage *msg)
 {
