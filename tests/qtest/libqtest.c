@@ -702,3 +702,32 @@ bool qtest_qmp_has_event(QTest *qts, const char *name)
     }
     return event != NULL;
 }
+
+json_object *qtest_qmp_event_data(QTest *qts, const char *name)
+{
+    json_object *event = qtest_qmp_event(qts, name);
+    json_object *data;
+
+    g_assert_true(json_object_object_get_ex(event, "data", &data));
+    json_object_get(data);
+    json_object_put(event);
+    return data;
+}
+
+void qtest_device_del(QTest *qts, const char *id)
+{
+    json_object_put(qtest_qmp(qts, "{'execute': 'device_del', 'arguments': {'id': '%s'}}", id));
+}
+
+void qtest_expect_deleted(QTest *qts, const char *id)
+{
+    json_object *data = qtest_qmp_event_data(qts, "DEVICE_DELETED");
+    json_object *value;
+    g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", id);
+
+    g_assert_true(json_object_object_get_ex(data, "device", &value));
+    g_assert_cmpstr(json_object_get_string(value), ==, id);
+    g_assert_true(json_object_object_get_ex(data, "path", &value));
+    g_assert_cmpstr(json_object_get_string(value), ==, path);
+    json_object_put(data);
+}

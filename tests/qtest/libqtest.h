@@ -97,5 +97,12 @@ char *qtest_hmp(QTest *qts, const char *command);
 json_object *qtest_qmp_event(QTest *qts, const char *name);
 /* Has the event come already? It is dropped if so. */
 bool qtest_qmp_has_event(QTest *qts, const char *name);
+/* Its member "data", of which the caller gets a reference. */
+json_object *qtest_qmp_event_data(QTest *qts, const char *name);
+
+/* Ask for the removal of a device of -device or device_add. */
+void qtest_device_del(QTest *qts, const char *id);
+/* Wait for the next DEVICE_DELETED, which must be of this device. */
+void qtest_expect_deleted(QTest *qts, const char *id);
 
 #endif

@@ -32,11 +32,6 @@ static void add_cpu4(QTest *qts)
                               "'id': 'cpu4', 'socket-id': 1, 'core-id': 0, 'thread-id': 0}}"));
 }
 
-static void del(QTest *qts, const char *id)
-{
-    json_object_put(qtest_qmp(qts, "{'execute': 'device_del', 'arguments': {'id': '%s'}}", id));
-}
-
 static uint8_t flags(QTest *qts, uint32_t cpu)
 {
     qtest_outl(qts, SELECT, cpu);
@@ -64,31 +59,12 @@ static void expect_gpe(QTest *qts)
     qtest_outb(qts, GPE_STATUS, GPE_HOTPLUG);
 }
 
-static json_object *expect_event(QTest *qts, const char *name)
-{
-    json_object *event = qtest_qmp_event(qts, name);
-    json_object *data;
-
-    g_assert_true(json_object_object_get_ex(event, "data", &data));
-    json_object_get(data);
-    json_object_put(event);
-    return data;
-}
-
 static void expect_string(json_object *object, const char *key, const char *value)
 {
     json_object *member;
 
     g_assert_true(json_object_object_get_ex(object, key, &member));
     g_assert_cmpstr(json_object_get_string(member), ==, value);
-}
-
-static void expect_deleted(QTest *qts, const char *id)
-{
-    json_object *data = expect_event(qts, "DEVICE_DELETED");
-
-    expect_string(data, "device", id);
-    json_object_put(data);
 }
 
 static void test_present(void)
@@ -120,13 +96,13 @@ static void test_plug_and_eject(void)
     g_assert_cmphex(qtest_inb(qts, FLAGS), ==, PRESENT);
     qtest_outb(qts, COMMAND, ID);
     g_assert_cmphex(qtest_inl(qts, DATA), ==, 4);
-    del(qts, "cpu4");
+    qtest_device_del(qts, "cpu4");
     expect_gpe(qts);
     g_assert_cmphex(flags(qts, 4), ==, PRESENT | REMOVING);
     g_assert_false(qtest_qmp_has_event(qts, "DEVICE_DELETED"));
     qtest_outb(qts, FLAGS, REMOVING);
     qtest_outb(qts, FLAGS, EJECT);
-    expect_deleted(qts, "cpu4");
+    qtest_expect_deleted(qts, "cpu4");
     g_assert_cmphex(flags(qts, 4), ==, 0);
     g_assert_cmpuint(cpus(qts), ==, 2);
     g_assert_cmpuint(cmos_cpus(qts), ==, 2);
@@ -147,7 +123,7 @@ static void test_wild_ejects(void)
         qtest_inl(qts, DATA);
         qtest_inl(qts, SELECT);
     }
-    json_object_put(expect_event(qts, "DEVICE_DELETED")); /* CPU 1 */
+    json_object_put(qtest_qmp_event(qts, "DEVICE_DELETED")); /* CPU 1 */
     g_assert_cmpuint(cpus(qts), ==, 1);
     g_assert_cmphex(flags(qts, 0), ==, PRESENT);
 }
@@ -157,9 +133,9 @@ static void test_reset_finishes(void)
     g_autoptr(QTest) qts = start();
 
     add_cpu4(qts);
-    del(qts, "cpu4");
+    qtest_device_del(qts, "cpu4");
     json_object_put(qtest_qmp(qts, "{'execute': 'system_reset'}"));
-    expect_deleted(qts, "cpu4");
+    qtest_expect_deleted(qts, "cpu4");
     g_assert_cmpuint(cpus(qts), ==, 2);
     g_assert_cmphex(flags(qts, 4), ==, 0);
 }
@@ -171,13 +147,13 @@ static void test_outcome(void)
     json_object *data, *info, *list;
 
     add_cpu4(qts);
-    del(qts, "cpu4");
+    qtest_device_del(qts, "cpu4");
     qtest_outl(qts, SELECT, 4);
     qtest_outb(qts, COMMAND, OST_EVENT);
     qtest_outl(qts, DATA, 3);
     qtest_outb(qts, COMMAND, OST_STATUS);
     qtest_outl(qts, DATA, 0x81); /* in use */
-    data = expect_event(qts, "ACPI_DEVICE_OST");
+    data = qtest_qmp_event_data(qts, "ACPI_DEVICE_OST");
     g_assert_true(json_object_object_get_ex(data, "info", &info));
     expect_string(info, "device", "cpu4");
     expect_string(info, "slot", "4");
@@ -185,7 +161,7 @@ static void test_outcome(void)
     expect_string(info, "source", "3");
     expect_string(info, "status", "129");
     json_object_put(data);
-    data = expect_event(qts, "DEVICE_UNPLUG_GUEST_ERROR");
+    data = qtest_qmp_event_data(qts, "DEVICE_UNPLUG_GUEST_ERROR");
     expect_string(data, "device", "cpu4");
     json_object_put(data);
     list = qtest_qmp(qts, "{'execute': 'query-acpi-ospm-status'}");
@@ -259,7 +235,7 @@ static void test_cycles(void)
         add_cpu4(qts);
         qtest_outl(qts, SELECT, 4);
         qtest_outb(qts, FLAGS, EJECT);
-        expect_deleted(qts, "cpu4");
+        qtest_expect_deleted(qts, "cpu4");
     }
     g_assert_cmpuint(cpus(qts), ==, 2);
 }

@@ -36,28 +36,9 @@ static void add(QTest *qts, const char *id, const char *addr)
                               "{'driver': 'secondary-vga', 'id': '%s', 'addr': '%s'}}", id, addr));
 }
 
-static void del(QTest *qts, const char *id)
-{
-    json_object_put(qtest_qmp(qts, "{'execute': 'device_del', 'arguments': {'id': '%s'}}", id));
-}
-
 static uint32_t device_id(QTest *qts, unsigned slot, unsigned function)
 {
     return qtest_pci_read(qts, 0, slot << 3 | function, 0, 4);
-}
-
-static void expect_deleted(QTest *qts, const char *id)
-{
-    json_object *event = qtest_qmp_event(qts, "DEVICE_DELETED");
-    json_object *data, *value;
-    g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", id);
-
-    g_assert_true(json_object_object_get_ex(event, "data", &data));
-    g_assert_true(json_object_object_get_ex(data, "device", &value));
-    g_assert_cmpstr(json_object_get_string(value), ==, id);
-    g_assert_true(json_object_object_get_ex(data, "path", &value));
-    g_assert_cmpstr(json_object_get_string(value), ==, path);
-    json_object_put(event);
 }
 
 /* The event of general purpose comes, and is answered. */
@@ -78,17 +59,17 @@ static void test_plug_and_eject(void)
     g_assert_cmphex(qtest_inl(qts, UP), ==, 1u << 5);
     g_assert_cmphex(qtest_inl(qts, UP), ==, 0);
     g_assert_cmphex(device_id(qts, 5, 0), ==, VGA_ID);
-    del(qts, "one");
+    qtest_device_del(qts, "one");
     expect_gpe(qts);
     g_assert_cmphex(device_id(qts, 5, 0), ==, VGA_ID); /* until the guest agrees */
     g_assert_false(qtest_qmp_has_event(qts, "DEVICE_DELETED"));
     g_assert_cmphex(qtest_inl(qts, DOWN), ==, 1u << 5);
     g_assert_cmphex(qtest_inl(qts, DOWN), ==, 0);
-    del(qts, "one"); /* asked again */
+    qtest_device_del(qts, "one"); /* asked again */
     expect_gpe(qts);
     g_assert_cmphex(qtest_inl(qts, DOWN), ==, 1u << 5);
     qtest_outl(qts, EJECT, 1u << 5);
-    expect_deleted(qts, "one");
+    qtest_expect_deleted(qts, "one");
     g_assert_cmphex(device_id(qts, 5, 0), ==, UINT32_MAX);
     add(qts, "one", "5"); /* name and place are free again */
     g_assert_cmphex(device_id(qts, 5, 0), ==, VGA_ID);
@@ -102,7 +83,7 @@ static void test_guest_ejects(void)
     g_assert_cmphex(qtest_inl(qts, UP), ==, 0); /* firmware finds it */
     g_assert_cmphex(qtest_inl(qts, REMOVABLE), ==, 0xfffffffc);
     qtest_outl(qts, EJECT, 1u << 6);
-    expect_deleted(qts, "cold");
+    qtest_expect_deleted(qts, "cold");
     qtest_outl(qts, EJECT, UINT32_MAX);
     g_assert_cmphex(device_id(qts, 0, 0), ==, 0x12378086);
     g_assert_cmphex(device_id(qts, 1, 0), ==, 0x70008086);
@@ -125,8 +106,8 @@ static void test_functions(void)
     expect_gpe(qts);
     g_assert_cmphex(qtest_inl(qts, UP), ==, 1u << 7);
     qtest_outl(qts, EJECT, 1u << 7);
-    expect_deleted(qts, "one");
-    expect_deleted(qts, "zero");
+    qtest_expect_deleted(qts, "one");
+    qtest_expect_deleted(qts, "zero");
     g_assert_cmphex(device_id(qts, 7, 0), ==, UINT32_MAX);
     g_assert_cmphex(device_id(qts, 7, 1), ==, UINT32_MAX);
 }
@@ -137,9 +118,9 @@ static void test_reset_finishes(void)
     g_autoptr(QTest) qts = start("-device secondary-vga,id=kept,addr=6");
 
     add(qts, "one", "5");
-    del(qts, "one");
+    qtest_device_del(qts, "one");
     json_object_put(qtest_qmp(qts, "{'execute': 'system_reset'}"));
-    expect_deleted(qts, "one");
+    qtest_expect_deleted(qts, "one");
     g_assert_cmphex(device_id(qts, 5, 0), ==, UINT32_MAX);
     g_assert_cmphex(device_id(qts, 6, 0), ==, VGA_ID);
     g_assert_cmphex(qtest_inl(qts, UP), ==, 0);
@@ -208,13 +189,13 @@ static void test_cycles(void)
         for (unsigned slot = 2; slot < 32; slot++) {
             g_autofree char *id = g_strdup_printf("d%u", slot);
 
-            del(qts, id);
+            qtest_device_del(qts, id);
         }
         qtest_outl(qts, EJECT, qtest_inl(qts, DOWN));
         for (unsigned slot = 2; slot < 32; slot++) {
             g_autofree char *id = g_strdup_printf("d%u", slot);
 
-            expect_deleted(qts, id);
+            qtest_expect_deleted(qts, id);
         }
     }
 }

@@ -293,9 +293,8 @@ static void test_in_flight(void)
             json_object_put(qtest_qmp(qts, "{'execute': 'system_reset'}"));
             json_object_put(qtest_qmp_event(qts, "RESET"));
         } else {
-            json_object_put(qtest_qmp(qts, "{'execute': 'device_del', "
-                                      "'arguments': {'id': 'hd'}}"));
-            json_object_put(qtest_qmp_event(qts, "DEVICE_DELETED"));
+            qtest_device_del(qts, "hd");
+            qtest_expect_deleted(qts, "hd");
         }
     }
     qtest_stop(qts);
@@ -312,8 +311,8 @@ static void test_events(void)
         v_offer(qts, &events, (uint16_t)i);
     }
     v_kick(qts, 1);
-    json_object_put(qtest_qmp(qts, "{'execute': 'device_del', 'arguments': {'id': 'cd'}}"));
-    json_object_put(qtest_qmp_event(qts, "DEVICE_DELETED"));
+    qtest_device_del(qts, "cd");
+    qtest_expect_deleted(qts, "cd");
     v_wait(qts, &events);
     g_assert_cmphex(qtest_readl(qts, OUT_DATA), ==, VIRTIO_SCSI_T_TRANSPORT_RESET);
     g_assert_cmphex(qtest_readl(qts, OUT_DATA + 12), ==, VIRTIO_SCSI_EVT_RESET_REMOVED);
@@ -322,8 +321,8 @@ static void test_events(void)
                               "{'driver': 'scsi-cd', 'bus': 's.0', 'id': 'new'}}"));
     v_wait(qts, &events);
     g_assert_cmphex(qtest_readl(qts, OUT_DATA + 32 + 12), ==, VIRTIO_SCSI_EVT_RESET_RESCAN);
-    json_object_put(qtest_qmp(qts, "{'execute': 'device_del', 'arguments': {'id': 'new'}}"));
-    json_object_put(qtest_qmp_event(qts, "DEVICE_DELETED"));
+    qtest_device_del(qts, "new");
+    qtest_expect_deleted(qts, "new");
     v_desc(qts, &events, 0, OUT_DATA, 16, WRITE, 0);
     v_offer(qts, &events, 0);
     v_kick(qts, 1);
