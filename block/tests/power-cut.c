@@ -47,6 +47,7 @@ typedef struct Run {
     unsigned sectors, most; /* of the disk now, and the most it may get */
     uint8_t *initial;       /* a byte for each sector */
     bool may_fail;
+    GRand *rand; /* what the guest does follows from its seed */
 } Run;
 
 /* What each sector may hold: bit v of allowed[s] for value v. */
@@ -63,9 +64,9 @@ static void random_range(const Run *run, unsigned unit, unsigned *first, unsigne
 {
     unsigned units = MAX(run->sectors / unit, 1);
 
-    *n = (unsigned)g_test_rand_int_range(1, g_test_rand_bit() ? 4 : 64);
+    *n = (unsigned)g_rand_int_range(run->rand, 1, g_rand_boolean(run->rand) ? 4 : 64);
     *n = MIN(*n, units);
-    *first = (unsigned)g_test_rand_int_range(0, (int)(units - *n + 1)) * unit;
+    *first = (unsigned)g_rand_int_range(run->rand, 0, (int)(units - *n + 1)) * unit;
     *n = MIN(*n * unit, run->sectors - *first);
 }
 
@@ -92,12 +93,12 @@ static int do_write(Run *run, const Event *event, int what, bool compressed)
 static void one_write(Run *run)
 {
     Event event = { .kind = WRITE, .at = log_place(run) };
-    int what = g_test_rand_int_range(0, 12), ret;
+    int what = g_rand_int_range(run->rand, 0, 12), ret;
     bool compressed = run->v->compressed && what < 3;
     guint index = run->events->len;
 
     random_range(run, compressed ? 8 : 1, &event.first, &event.n);
-    event.fill = (uint8_t)(what >= 9 ? 0 : g_test_rand_int_range(1, 200));
+    event.fill = (uint8_t)(what >= 9 ? 0 : g_rand_int_range(run->rand, 1, 200));
     event.kind = what < 11 ? WRITE : run->v->keeps_discard ? ANYTHING : DISCARD;
     g_array_append_val(run->events, event);
     ret = do_write(run, &event, what, compressed);
@@ -124,7 +125,7 @@ static void guest_flush(Run *run)
 static void resize(Run *run)
 {
     unsigned least = run->v->only_grows ? run->sectors : run->most / 2;
-    unsigned to = (unsigned)g_test_rand_int_range((int)least, (int)run->most + 1);
+    unsigned to = (unsigned)g_rand_int_range(run->rand, (int)least, (int)run->most + 1);
     BlockTruncate truncate = { .size = (int64_t)to * BLOCK_SECTOR };
     Event size = { .kind = RESIZE, .at = log_place(run), .first = to };
     Event tail = { .kind = WRITE, .at = size.at, .first = MIN(to, run->sectors) };
@@ -149,7 +150,7 @@ static void take_snapshot(Run *run)
     bool ok = driver->snapshot_create(run->node, &snapshot, &error);
 
     g_free(snapshot.id);
-    if (ok && g_test_rand_bit()) {
+    if (ok && g_rand_boolean(run->rand)) {
         ok = driver->snapshot_delete(run->node, "s", &error);
     }
     g_assert_true(ok || run->may_fail);
@@ -158,7 +159,7 @@ static void take_snapshot(Run *run)
 static void work(Run *run)
 {
     for (unsigned i = 0; i < STEPS; i++) {
-        int what = g_test_rand_int_range(0, 40);
+        int what = g_rand_int_range(run->rand, 0, 40);
 
         if (what < 5) {
             guest_flush(run);
@@ -307,9 +308,10 @@ static void fill_image(Run *run)
     close_run(run);
 }
 
-static void begin_run(Run *run, const CutVariant *v)
+static void begin_run_seeded(Run *run, const CutVariant *v, uint32_t seed)
 {
     *run = (Run) { .v = v, .most = v->sectors * (v->resizes ? 2 : 1) };
+    run->rand = g_rand_new_with_seed(seed);
     new_disks(&run->disks, v, "run", true);
     run->events = g_array_new(FALSE, FALSE, sizeof(Event));
     run->initial = g_malloc0(run->most);
@@ -322,8 +324,14 @@ static void begin_run(Run *run, const CutVariant *v)
     }
 }
 
+static void begin_run(Run *run, const CutVariant *v)
+{
+    begin_run_seeded(run, v, (uint32_t)g_test_rand_int());
+}
+
 static void end_run(Run *run)
 {
+    g_rand_free(run->rand);
     g_array_unref(run->events);
     g_free(run->initial);
     free_disks(&run->disks);
@@ -565,6 +573,7 @@ typedef struct Failing {
     bool sticky, failed;
     bool shared; /* nothing is written between a snapshot and its end */
     int64_t leaks; /* what a check has found afterwards */
+    uint32_t seed;
 } Failing;
 
 /* Everything that was acknowledged stands, though nothing may have been flushed. */
@@ -672,7 +681,7 @@ static int64_t count_leaks(BlockNode *node)
     return result.leaks;
 }
 
-/* Sets failing->leaks. */
+/* Sets failing->leaks. With one seed the same writes are done, up to the one that fails. */
 static void run_failing_snapshot(void *opaque)
 {
     BlockSnapshot snapshot = { .name = (char *)(uintptr_t)"s", .icount = -1 };
@@ -680,7 +689,7 @@ static void run_failing_snapshot(void *opaque)
     LogDisk *disk;
     Run run;
 
-    begin_run(&run, failing->v);
+    begin_run_seeded(&run, failing->v, failing->seed);
     disk = log_disk(run.disks.disk[0]);
     open_run(&run);
     some_writes(&run);
@@ -700,7 +709,9 @@ static void run_failing_snapshot(void *opaque)
 
 void power_fail_snapshot(const CutVariant *variant, int err)
 {
-    Failing failing = { variant, 1, err, false, true };
+    Failing failing = {
+        variant, 1, err, .failed = true, .seed = (uint32_t)g_test_rand_int(),
+    };
     unsigned places = 0, with_leaks = 0;
 
     while (failing.failed) {
