@@ -31,6 +31,7 @@
 #include "qapi-types-block-options.h"
 #include "qapi-types-block-stats.h"
 #include "util/loop.h"
+#include "virtio/shared-mapping.h"
 
 /* One of a driver's children, which open finds attached as it declared them. */
 typedef struct BlockChildSpec {
@@ -120,6 +121,7 @@ struct BlockDriver {
     bool is_filter;           /* shows its primary child's data unchanged */
     bool is_format;
     bool supports_backing;
+    bool only_reads_backing;  /* an image that stands on another is not written: no overlays */
     bool has_variable_size;   /* size is asked again before use (host devices, removable) */
     bool grows_on_write;      /* protocols: writes beyond the end enlarge it */
     const BlockChildSpec *children; /* ends with a NULL name; NULL: none */
@@ -209,6 +211,8 @@ struct BlockDriver {
      */
     int (*block_status)(BlockNode *node, bool exact, int64_t offset, int64_t bytes,
                         BlockStatus *status);
+    /* Of block_peek(); a range inside the node. NULL: never anything. */
+    int64_t (*peek)(BlockNode *node, int64_t offset, int64_t bytes, SharedMapping *mapping);
     /* Metadata to the file below, which is not flushed yet. */
     int (*flush_to_os)(BlockNode *node);
     /* Of a protocol: to stable storage. */

@@ -9,6 +9,7 @@
  *   file-lock.c    locks against other processes; file-holder.c names who has them
  *   file-aio.c     requests
  *   file-status.c  holes
+ *   file-peek.c    data in the page cache
  *   file-create.c  making, resizing and deleting files
  */
 #ifndef VIREO_BLOCK_FILE_INTERNAL_H
@@ -142,6 +143,9 @@ int file_block_status(BlockNode *node, bool exact, int64_t offset, int64_t bytes
                       BlockStatus *status);
 /* Holes may have come anywhere in the file. */
 void file_status_forget(FileState *state);
+
+/* ---- file-peek.c ---- */
+int64_t file_peek(BlockNode *node, int64_t offset, int64_t bytes, SharedMapping *mapping);
 
 /* ---- file-create.c ---- */
 extern const BlockOption file_create_options[];

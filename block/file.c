@@ -122,6 +122,7 @@ static const BlockDriver file_driver = {
     .parse_filename = file_parse_filename,
     .open = file_open,
     .block_status = file_block_status,
+    .peek = file_peek,
     .has_zero_init = file_has_zero_init,
     .create_options = file_create_options,
     .create = file_create,

@@ -12,6 +12,7 @@
 #define VIREO_BLOCK_IO_H
 
 #include "block/node.h"
+#include "virtio/shared-mapping.h"
 
 /* Reads beyond the end give zeroes. */
 int block_preadv(BlockChild *child, int64_t offset, int64_t bytes, const BlockVec *vec,
@@ -34,6 +35,15 @@ int block_copy_range(BlockChild *src, int64_t src_offset, BlockChild *dst, int64
                      int64_t bytes, unsigned flags);
 /* Fewest system calls for zeroing an image: 0, or -ENOTSUP if it can only be written. */
 int block_make_zero(BlockChild *child, unsigned flags);
+
+/*
+ * Look at data where the page cache has it, instead of reading it: *mapping has the bytes that are
+ * returned, and the caller ends it by shared_mapping_cleanup(). 0: nothing can be had so, and there
+ * is no mapping. Writes show in it; and if the file is cut short it is broken
+ * (shared_mapping_is_broken()) and has zeroes, or gives -EFAULT when it is written elsewhere: then
+ * the data is to be read again.
+ */
+int64_t block_peek(BlockNode *node, int64_t offset, int64_t bytes, SharedMapping *mapping);
 
 /* Of this node alone: ALLOCATED unset means that its backing file decides. */
 int block_status(BlockNode *node, int64_t offset, int64_t bytes, BlockStatus *status);
@@ -60,6 +70,9 @@ void *block_alloc(BlockNode *node, size_t bytes);
 /* Drivers: the driver's own background request, so that drain waits for it. */
 void block_inc_in_flight(BlockNode *node);
 void block_dec_in_flight(BlockNode *node);
+/* BlockDriver.peek for formats whose block_status says where data stands as it is read. */
+int64_t block_peek_by_status(BlockNode *node, int64_t offset, int64_t bytes,
+                             SharedMapping *mapping);
 /* Drivers, when the node's length has changed behind their back. */
 void block_node_resized(BlockNode *node, int64_t size);
 /* Drivers: an event for blkdebug below this child; costs nothing else. */

@@ -332,6 +332,7 @@ static const BlockDriver raw_driver = {
     .pwrite_zeroes = raw_pwrite_zeroes,
     .pdiscard = raw_pdiscard,
     .block_status = raw_block_status,
+    .peek = block_peek_by_status,
     .copy_range_from = raw_copy_range_from,
     .copy_range_to = raw_copy_range_to,
     .truncate = raw_truncate,

@@ -746,6 +746,7 @@ static const BlockDriver vdi_driver = {
     .pwritev = vdi_pwritev,
     .pwrite_zeroes = vdi_pwrite_zeroes,
     .block_status = vdi_block_status,
+    .peek = block_peek_by_status,
     .flush_to_os = vdi_flush_to_os,
     .get_info = vdi_get_info,
     .has_zero_init = vdi_has_zero_init,

@@ -70,7 +70,6 @@ static int run(FileRequest *request)
 
 /* A coroutine that never has to wait still lets others run after so many reads. */
 #define HITS_IN_A_ROW 256
-#define SMALL_WRITE (64 * 1024)
 
 /*
  * Read what the page cache has, here and now: to queue such a request and to come back costs more
@@ -108,8 +107,8 @@ ssize_t file_io_readv(FileIo *io, const struct iovec *iov, unsigned n, int64_t o
  */
 static bool writes_at_once(const FileIo *io, const FileRequest *request)
 {
-    return io->try_cache && !request->flags && !io->writing && loop_may_wait(loop_current()) &&
-           iov_size(request->iov, request->n) <= SMALL_WRITE;
+    return io->try_cache && !request->flags && !io->writing &&
+           loop_may_wait(loop_current(), iov_size(request->iov, request->n));
 }
 
 ssize_t file_io_writev(FileIo *io, const struct iovec *iov, unsigned n, int64_t offset,

@@ -57,7 +57,7 @@ struct Loop {
     EventNotifier wake;
     bool sleeping; /* atomic: about to sleep or asleep, and not yet woken */
     bool quit;     /* atomic */
-    bool may_wait;
+    size_t may_wait; /* in system calls that move so many bytes */
     bool running;  /* atomic: in loop_run(), of an iothread */
     GSource *source;
     GHashTable *watches; /* fd -> LoopWatch */
@@ -500,14 +500,14 @@ void loop_forbid_file_ring(Loop *loop)
     loop->file_ring_tried = true;
 }
 
-void loop_allow_waiting(Loop *loop)
+void loop_allow_waiting(Loop *loop, size_t bytes)
 {
-    loop->may_wait = true;
+    loop->may_wait = bytes;
 }
 
-bool loop_may_wait(const Loop *loop)
+bool loop_may_wait(const Loop *loop, size_t bytes)
 {
-    return loop->may_wait;
+    return bytes <= loop->may_wait;
 }
 
 /* Run everything that is ready, after waiting up to ns for it. */

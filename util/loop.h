@@ -37,10 +37,10 @@ void loop_set_polling(Loop *loop, int64_t max_ns, int64_t grow, int64_t shrink);
 
 /*
  * For programs whose loop does nothing but their work, as tools: it may wait inside a system call
- * where handing the work over would cost more than doing it. Loop's thread.
+ * that moves up to so many bytes, as handing it over would cost more than doing it. Loop's thread.
  */
-void loop_allow_waiting(Loop *loop);
-bool loop_may_wait(const Loop *loop);
+void loop_allow_waiting(Loop *loop, size_t bytes);
+bool loop_may_wait(const Loop *loop, size_t bytes);
 
 /* Dispatch until loop_quit(). For the main loop this runs glib's context. */
 void loop_run(Loop *loop);

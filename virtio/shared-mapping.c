@@ -119,8 +119,8 @@ static uint64_t page_of(int fd)
                ? (uint64_t)st.st_blksize : page;
 }
 
-bool shared_mapping_init(SharedMapping *mapping, int fd, uint64_t offset, uint64_t len,
-                         GError **error)
+static bool map(SharedMapping *mapping, int fd, uint64_t offset, uint64_t len, int protection,
+                GError **error)
 {
     uint64_t page, skip, mapped;
     void *base;
@@ -132,7 +132,7 @@ bool shared_mapping_init(SharedMapping *mapping, int fd, uint64_t offset, uint64
     page = page_of(fd);
     skip = offset % page;
     mapped = ROUND_UP(skip + len, page);
-    base = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+    base = mmap(NULL, mapped, protection, MAP_SHARED | MAP_NORESERVE, fd,
                 (off_t)(offset - skip));
     if (base == MAP_FAILED) {
         error_set_errno(error, errno, "cannot map %" G_GUINT64_FORMAT " bytes of shared memory",
@@ -151,6 +151,18 @@ bool shared_mapping_init(SharedMapping *mapping, int fd, uint64_t offset, uint64
     mapping->data = mapping->base + skip;
     mapping->len = len;
     return true;
+}
+
+bool shared_mapping_init(SharedMapping *mapping, int fd, uint64_t offset, uint64_t len,
+                         GError **error)
+{
+    return map(mapping, fd, offset, len, PROT_READ | PROT_WRITE, error);
+}
+
+bool shared_mapping_init_for_reading(SharedMapping *mapping, int fd, uint64_t offset, uint64_t len,
+                                     GError **error)
+{
+    return map(mapping, fd, offset, len, PROT_READ, error);
 }
 
 void shared_mapping_cleanup(SharedMapping *mapping)

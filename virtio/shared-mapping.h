@@ -25,6 +25,9 @@ typedef struct SharedMapping {
 /* fd is borrowed: a file of memory (memfd, tmpfs, hugetlbfs, ...) that has these bytes. */
 bool shared_mapping_init(SharedMapping *mapping, int fd, uint64_t offset, uint64_t len,
                          GError **error);
+/* The same of a file that is open for reading perhaps, and not to be written to. */
+bool shared_mapping_init_for_reading(SharedMapping *mapping, int fd, uint64_t offset, uint64_t len,
+                                     GError **error);
 /* Also of one that is not mapped. */
 void shared_mapping_cleanup(SharedMapping *mapping);
 /* Has the file lost what was mapped? */

@@ -412,6 +412,7 @@ static const BlockDriver qcow2_driver = {
     .copy_range_from = qcow2_copy_range_from,
     .copy_range_to = qcow2_copy_range_to,
     .block_status = qcow2_block_status,
+    .peek = block_peek_by_status,
     .flush_to_os = qcow2_flush_to_os,
     .truncate = qcow2_truncate,
     .get_info = qcow2_get_info,

@@ -140,6 +140,7 @@ static const BlockDriver vmdk_driver = {
     .pwrite_zeroes = vmdk_pwrite_zeroes,
     .pwritev_compressed = vmdk_pwritev_compressed,
     .block_status = vmdk_block_status,
+    .peek = block_peek_by_status,
     .flush_to_os = vmdk_flush_to_os,
     .allocated_size = vmdk_allocated_size,
     .get_info = vmdk_get_info,

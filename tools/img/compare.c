@@ -4,7 +4,8 @@
  * not be learned, 4 it could not be read.
  *
  * Only what may have data is read: of a range that reads as zeroes on one side the other side is
- * read, if at all. A few workers take one range after another; the lowest difference counts.
+ * read, if at all. Data in the page cache is compared where it stands. A few workers take one range
+ * after another; the lowest difference counts.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -38,6 +39,13 @@ typedef struct Range {
     bool read[2];
 } Range;
 
+/* An image's data of a range: in buf, or where the page cache has it. */
+typedef struct Side {
+    uint8_t *buf;
+    const uint8_t *data;
+    SharedMapping seen; /* no data: not mapped */
+} Side;
+
 typedef struct Compare {
     const CompareArgs *args;
     const char *names[2];
@@ -45,7 +53,8 @@ typedef struct Compare {
     int64_t size[2], end;   /* end: of the longer one */
     int64_t next;
     CoMutex scan_lock;
-    uint8_t *bufs[WORKERS][2];
+    Side sides[WORKERS][2];
+    unsigned steps;
     Progress progress;
     /* The lowest offset at which something was found, and what. */
     int64_t found_at;
@@ -152,29 +161,51 @@ static int64_t first_difference(const uint8_t *a, const uint8_t *b, int64_t byte
     return i;
 }
 
-static void compare_range(Compare *c, const Range *range, uint8_t *const bufs[2])
+/* Where they differ, or range->bytes. */
+static int64_t unequal_at(const Range *range, const Side sides[2])
 {
-    int64_t at = range->bytes;
+    if (range->read[0] && range->read[1]) {
+        return memcmp(sides[0].data, sides[1].data, range->bytes) == 0
+                   ? range->bytes
+                   : first_difference(sides[0].data, sides[1].data, range->bytes);
+    }
+    return buffer_is_zero(sides[range->read[1]].data, range->bytes)
+               ? range->bytes : first_nonzero(sides[range->read[1]].data, range->bytes);
+}
+
+static int fetch(BlockBackend *blk, const Range *range, bool may_peek, Side *side)
+{
+    if (may_peek && block_peek(block_backend_node(blk), range->offset, range->bytes,
+                               &side->seen) == range->bytes) {
+        side->data = side->seen.data;
+        return 0;
+    }
+    shared_mapping_cleanup(&side->seen);
+    side->data = side->buf;
+    return block_backend_pread(blk, range->offset, range->bytes, side->buf);
+}
+
+/* False if what was looked at went away meanwhile. */
+static bool compare_range(Compare *c, const Range *range, bool may_peek, Side sides[2])
+{
+    int64_t at;
 
     for (int i = 0; i < 2; i++) {
-        int ret = range->read[i] ? block_backend_pread(c->blk[i], range->offset, range->bytes,
-                                                       bufs[i]) : 0;
+        int ret = range->read[i] ? fetch(c->blk[i], range, may_peek, &sides[i]) : 0;
 
         if (ret < 0) {
             found(c, range->offset, COMPARE_READ, ret, i);
-            return;
+            return true;
         }
     }
-    if (range->read[0] && range->read[1]) {
-        if (memcmp(bufs[0], bufs[1], range->bytes) != 0) {
-            at = first_difference(bufs[0], bufs[1], range->bytes);
-        }
-    } else if (!buffer_is_zero(bufs[range->read[1]], range->bytes)) {
-        at = first_nonzero(bufs[range->read[1]], range->bytes);
+    at = unequal_at(range, sides);
+    if (shared_mapping_is_broken(&sides[0].seen) || shared_mapping_is_broken(&sides[1].seen)) {
+        return false;
     }
     if (at < range->bytes) {
         found(c, range->offset + at, COMPARE_DIFFER, 0, 0);
     }
+    return true;
 }
 
 static void worker(void *opaque, unsigned index)
@@ -183,8 +214,15 @@ static void worker(void *opaque, unsigned index)
     Range range;
 
     while (take_range(c, &range)) {
-        compare_range(c, &range, c->bufs[index]);
+        Side *sides = c->sides[index];
+
+        if (!compare_range(c, &range, true, sides)) {
+            compare_range(c, &range, false, sides);
+        }
+        shared_mapping_cleanup(&sides[0].seen);
+        shared_mapping_cleanup(&sides[1].seen);
         progress_advance(&c->progress, range.bytes);
+        img_team_breathe(&c->steps);
     }
 }
 
@@ -193,7 +231,7 @@ static void run(Compare *c)
     co_mutex_init(&c->scan_lock);
     for (int i = 0; i < WORKERS; i++) {
         for (int k = 0; k < 2; k++) {
-            c->bufs[i][k] = block_alloc(block_backend_node(c->blk[k]), CHUNK);
+            c->sides[i][k].buf = block_alloc(block_backend_node(c->blk[k]), CHUNK);
         }
     }
     progress_begin(&c->progress, "compare", img_progress_style(&c->args->common), c->end);
@@ -201,8 +239,8 @@ static void run(Compare *c)
     progress_end(&c->progress, progress_cancelled(&c->progress) ? PROGRESS_CANCELLED
                  : c->verdict == COMPARE_SAME ? PROGRESS_COMPLETED : PROGRESS_FAILED);
     for (int i = 0; i < WORKERS; i++) {
-        free(c->bufs[i][0]);
-        free(c->bufs[i][1]);
+        free(c->sides[i][0].buf);
+        free(c->sides[i][1].buf);
     }
     co_mutex_cleanup(&c->scan_lock);
 }

@@ -6,6 +6,10 @@
  *
  * A chunk is a range of one kind, by what the source's formats and files know (so holes are never
  * read), and of at most CHUNK bytes if there is data to be read.
+ *
+ * Data that stands in the page cache is not read: it is looked at and written from where it is.
+ * Then there is nothing to be done beside the writing, which is a copy in memory, and the thread
+ * that we are does it itself.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +26,8 @@
  * to another processor costs little: a thread of the kernel's writes it, one chunk after another.
  */
 #define CHUNK (512 * 1024)
+/* Decompressing takes so long that less will do, and less memory is touched. */
+#define PACKED_CHUNK (CHUNK / 2)
 #define COPY_RANGE_CHUNK (16 * 1024 * 1024)
 #define ZERO_CHUNK (1024 * 1024 * 1024)
 /* Salvaging goes down to pieces of this size. */
@@ -37,6 +43,7 @@ typedef enum ChunkKind {
 typedef struct Chunk {
     int64_t offset, bytes;
     ChunkKind kind;
+    bool packed;   /* compressed in the source */
 } Chunk;
 
 struct ConvertWorker {
@@ -46,6 +53,8 @@ struct ConvertWorker {
     bool busy;        /* with chunk */
     Chunk chunk;
     uint8_t *buf;
+    const uint8_t *data;   /* the chunk's: in buf, or in seen */
+    SharedMapping seen;    /* of the page cache; no data: not mapped */
 };
 
 static void fail(Convert *c, int64_t offset, int result, bool writing)
@@ -101,16 +110,17 @@ static int ask_source(Convert *c, int64_t offset, Chunk *chunk)
     if (ret == 0 && status.bytes == 0) {
         return -EIO; /* it has become shorter */
     }
-    *chunk = (Chunk){ offset, status.bytes, kind_of(c, &status) };
+    *chunk = (Chunk){ offset, status.bytes, kind_of(c, &status),
+                      status.flags & BLOCK_STATUS_COMPRESSED };
     return ret;
 }
 
 /* How much is handled at once. */
-static int64_t longest(const Convert *c, ChunkKind kind)
+static int64_t longest(const Convert *c, const Chunk *chunk)
 {
-    switch (kind) {
+    switch (chunk->kind) {
     case CHUNK_DATA:
-        return c->compressed ? c->cluster_size : CHUNK;
+        return c->compressed ? c->cluster_size : chunk->packed ? PACKED_CHUNK : CHUNK;
     case CHUNK_COPY:
         return COPY_RANGE_CHUNK;
     case CHUNK_ZERO:
@@ -129,7 +139,7 @@ static void shape(const Convert *c, Chunk *chunk)
     if (chunk->kind == CHUNK_DATA && c->copy_range) {
         chunk->kind = CHUNK_COPY;
     }
-    limit = longest(c, chunk->kind);
+    limit = longest(c, chunk);
     if (chunk->kind <= CHUNK_COPY) {
         limit -= chunk->offset % limit;
     }
@@ -191,6 +201,7 @@ static int read_chunk(ConvertWorker *w)
     Convert *c = w->convert;
     int ret = 0;
 
+    w->data = w->buf;
     for (int64_t done = 0; ret == 0 && done < w->chunk.bytes;) {
         int64_t at = w->chunk.offset + done;
         ConvertSource *source = source_at(c, at);
@@ -207,6 +218,32 @@ static int read_chunk(ConvertWorker *w)
         fail(c, w->chunk.offset, ret, false);
     }
     return ret;
+}
+
+/* ---- Data in the page cache ---- */
+
+static void forget_seen(ConvertWorker *w)
+{
+    shared_mapping_cleanup(&w->seen);
+}
+
+/* All of the chunk, or false. */
+static bool peek_chunk(ConvertWorker *w)
+{
+    Convert *c = w->convert;
+    ConvertSource *source = source_at(c, w->chunk.offset);
+    int64_t at = w->chunk.offset - source->start, got;
+
+    if (c->compressed || w->chunk.bytes > source->size - at) {
+        return false;
+    }
+    got = block_peek(block_backend_node(source->blk), at, w->chunk.bytes, &w->seen);
+    if (got < w->chunk.bytes) {
+        forget_seen(w);
+        return false;
+    }
+    w->data = w->seen.data;
+    return true;
 }
 
 /* ---- Writing ---- */
@@ -239,12 +276,25 @@ static int write_data(ConvertWorker *w)
     for (int64_t done = 0, n; ret == 0 && done < w->chunk.bytes; done += n) {
         bool is_zero = false;
 
-        n = c->sparse ? run_length(w->buf + done, w->chunk.bytes - done, unit, &is_zero)
+        n = c->sparse ? run_length(w->data + done, w->chunk.bytes - done, unit, &is_zero)
                       : w->chunk.bytes;
         ret = is_zero ? write_zeroes(c, w->chunk.offset + done, n)
-                      : block_backend_pwrite(c->target, w->chunk.offset + done, n, w->buf + done,
+                      : block_backend_pwrite(c->target, w->chunk.offset + done, n, w->data + done,
                                              flags);
     }
+    return ret;
+}
+
+/* What could not be looked at to the end, as the file became shorter, is read after all. */
+static int write_seen(ConvertWorker *w)
+{
+    int ret = write_data(w);
+
+    if (ret == -EFAULT || shared_mapping_is_broken(&w->seen)) {
+        ret = read_chunk(w);
+        ret = ret < 0 ? ret : write_data(w);
+    }
+    img_team_breathe(&w->convert->peeks);
     return ret;
 }
 
@@ -278,7 +328,7 @@ static int write_chunk(ConvertWorker *w)
 
     switch (w->chunk.kind) {
     case CHUNK_DATA:
-        return write_data(w);
+        return w->seen.data ? write_seen(w) : write_data(w);
     case CHUNK_COPY:
         if (c->copy_range && copy_range(w) == 0) {
             return 0;
@@ -364,15 +414,25 @@ static void checkpoint(Convert *c)
     }
 }
 
+static int fetch_chunk(ConvertWorker *w)
+{
+    bool seen = w->chunk.kind == CHUNK_DATA && peek_chunk(w);
+
+    loop_allow_waiting(loop_main(), seen ? CHUNK : IMG_SHORT_WRITE);
+    return seen || w->chunk.kind != CHUNK_DATA ? 0 : read_chunk(w);
+}
+
 static void do_chunk(ConvertWorker *w)
 {
     Convert *c = w->convert;
     int ret;
 
-    if ((w->chunk.kind == CHUNK_DATA && read_chunk(w) < 0) || !wait_for_turn(w)) {
+    if (fetch_chunk(w) < 0 || !wait_for_turn(w)) {
+        forget_seen(w);
         return;
     }
     ret = write_chunk(w);
+    forget_seen(w);
     if (ret < 0) {
         fail(c, w->chunk.offset, ret, true);
         return;

@@ -76,6 +76,7 @@ typedef struct Convert {
     int64_t failed_at;
     bool failed_writing;
     bool checkpointing;
+    unsigned peeks;         /* chunks that did not have to be read */
 } Convert;
 
 /*

@@ -22,6 +22,9 @@ typedef struct ImgCommand {
     int (*run)(int argc, char **argv);
 } ImgCommand;
 
+/* The loop waits itself for writes to the page cache of up to so many bytes. */
+#define IMG_SHORT_WRITE ((size_t)64 * 1024)
+
 extern const ImgCommand img_commands[]; /* ends with a NULL name */
 
 /* ---- Options that several commands have (options.c) ---- */
@@ -119,6 +122,11 @@ bool img_settle(BlockBackend *blk, GError **error);
 typedef void ImgTeamFn(void *opaque, unsigned index);
 /* n (> 0) of them at the same time, until all have returned. In a coroutine. */
 void img_team_run(unsigned n, ImgTeamFn *fn, void *opaque);
+/*
+ * In a member that has made a step without having to wait: the loop has its turn now and then, for
+ * signals. *steps counts those of the team.
+ */
+void img_team_breathe(unsigned *steps);
 
 /* ---- Commands ---- */
 int img_create(int argc, char **argv);

@@ -143,7 +143,7 @@ int main(int argc, char **argv)
 
     error_init("vireo-img");
     vm_lock();
-    loop_allow_waiting(loop_main());
+    loop_allow_waiting(loop_main(), IMG_SHORT_WRITE);
     while ((c = getopt_long(argc, argv, "+hVT:", long_options, NULL)) != -1) {
         if (c == 'h') {
             return print_help();

@@ -19,6 +19,17 @@ static void member(void *opaque)
     }
 }
 
+/* About a hundredth of a second's work. */
+#define STEPS_IN_A_ROW 128
+
+void img_team_breathe(unsigned *steps)
+{
+    if (++*steps % STEPS_IN_A_ROW == 0) {
+        coroutine_wake(coroutine_current());
+        coroutine_yield();
+    }
+}
+
 void img_team_run(unsigned n, ImgTeamFn *fn, void *opaque)
 {
     Team team = { .fn = fn, .opaque = opaque, .running = n, .waiter = coroutine_current() };
