@@ -217,6 +217,7 @@ static bool set_backing(MirrorJob *mirror, GError **error)
                              : block_backing_chain_next(mirror->source);
 
     if (mirror->backing != MIRROR_BACKING_SOURCE || !image->driver->supports_backing ||
+        image->driver->only_reads_backing ||
         (image->backing && image->backing->node == backing) ||
         (!image->backing && mirror->sync == MIRROR_SYNC_MODE_FULL)) {
         return true;

@@ -193,6 +193,7 @@ static const BlockDriver qcow_driver = {
     .instance_size = sizeof(QcowImage),
     .is_format = true,
     .supports_backing = true,
+    .only_reads_backing = true,
     .children = extent_cow_children,
     .strong_options = qcow_strong_options,
     .probe = qcow_probe,

@@ -264,6 +264,7 @@ static const BlockDriver qed_driver = {
     .instance_size = sizeof(QedImage),
     .is_format = true,
     .supports_backing = true,
+    .only_reads_backing = true,
     .children = extent_cow_children,
     .probe = qed_probe,
     .open = qed_open,

@@ -54,13 +54,18 @@ static const BlockStepOps overlay_ops = {
     .commit = commit_overlay, .abort = abort_overlay, .clean = clean_overlay,
 };
 
+static bool takes_overlays(const BlockDriver *driver)
+{
+    return driver->supports_backing && !driver->only_reads_backing;
+}
+
 static bool overlay_is_fine(BlockNode *overlay, GError **error)
 {
     if (overlay->parents->len) {
         error_setf(error, "The overlay is already in use");
     } else if (overlay->backing) {
         error_setf(error, "The overlay already has a backing image");
-    } else if (!overlay->driver->supports_backing) {
+    } else if (!takes_overlays(overlay->driver)) {
         error_setf(error, "The overlay does not support backing images");
     } else {
         return true;
@@ -251,7 +256,7 @@ bool block_snapshot_action_sync(BlockTransaction *tx, const BlockdevSnapshotSync
     if (!driver) {
         return false;
     }
-    if (!driver->supports_backing) {
+    if (!takes_overlays(driver)) {
         error_setf(error, "The overlay does not support backing images");
         return false;
     }

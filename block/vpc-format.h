@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "block/driver.h"
+#include "block/file-window.h"
 #include "util/co-lock.h"
 
 #define VPC_COOKIE "conectix"
@@ -30,13 +31,25 @@ enum {
 /* In the dynamic header. */
 enum {
     VPC_DYN_DATA_OFFSET = 8, VPC_DYN_TABLE_OFFSET = 16, VPC_DYN_VERSION = 24, VPC_DYN_ENTRIES = 28,
-    VPC_DYN_BLOCK_SIZE = 32, VPC_DYN_CHECKSUM = 36,
+    VPC_DYN_BLOCK_SIZE = 32, VPC_DYN_CHECKSUM = 36, VPC_DYN_PARENT_UUID = 40,
+    VPC_DYN_PARENT_NAME = 64, VPC_DYN_LOCATORS = 576,
 };
+/* In each of the parent locators. */
+enum {
+    VPC_LOCATOR_PLATFORM = 0, VPC_LOCATOR_LENGTH = 8, VPC_LOCATOR_OFFSET = 16,
+    VPC_LOCATOR_SIZE = 24,
+};
+#define VPC_LOCATORS 8
+#define VPC_PARENT_NAME_BYTES 512
 enum { VPC_TYPE_FIXED = 2, VPC_TYPE_DYNAMIC = 3, VPC_TYPE_DIFFERENCING = 4 };
 
 typedef struct VpcImage {
     uint8_t footer[VPC_FOOTER_SIZE];
     bool is_fixed;
+    bool has_parent;        /* differencing; only read */
+    bool parent_is_wrong;   /* the backing image is not the one that this was made on */
+    uint8_t parent_uuid[16];
+    FileWindows bitmaps;    /* differencing: which sectors of a block are its own */
     uint32_t *bat;          /* host order */
     uint32_t entries, block_size, bitmap_size;
     int64_t bat_offset;
@@ -72,6 +85,11 @@ static inline int64_t vpc_last_place(const VpcImage *image, int64_t file_size)
 uint32_t vpc_checksum(const uint8_t *buf, size_t len, size_t checksum_at);
 /* Bytes, by the field that the footer's maker means. */
 uint64_t vpc_disk_size(const uint8_t *footer);
+
+/* ---- vpc-parent.c ---- */
+/* Of a differencing image, from its dynamic header: the parent's UUID and name. */
+bool vpc_read_parent(BlockNode *node, const uint8_t *header, GError **error);
+void vpc_backing_changed(BlockNode *node);
 
 /* BlockDriver.check; in vpc-check.c. */
 int vpc_check(BlockNode *node, BlockCheckResult *result, unsigned fix, GError **error);

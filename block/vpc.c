@@ -7,8 +7,9 @@
  *             32-bit sector number a block, 0xffffffff unallocated); blocks; the footer
  *
  * A block is a bitmap of its sectors, padded to sectors, and then its data. We write whole blocks
- * with all bits set, and the bits do not matter for reading: what a dynamic disk does not have is
- * zero either way.
+ * with all bits set, and the bits do not matter for reading a dynamic disk: what it does not have
+ * is zero either way. A differencing disk is a dynamic one whose header names a parent: sectors
+ * whose bit (from the most significant one on) is not set are the parent's. It is only read.
  *
  * How long the disk is, the footer says twice: as bytes, and as a CHS geometry that is the nearest
  * one above. Virtual PC believes the geometry, Hyper-V the bytes; who wrote the image decides.
@@ -37,6 +38,10 @@
 
 /* Entries of the table that are read at once. */
 #define BAT_PIECE (64u * 1024)
+/* Of a differencing image's bitmaps. */
+#define BITMAP_WINDOWS 8
+/* Bytes of a bitmap that are looked at in one go. */
+#define BITMAP_PIECE 512
 
 static int vpc_probe(const uint8_t *buf, size_t len, const char *filename)
 {
@@ -200,19 +205,30 @@ static bool read_bat(BlockNode *node, bool tolerant, GError **error)
     return true;
 }
 
+static bool open_parent(BlockNode *node, const uint8_t *header, GError **error)
+{
+    VpcImage *image = node->opaque;
+
+    return !image->has_parent ||
+           (block_node_fall_to_read_only(node, "VHD differencing images are only read", error) &&
+            vpc_read_parent(node, header, error));
+}
+
 static bool open_dynamic(BlockNode *node, bool tolerant, GError **error)
 {
     VpcImage *image = node->opaque;
+    uint32_t type = ldl_be(image->footer + VPC_TYPE);
     uint8_t header[VPC_DYN_SIZE];
 
-    if (ldl_be(image->footer + VPC_TYPE) != VPC_TYPE_DYNAMIC) {
-        error_setf(error, "VHD: disk type %" PRIu32 " is not supported",
-                   ldl_be(image->footer + VPC_TYPE));
+    image->has_parent = type == VPC_TYPE_DIFFERENCING;
+    if (type != VPC_TYPE_DYNAMIC && !image->has_parent) {
+        error_setf(error, "VHD: disk type %" PRIu32 " is not supported", type);
         return false;
     }
     return read_exactly(node, ldq_be(image->footer + VPC_DATA_OFFSET) & INT64_MAX, sizeof(header),
                         header, "dynamic header", error) &&
-           take_dynamic_header(node, header, error) && read_bat(node, tolerant, error);
+           take_dynamic_header(node, header, error) && read_bat(node, tolerant, error) &&
+           open_parent(node, header, error);
 }
 
 static bool vpc_open(BlockNode *node, const BlockdevOptions *options, unsigned flags,
@@ -237,6 +253,7 @@ static bool vpc_open(BlockNode *node, const BlockdevOptions *options, unsigned f
         return false;
     }
     co_mutex_init(&image->lock);
+    file_windows_init(&image->bitmaps, node, image->has_parent ? BITMAP_WINDOWS : 0);
     node->zero_flags = BLOCK_REQ_MAY_UNMAP;
     return true;
 }
@@ -245,8 +262,20 @@ static void vpc_close(BlockNode *node)
 {
     VpcImage *image = node->opaque;
 
+    file_windows_cleanup(&image->bitmaps);
     co_mutex_cleanup(&image->lock);
     g_free(image->bat);
+}
+
+static bool vpc_reopen_prepare(BlockReopen *reopen, GError **error)
+{
+    const VpcImage *image = reopen->node->opaque;
+
+    if (image->has_parent && !reopen->read_only) {
+        error_setf(error, "VHD differencing images are only read");
+        return false;
+    }
+    return true;
 }
 
 /* ---- Requests ---- */
@@ -274,6 +303,56 @@ static Chunk chunk_of(const VpcImage *image, int64_t offset, int64_t bytes)
     };
 }
 
+static bool bit_of(const uint8_t *bitmap, int64_t sector)
+{
+    return bitmap[sector / 8] >> (7 - sector % 8) & 1;
+}
+
+/* Of a differencing image: cut the chunk to what is in the same of both files. */
+static int cut_to_one_file(BlockNode *node, Chunk *chunk)
+{
+    VpcImage *image = node->opaque;
+    int64_t in_block = chunk->offset % image->block_size;
+    int64_t first = in_block / BLOCK_SECTOR, last = (in_block + chunk->bytes - 1) / BLOCK_SECTOR;
+    int64_t from = first / 8, n = MIN(last / 8 - from + 1, BITMAP_PIECE), sector = first;
+    uint8_t bitmap[BITMAP_PIECE];
+    int ret;
+
+    if (!image->has_parent || chunk->at < 0) {
+        return 0;
+    }
+    ret = file_windows_read(&image->bitmaps, chunk->at - in_block - image->bitmap_size + from,
+                            bitmap, (size_t)n);
+    if (ret < 0) {
+        return ret;
+    }
+    last = MIN(last, (from + n) * 8 - 1);
+    while (sector < last &&
+           bit_of(bitmap, sector + 1 - 8 * from) == bit_of(bitmap, first - 8 * from)) {
+        sector++;
+    }
+    chunk->bytes = MIN(chunk->bytes, (sector + 1) * BLOCK_SECTOR - in_block);
+    if (!bit_of(bitmap, first - 8 * from)) {
+        chunk->at = -1;
+    }
+    return 0;
+}
+
+/* What has no place in this file. */
+static int read_absent(BlockNode *node, const Chunk *chunk, const BlockVec *vec, size_t vec_offset)
+{
+    const VpcImage *image = node->opaque;
+
+    if (image->has_parent && image->parent_is_wrong) {
+        return -EIO;
+    }
+    if (image->has_parent && node->backing) {
+        return block_preadv(node->backing, chunk->offset, chunk->bytes, vec, vec_offset, 0);
+    }
+    iov_memset(vec->iov, vec->n, vec_offset, 0, chunk->bytes);
+    return 0;
+}
+
 static int vpc_preadv(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec *vec,
                       size_t vec_offset, unsigned flags)
 {
@@ -283,10 +362,11 @@ static int vpc_preadv(BlockNode *node, int64_t offset, int64_t bytes, const Bloc
     while (bytes > 0 && ret >= 0) {
         Chunk chunk = chunk_of(image, offset, bytes);
 
-        if (chunk.at < 0) {
-            iov_memset(vec->iov, vec->n, vec_offset, 0, chunk.bytes);
-        } else {
-            ret = block_preadv(node->file, chunk.at, chunk.bytes, vec, vec_offset, 0);
+        ret = cut_to_one_file(node, &chunk);
+        if (ret >= 0) {
+            ret = chunk.at < 0 ? read_absent(node, &chunk, vec, vec_offset)
+                               : block_preadv(node->file, chunk.at, chunk.bytes, vec, vec_offset,
+                                              0);
         }
         offset += chunk.bytes;
         bytes -= chunk.bytes;
@@ -405,11 +485,15 @@ static int vpc_block_status(BlockNode *node, bool exact, int64_t offset, int64_t
 {
     VpcImage *image = node->opaque;
     Chunk chunk = chunk_of(image, offset, bytes);
+    int ret = cut_to_one_file(node, &chunk);
 
+    if (ret < 0) {
+        return ret;
+    }
     status->bytes = chunk.bytes;
     if (chunk.at < 0) {
-        status->flags = BLOCK_STATUS_ZERO;
-        return 0;
+        status->flags = image->has_parent ? 0 : BLOCK_STATUS_ZERO;
+        return image->parent_is_wrong ? -EIO : 0;
     }
     status->map = chunk.at;
     status->file = node->file->node;
@@ -423,7 +507,7 @@ static int vpc_get_info(BlockNode *node, BlockNodeInfo *info)
     VpcImage *image = node->opaque;
 
     info->cluster_size = image->is_fixed ? 0 : image->block_size;
-    info->unallocated_reads_zero = !image->is_fixed;
+    info->unallocated_reads_zero = !image->is_fixed && !image->has_parent;
     return 0;
 }
 
@@ -431,7 +515,7 @@ static bool vpc_has_zero_init(BlockNode *node)
 {
     VpcImage *image = node->opaque;
 
-    return !image->is_fixed || block_has_zero_init(node->file->node);
+    return image->has_parent ? false : !image->is_fixed || block_has_zero_init(node->file->node);
 }
 
 static const BlockChildSpec vpc_children[] = {
@@ -444,14 +528,19 @@ static const BlockDriver vpc_driver = {
     .kind = BLOCKDEV_DRIVER_VPC,
     .instance_size = sizeof(VpcImage),
     .is_format = true,
+    .supports_backing = true,
+    .only_reads_backing = true,
     .children = vpc_children,
     .probe = vpc_probe,
     .open = vpc_open,
     .close = vpc_close,
+    .reopen_prepare = vpc_reopen_prepare,
+    .backing_changed = vpc_backing_changed,
     .preadv = vpc_preadv,
     .pwritev = vpc_pwritev,
     .pwrite_zeroes = vpc_pwrite_zeroes,
     .block_status = vpc_block_status,
+    .peek = block_peek_by_status,
     .get_info = vpc_get_info,
     .has_zero_init = vpc_has_zero_init,
     .check = vpc_check,

@@ -365,6 +365,9 @@ static int vhdx_block_status(BlockNode *node, bool exact, int64_t offset, int64_
     if (ret < 0) {
         return ret;
     }
+    if (e.source == FROM_PARENT && image->parent_is_wrong) {
+        return -EIO;
+    }
     status->bytes = e.bytes;
     if (e.source == FROM_ZERO) {
         status->flags = BLOCK_STATUS_ZERO | (image->has_parent ? BLOCK_STATUS_ALLOCATED : 0);
@@ -458,6 +461,7 @@ static const BlockDriver vhdx_driver = {
     .instance_size = sizeof(VhdxImage),
     .is_format = true,
     .supports_backing = true,
+    .only_reads_backing = true,
     .children = vhdx_children,
     .probe = vhdx_probe,
     .open = vhdx_open,
@@ -470,6 +474,7 @@ static const BlockDriver vhdx_driver = {
     .pwrite_zeroes = vhdx_pwrite_zeroes,
     .pdiscard = vhdx_pdiscard,
     .block_status = vhdx_block_status,
+    .peek = block_peek_by_status,
     .flush_to_os = vhdx_flush_to_os,
     .truncate = vhdx_truncate,
     .get_info = vhdx_get_info,

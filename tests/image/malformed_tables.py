@@ -113,7 +113,7 @@ VPC = [
     ('wrong checksum of the dynamic header', [be(512 + 36, 1)], '', 'sound'),
     ('version 2', [be(12, 0x20000), (lambda i: len(i) - 500, '>I', 0x20000)], 'version'),
     ('type 9', [be(60, 9), (lambda i: len(i) - 452, '>I', 9)], 'type'),
-    ('differencing', [be(60, 4), (lambda i: len(i) - 452, '>I', 4)], 'type 4'),
+    ('differencing', [be(60, 4), (lambda i: len(i) - 452, '>I', 4)], "without its parent's name"),
     ('size 2^63', [be(48, TOP, 'Q'), (lambda i: len(i) - 464, '>Q', TOP)], 'size'),
     ('dynamic header beyond the end',
      [be(16, 1 << 50, 'Q'), (lambda i: len(i) - 496, '>Q', 1 << 50)], 'header'),
