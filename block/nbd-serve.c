@@ -30,7 +30,12 @@
  * cache when it is sent.
  */
 #define MAX_MEMORY ((size_t)8 << 20)
-#define MIN_MEMORY ((size_t)1 << 20)
+#define MIN_MEMORY ((size_t)512 << 10)
+/*
+ * Writes to the page cache exclude one another, and go faster than data comes: all that is needed
+ * is that the next ones are there.
+ */
+#define MAX_CACHED_WRITES ((size_t)2 << 20)
 /*
  * While so much waits to be sent, data that is had at once (from the page cache) can wait too:
  * reading ahead would only keep the socket, and other clients, from being served. A disk that takes
@@ -59,6 +64,7 @@ struct NbdClient {
     NbdStream stream;
     Loop *loop;
     bool structured;
+    bool through_cache;     /* the page cache takes writes */
     uint64_t contexts;
     unsigned in_flight;
     size_t memory;          /* of requests in flight */
@@ -552,19 +558,21 @@ static void wait_for_less(NbdClient *client)
     coroutine_yield();
 }
 
-static size_t memory_limit(const NbdClient *client)
+static size_t memory_limit(const NbdClient *client, bool is_write)
 {
     unsigned n = MAX(__atomic_load_n(&client->export->serving, __ATOMIC_RELAXED), 1);
+    size_t limit = is_write && client->through_cache ? MAX_CACHED_WRITES
+                   : client->is_quick ? MAX_MEMORY / 2 : MAX_MEMORY;
 
-    return MAX((client->is_quick ? MAX_MEMORY / 2 : MAX_MEMORY) / n, MIN_MEMORY);
+    return MAX(limit / n, MIN_MEMORY);
 }
 
 /* Of requests, for one more that needs so much memory? */
-static bool has_enough(const NbdClient *client, size_t memory)
+static bool has_enough(const NbdClient *client, size_t memory, bool is_write)
 {
     return client->in_flight >= MAX_IN_FLIGHT ||
            (client->is_quick && client->stream.queued >= MAX_QUEUED) ||
-           (client->memory && client->memory + memory > memory_limit(client));
+           (client->memory && client->memory + memory > memory_limit(client, is_write));
 }
 
 /* A write's data, or what has to be skipped in its place. */
@@ -598,7 +606,7 @@ static bool next_request(NbdClient *client)
     }
     invalid = check_request(client, &r);
     memory = invalid < 0 ? 0 : memory_of(client, &r);
-    while (has_enough(client, memory)) {
+    while (has_enough(client, memory, r.type == NBD_CMD_WRITE)) {
         wait_for_less(client);
     }
     request = g_new0(Request, 1);
@@ -614,7 +622,8 @@ static bool next_request(NbdClient *client)
     }
     replies = client->replies;
     coroutine_start(request_run, request);
-    client->is_quick = client->replies != replies;
+    /* Of direct I/O only holes are had at once, and the data behind them is not. */
+    client->is_quick = client->through_cache && client->replies != replies;
     return true;
 }
 
@@ -656,6 +665,7 @@ void nbd_serve(NbdServerResult *chosen)
     client->export = export;
     client->loop = block_backend_loop(export->base.blk);
     client->structured = chosen->structured;
+    client->through_cache = !block_backend_node(export->base.blk)->mode.cache_direct;
     client->contexts = chosen->contexts;
     nbd_stream_init(&client->stream, chosen->channel);
     g_ptr_array_add(export->clients, client);
