@@ -105,6 +105,12 @@ DirtyBitmap *block_dirty_bitmap_new(BlockNode *node, const char *name, uint32_t 
     bitmap->name = g_strdup(name);
     bitmap->flags = BLOCK_BITMAP_ENABLED;
     bitmap->map = map;
+    if (name) {
+        if (!node->p->named_bitmaps) {
+            node->p->named_bitmaps = g_hash_table_new(g_str_hash, g_str_equal);
+        }
+        g_hash_table_insert(node->p->named_bitmaps, bitmap->name, bitmap);
+    }
     lock(bitmap);
     bitmap->next = node->p->bitmaps;
     __atomic_store_n(&node->p->bitmaps, bitmap, __ATOMIC_RELEASE);
@@ -124,6 +130,9 @@ void block_dirty_bitmap_free(DirtyBitmap *bitmap)
     }
     __atomic_store_n(link, bitmap->next, __ATOMIC_RELEASE);
     unlock(bitmap);
+    if (bitmap->name) {
+        g_hash_table_remove(bitmap->node->p->named_bitmaps, bitmap->name);
+    }
     hbitmap_free(bitmap->successor);
     hbitmap_free(bitmap->map);
     g_free(bitmap->name);
@@ -132,14 +141,7 @@ void block_dirty_bitmap_free(DirtyBitmap *bitmap)
 
 DirtyBitmap *block_dirty_bitmap_find(BlockNode *node, const char *name)
 {
-    DirtyBitmap *bitmap = NULL;
-
-    while ((bitmap = block_dirty_bitmap_next(node, bitmap))) {
-        if (bitmap->name && !strcmp(bitmap->name, name)) {
-            break;
-        }
-    }
-    return bitmap;
+    return node->p->named_bitmaps ? g_hash_table_lookup(node->p->named_bitmaps, name) : NULL;
 }
 
 DirtyBitmap *block_dirty_bitmap_next(BlockNode *node, DirtyBitmap *prev)

@@ -39,6 +39,7 @@ void block_io_cleanup(BlockNode *node)
     g_assert(p->tracked.length == 0 && p->flush_waiters.length == 0);
     block_dirty_bitmaps_free_all(node);
     g_mutex_clear(&p->bitmap_lock);
+    g_clear_pointer(&p->named_bitmaps, g_hash_table_unref);
 }
 
 void block_inc_in_flight(BlockNode *node)

@@ -38,6 +38,7 @@ typedef struct BlockNodePrivate {
     uint64_t write_threshold; /* atomic: a write beyond it sends an event; 0: none */
     struct DirtyBitmap *bitmaps; /* linked list (block/dirty-bitmap.c) */
     GMutex bitmap_lock;     /* of the list, and of the bits of all of them */
+    GHashTable *named_bitmaps; /* main thread; NULL: there was none yet */
 } BlockNodePrivate;
 
 /* graph.c: a node without a driver's state yet, one reference; and away with it. */

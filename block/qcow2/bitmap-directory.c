@@ -97,20 +97,21 @@ static Qcow2Bitmap *parse_entry(Qcow2 *q, const uint8_t *raw, int64_t *at, GErro
     return bitmap;
 }
 
-static bool has_name(GPtrArray *list, const char *name)
+GHashTable *qcow2_bitmaps_by_name(GPtrArray *list)
 {
-    for (guint i = 0; i < list->len; i++) {
-        const Qcow2Bitmap *bitmap = g_ptr_array_index(list, i);
+    GHashTable *names = g_hash_table_new(g_str_hash, g_str_equal);
 
-        if (!strcmp(bitmap->name, name)) {
-            return true;
-        }
+    for (guint i = 0; i < list->len; i++) {
+        Qcow2Bitmap *bitmap = g_ptr_array_index(list, i);
+
+        g_hash_table_insert(names, bitmap->name, bitmap);
     }
-    return false;
+    return names;
 }
 
 static bool parse_directory(Qcow2 *q, const uint8_t *raw, GPtrArray *list, GError **error)
 {
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
     int64_t at = 0;
 
     for (uint32_t i = 0; i < q->nb_bitmaps; i++) {
@@ -119,12 +120,11 @@ static bool parse_directory(Qcow2 *q, const uint8_t *raw, GPtrArray *list, GErro
         if (!bitmap) {
             return false;
         }
-        if (has_name(list, bitmap->name)) {
+        g_ptr_array_add(list, bitmap);
+        if (!g_hash_table_add(names, bitmap->name)) {
             error_setf(error, "qcow2 bitmap directory: two bitmaps are called '%s'", bitmap->name);
-            qcow2_bitmap_free(bitmap);
             return false;
         }
-        g_ptr_array_add(list, bitmap);
     }
     return true;
 }
@@ -312,7 +312,8 @@ static int64_t entry_size(const char *name, uint32_t extra_size)
 }
 
 /* In the directory, beside those of the file and those that will be stored. */
-static bool has_room(const Qcow2 *q, GPtrArray *list, const char *name, GError **error)
+static bool has_room(const Qcow2 *q, GPtrArray *list, GHashTable *names, const char *name,
+                     GError **error)
 {
     int64_t bytes = entry_size(name, 0);
     guint n = list->len + 1;
@@ -327,7 +328,7 @@ static bool has_room(const Qcow2 *q, GPtrArray *list, const char *name, GError *
         const char *other = block_dirty_bitmap_name(b);
 
         if ((block_dirty_bitmap_flags(b) & BLOCK_BITMAP_PERSISTENT) && other &&
-            strcmp(other, name) != 0 && !has_name(list, other)) {
+            strcmp(other, name) != 0 && !g_hash_table_contains(names, other)) {
             bytes += entry_size(other, 0);
             n++;
         }
@@ -346,6 +347,7 @@ bool qcow2_bitmap_can_store(BlockNode *node, const char *name, uint32_t granular
     Qcow2 *q = node->opaque;
     unsigned bits = (unsigned)__builtin_ctz(granularity ? granularity : 1);
     g_autoptr(GPtrArray) list = NULL;
+    g_autoptr(GHashTable) names = NULL;
 
     if (q->version < 3) {
         error_setf(error, "Cannot store dirty bitmaps in qcow2 v2 files");
@@ -361,11 +363,12 @@ bool qcow2_bitmap_can_store(BlockNode *node, const char *name, uint32_t granular
         error_setf(error, "Bitmap '%s' would be too large; use a larger granularity", name);
     } else {
         list = qcow2_bitmaps_list(q, error);
-        if (list && has_name(list, name)) {
+        names = list ? qcow2_bitmaps_by_name(list) : NULL;
+        if (list && g_hash_table_contains(names, name)) {
             error_setf(error, "Bitmap already exists: %s", name);
             return false;
         }
-        return list && has_room(q, list, name, error);
+        return list && has_room(q, list, names, name, error);
     }
     return false;
 }

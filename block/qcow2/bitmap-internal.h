@@ -7,6 +7,8 @@
 
 /* A bitmap's table, in the host's byte order, checked against the file. NULL with the error set. */
 uint64_t *qcow2_bitmap_table(Qcow2 *q, const Qcow2Bitmap *bitmap, GError **error);
+/* Name -> Qcow2Bitmap; all is the list's. */
+GHashTable *qcow2_bitmaps_by_name(GPtrArray *list);
 /* With the lock held: this directory in place of the old one, at one stroke. */
 int qcow2_bitmap_directory_write(Qcow2 *q, GPtrArray *bitmaps);
 /* With the lock held: the clusters of a bitmap that the file does not name any more. */

@@ -112,7 +112,7 @@ static bool load_one(Qcow2 *q, const Qcow2Bitmap *stored, int64_t *memory, GErro
     return true;
 }
 
-bool qcow2_bitmaps_open(Qcow2 *q, GError **error)
+static bool load_all(Qcow2 *q, GError **error)
 {
     g_autoptr(GPtrArray) list = NULL;
     int64_t memory = QCOW2_MAX_BITMAP_MEMORY;
@@ -131,7 +131,15 @@ bool qcow2_bitmaps_open(Qcow2 *q, GError **error)
             return false;
         }
     }
-    if (!block_node_is_read_only(q->node)) {
+    return true;
+}
+
+bool qcow2_bitmaps_open(Qcow2 *q, GError **error)
+{
+    if (!load_all(q, error)) {
+        return false;
+    }
+    if (q->nb_bitmaps && !block_node_is_read_only(q->node)) {
         q->bitmaps_marked = true;
         return qcow2_bitmaps_mark_in_use(q, NULL, true, error);
     }
@@ -207,7 +215,15 @@ static DirtyBitmap *next_persistent(const Qcow2 *q, DirtyBitmap *bitmap)
 void qcow2_bitmaps_reopened(Qcow2 *q, bool read_only)
 {
     g_autoptr(GError) error = NULL;
+    bool left = !q->bitmaps_loaded && (q->node->open_flags & BLOCK_OPEN_NO_BITMAPS);
 
+    /* Nobody wanted them as long as the image was only read. */
+    if (!read_only && left && !load_all(q, &error)) {
+        error_report("%s; the bitmaps of '%s' stay in the file", error->message,
+                     q->node->filename);
+        g_clear_error(&error);
+        q->bitmaps_loaded = false;
+    }
     if (!read_only && !q->bitmaps_marked && q->nb_bitmaps && q->bitmaps_loaded) {
         q->bitmaps_marked = qcow2_bitmaps_mark_in_use(q, NULL, true, &error);
         if (!q->bitmaps_marked) {

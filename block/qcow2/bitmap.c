@@ -118,16 +118,31 @@ static Qcow2Bitmap *take_named(GPtrArray *list, const char *name)
     return NULL;
 }
 
-static int store_all(Qcow2 *q, const Qcow2BitmapSource *sources, guint n, GPtrArray *list,
-                     GPtrArray *replaced)
+/* Without those that are replaced. */
+static int write_directory_of(Qcow2 *q, GPtrArray *list)
 {
+    g_autoptr(GPtrArray) stay = g_ptr_array_new();
+
+    for (guint i = 0; i < list->len; i++) {
+        Qcow2Bitmap *bitmap = g_ptr_array_index(list, i);
+
+        if (!bitmap->is_replaced) {
+            g_ptr_array_add(stay, bitmap);
+        }
+    }
+    return qcow2_bitmap_directory_write(q, stay);
+}
+
+static int store_all(Qcow2 *q, const Qcow2BitmapSource *sources, guint n, GPtrArray *list)
+{
+    g_autoptr(GHashTable) stored = qcow2_bitmaps_by_name(list);
     int ret = 0;
 
     for (guint i = 0; i < n && ret >= 0; i++) {
-        Qcow2Bitmap *old = take_named(list, sources[i].name), *bitmap;
+        Qcow2Bitmap *old = g_hash_table_lookup(stored, sources[i].name), *bitmap;
 
         if (old) {
-            g_ptr_array_add(replaced, old);
+            old->is_replaced = true;
         }
         bitmap = g_new0(Qcow2Bitmap, 1);
         bitmap->name = g_strdup(sources[i].name);
@@ -140,9 +155,13 @@ static int store_all(Qcow2 *q, const Qcow2BitmapSource *sources, guint n, GPtrAr
             g_ptr_array_add(list, bitmap);
         }
     }
-    ret = ret < 0 ? ret : qcow2_bitmap_directory_write(q, list);
-    for (guint i = 0; i < replaced->len && ret >= 0; i++) {
-        qcow2_bitmap_free_clusters(q, g_ptr_array_index(replaced, i));
+    ret = ret < 0 ? ret : write_directory_of(q, list);
+    for (guint i = 0; i < list->len && ret >= 0; i++) {
+        Qcow2Bitmap *bitmap = g_ptr_array_index(list, i);
+
+        if (bitmap->is_replaced) {
+            qcow2_bitmap_free_clusters(q, bitmap);
+        }
     }
     return ret;
 }
@@ -150,7 +169,6 @@ static int store_all(Qcow2 *q, const Qcow2BitmapSource *sources, guint n, GPtrAr
 bool qcow2_bitmaps_store(Qcow2 *q, const Qcow2BitmapSource *sources, guint n, GError **error)
 {
     g_autoptr(GPtrArray) list = qcow2_bitmaps_list(q, error);
-    g_autoptr(GPtrArray) replaced = g_ptr_array_new_with_free_func(qcow2_bitmap_free);
     int ret;
 
     if (!list) {
@@ -160,7 +178,7 @@ bool qcow2_bitmaps_store(Qcow2 *q, const Qcow2BitmapSource *sources, guint n, GE
         return true;
     }
     co_mutex_lock(&q->lock);
-    ret = store_all(q, sources, n, list, replaced);
+    ret = store_all(q, sources, n, list);
     co_mutex_unlock(&q->lock);
     if (ret < 0) {
         error_set_errno(error, -ret, "Could not store dirty bitmaps in '%s'", q->node->filename);

@@ -20,6 +20,7 @@ typedef struct Qcow2Bitmap {
     uint32_t table_size;     /* entries */
     uint8_t *extra;          /* extra data, kept as it is */
     uint32_t extra_size;
+    bool is_replaced;        /* while bitmaps are stored: by one of the same name */
 } Qcow2Bitmap;
 void qcow2_bitmap_free(void *bitmap);
 

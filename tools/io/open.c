@@ -48,7 +48,7 @@ static BlockBackend *open_snapshot(const char *filename, json_object *options, b
     BlockBackend *blk;
 
     tool_set_text(options, "read-only", "on");
-    base = block_open(filename, NULL, options, QAPI_KEYVAL, 0, error);
+    base = block_open(filename, NULL, options, QAPI_KEYVAL, BLOCK_OPEN_NO_BITMAPS, error);
     top = base ? block_open_temporary_overlay(base, read_only, error) : NULL;
     if (!top) {
         return NULL;
@@ -65,6 +65,8 @@ bool io_open(IoSession *session, const char *filename, const IoOpen *open)
     unsigned perm = BLOCK_PERM_CONSISTENT_READ |
                     (open->read_only ? 0 : BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE);
     const char *name = open->image_opts ? NULL : filename;
+    /* Nobody can ask for them here; who writes makes those of his image record it. */
+    unsigned flags = open->read_only ? BLOCK_OPEN_NO_BITMAPS : 0;
     GError *error = NULL;
     json_object *options = open_options(session, filename, open, &error);
 
@@ -72,7 +74,7 @@ bool io_open(IoSession *session, const char *filename, const IoOpen *open)
         tool_set_aio(options, open->aio);
         session->blk = open->snapshot
                            ? open_snapshot(name, options, open->read_only, perm, &error)
-                           : block_backend_open(name, NULL, options, QAPI_KEYVAL, 0, perm,
+                           : block_backend_open(name, NULL, options, QAPI_KEYVAL, flags, perm,
                                                 BLOCK_PERM_ALL, &error);
         json_object_put(options);
     }
