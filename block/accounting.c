@@ -144,7 +144,7 @@ bool block_accounting_set_histogram(BlockAccounting *acct, BlockAcctKind kind,
     }
     g_mutex_lock(&acct->lock);
     histogram_clear(histogram);
-    if (boundaries && boundaries->len) {
+    if (boundaries) {
         histogram->boundaries = g_array_copy((GArray *)boundaries);
         histogram->bins = g_array_new(FALSE, TRUE, sizeof(uint64_t));
         g_array_set_size(histogram->bins, boundaries->len + 1);

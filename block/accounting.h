@@ -38,8 +38,8 @@ void block_accounting_set(BlockAccounting *acct, bool invalid, bool failed);
 /* Also keep statistics of the last `seconds` (stats-intervals). */
 void block_accounting_add_interval(BlockAccounting *acct, unsigned seconds);
 /*
- * Count latencies by boundaries: uint64_t nanoseconds, ascending, none 0. NULL or empty: stop, and
- * forget. False: they are not ascending.
+ * Count latencies by boundaries: uint64_t nanoseconds, ascending, none 0; without any there is
+ * one bin. NULL: stop, and forget. False: they are not ascending.
  */
 bool block_accounting_set_histogram(BlockAccounting *acct, BlockAcctKind kind,
                                     const GArray *boundaries);

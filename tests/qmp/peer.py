@@ -34,7 +34,8 @@ REFUSALS = (
     "Invalid job ID", "Input/output error", "No such file", "Duplicate nodes", "not found",
     "Cannot find", "Unknown", "Compression is not supported", "is currently paused",
     "is busy|in use|Need a root block node|commit an image into itself|Failed to get .* lock",
-    "[Rr]ead-only", "frozen|a job uses it|implicit backing",
+    "No space left", "expects uint32_t|is out of range",
+    "must be ascending|boundaries fail", "[Rr]ead-only", "frozen|a job uses it|implicit backing",
 )
 
 
@@ -93,10 +94,10 @@ def normalise(value, directory):
 class Session(Vm):
     """One of the two programs, and a log of what it said."""
 
-    def __init__(self, program, *args):
+    def __init__(self, program, *args, prepare=make_images):
         self.log = []
         self.program = program
-        super().__init__(program, *args, prepare=make_images,
+        super().__init__(program, *args, prepare=prepare,
                          accel="tcg" if program == PEER else "qtest")
 
     def note(self, what, value):
@@ -131,6 +132,11 @@ class Session(Vm):
 
     def status(self, job, status):
         self.until("JOB_STATUS_CHANGE", id=job, status=status)
+
+    def wait_for_pause(self):
+        """Every job stands, as after an error; the program tells so a moment after the event."""
+        while any(job["status"] != "paused" for job in self.cmd("query-jobs")):
+            pass
 
     def gone(self, *jobs):
         left = set(jobs)
