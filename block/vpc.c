@@ -308,8 +308,8 @@ static bool bit_of(const uint8_t *bitmap, int64_t sector)
     return bitmap[sector / 8] >> (7 - sector % 8) & 1;
 }
 
-/* Of a differencing image: cut the chunk to what is in the same of both files. */
-static int cut_to_one_file(BlockNode *node, Chunk *chunk)
+/* Of an allocated block of a differencing image: as much as is in the same of both files. */
+static int cut_to_run(BlockNode *node, Chunk *chunk)
 {
     VpcImage *image = node->opaque;
     int64_t in_block = chunk->offset % image->block_size;
@@ -318,9 +318,6 @@ static int cut_to_one_file(BlockNode *node, Chunk *chunk)
     uint8_t bitmap[BITMAP_PIECE];
     int ret;
 
-    if (!image->has_parent || chunk->at < 0) {
-        return 0;
-    }
     ret = file_windows_read(&image->bitmaps, chunk->at - in_block - image->bitmap_size + from,
                             bitmap, (size_t)n);
     if (ret < 0) {
@@ -336,6 +333,13 @@ static int cut_to_one_file(BlockNode *node, Chunk *chunk)
         chunk->at = -1;
     }
     return 0;
+}
+
+static int cut_to_one_file(BlockNode *node, Chunk *chunk)
+{
+    const VpcImage *image = node->opaque;
+
+    return image->has_parent && chunk->at >= 0 ? cut_to_run(node, chunk) : 0;
 }
 
 /* What has no place in this file. */
