@@ -124,6 +124,61 @@ int net_hub_id(const NetClient *nc)
     return is_port(nc) ? port_hub(nc) : nc->peer && is_port(nc->peer) ? port_hub(nc->peer) : -1;
 }
 
+/* ---- Circles ---- */
+
+typedef struct HubSearch {
+    GArray *seen; /* int: hubs that are joined to the first of them */
+    guint next;
+} HubSearch;
+
+static bool has_seen(const HubSearch *search, int id)
+{
+    for (guint i = 0; i < search->seen->len; i++) {
+        if (g_array_index(search->seen, int, i) == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The hub behind a port of the one that is being looked at. */
+static bool look_behind(NetClient *nc, void *opaque)
+{
+    HubSearch *search = opaque;
+    int other;
+
+    if (is_port(nc) && port_hub(nc) == g_array_index(search->seen, int, search->next) &&
+        nc->peer && is_port(nc->peer)) {
+        other = port_hub(nc->peer);
+        if (!has_seen(search, other)) {
+            g_array_append_val(search->seen, other);
+        }
+    }
+    return true;
+}
+
+bool net_hub_may_connect(const NetClient *a, const NetClient *b, GError **error)
+{
+    HubSearch search = { g_array_new(false, false, sizeof(int)), 0 };
+    bool circle = false;
+    int from;
+
+    if (is_port(a) && is_port(b)) {
+        from = port_hub(a);
+        g_array_append_val(search.seen, from);
+        for (; search.next < search.seen->len; search.next++) {
+            net_client_foreach(look_behind, &search);
+        }
+        circle = has_seen(&search, port_hub(b));
+    }
+    g_array_unref(search.seen);
+    if (circle) {
+        error_setf(error, "hub %d and hub %d would be joined in a circle", port_hub(a),
+                   port_hub(b));
+    }
+    return !circle;
+}
+
 static NetClient *hubport_open(const Netdev *options, bool default_net, GError **error)
 {
     const NetdevHubPortOptions *hub = &options->u.hubport;
@@ -141,6 +196,10 @@ static NetClient *hubport_open(const Netdev *options, bool default_net, GError *
         }
     }
     nc = net_hub_port_new(hub->hubid, options->id);
+    if (peer && !net_hub_may_connect(nc, peer, error)) {
+        net_client_free(nc);
+        return NULL;
+    }
     if (peer) {
         net_client_connect(nc, peer);
     }

@@ -296,10 +296,15 @@ bool nic_option(const char *text, GError **error)
     return ok;
 }
 
-static NetClient *hub_port_for(NetClient *nc)
+/* NULL: the two cannot be wired. nc NULL: a port for a device. */
+static NetClient *hub_port_for(NetClient *nc, GError **error)
 {
     NetClient *port = net_hub_port_new(0, NULL);
 
+    if (nc && !net_hub_may_connect(port, nc, error)) {
+        net_client_free(port);
+        return NULL;
+    }
     if (nc) {
         nc->is_legacy = true;
         net_client_connect(port, nc);
@@ -335,7 +340,7 @@ static bool legacy_nic(json_object *json, GError **error)
         }
     }
     request.vectors = vectors ? (int64_t)number : -1;
-    request.peer = request.peer ? request.peer : hub_port_for(NULL);
+    request.peer = request.peer ? request.peer : hub_port_for(NULL, NULL);
     take(json, "model", &request.model);
     take(json, "addr", &request.addr);
     take(json, "name", &request.id);
@@ -379,7 +384,10 @@ static bool legacy_from(json_object *json, GError **error)
         error_setf(error, "a hub has no ports with several queues");
         return false;
     }
-    hub_port_for(nc);
+    if (!hub_port_for(nc, error)) {
+        net_client_free(nc);
+        return false;
+    }
     return true;
 }
 
@@ -403,9 +411,9 @@ void net_make_default(void)
     json_object_put(json);
     request = nic_request_new();
     request->is_default = true;
-    request->peer = hub_port_for(NULL);
+    request->peer = hub_port_for(NULL, NULL);
     if (nc) {
-        hub_port_for(nc);
+        hub_port_for(nc, NULL);
     }
 }
 

@@ -224,6 +224,39 @@ static void test_hub(void)
     }
 }
 
+/* Three hubs in a row may be; a way back from the last to the first may not. */
+static void test_hub_circle(void)
+{
+    static const char *const row[] = { "hubport,id=a1,hubid=1", "hubport,id=a2,hubid=2,netdev=a1",
+                                       "hubport,id=b2,hubid=2", "hubport,id=b3,hubid=3,netdev=b2",
+                                       "hubport,id=c3,hubid=3" };
+    static const char *const circles[] = { "hubport,id=c1,hubid=1,netdev=c3",
+                                           "hubport,id=c1,hubid=2,netdev=c3",
+                                           "hubport,id=c1,hubid=3,netdev=c3" };
+    static const char *const ids[] = { "a1", "a2", "b2", "b3", "c3" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(row); i++) {
+        g_assert_true(netdev_option(row[i], NULL));
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(circles); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_false(netdev_option(circles[i], &error));
+        g_assert_nonnull(strstr(error->message, "in a circle"));
+        g_assert_null(net_client_find("c1"));
+    }
+    /* Without the link in the middle it is a row again. */
+    g_assert_true(netdev_del("a2", NULL));
+    g_assert_true(netdev_option("hubport,id=c1,hubid=1,netdev=c3", NULL));
+    g_assert_true(netdev_del("c1", NULL));
+    g_assert_true(netdev_option("hubport,id=a2,hubid=2,netdev=a1", NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) {
+        g_assert_true(netdev_del(ids[i], NULL));
+    }
+    g_assert_false(net_option("hubport,hubid=0,id=self", NULL));
+    g_assert_null(net_client_find("self"));
+}
+
 /* ---- Offloads ---- */
 
 typedef struct Finished {
@@ -619,6 +652,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/reentry", test_reentry);
     g_test_add_func("/net/link", test_link);
     g_test_add_func("/net/hub", test_hub);
+    g_test_add_func("/net/hub-circle", test_hub_circle);
     g_test_add_func("/net/segments", test_segments);
     g_test_add_func("/net/hostile-offloads", test_hostile_offloads);
     g_test_add_func("/net/peer-finishes", test_peer_finishes);
