@@ -32,18 +32,25 @@ typedef struct E1000Microwire {
     bool data_out;
 } E1000Microwire;
 
+/* An interrupt that waits for more packets. */
+typedef struct E1000Delay {
+    Timer *timer;
+    int64_t due, limit; /* when by the packet and by the absolute timer; while the timer pends */
+} E1000Delay;
+
 typedef struct E1000 {
     PciDevice parent_obj;
     NicConfig nic;
     NicRun run;
     MemoryRegion *mmio, *io;
-    bool mitigation;               /* property: obey ITR */
+    bool mitigation;               /* property: obey ITR and the delay timers */
     uint32_t regs[E1000_REGS_SIZE / 4];
     uint32_t io_address;
     uint16_t phy[PHY_REGS];
     uint16_t eeprom[E1000_EEPROM_WORDS];
     E1000Microwire microwire;
     Timer *itr_timer;              /* pending: no interrupt before it fires */
+    E1000Delay rx_delay, tx_delay;
     bool irq_level;
     /* Transmission: the frame so far. */
     E1000Context context;          /* the last one */
@@ -76,6 +83,16 @@ static inline uint32_t e1000_ring_size(E1000 *s, uint32_t base)
     return *e1000_reg(s, base + 8) / E1000_DESC_SIZE;
 }
 
+/* e1000-delay.c: causes that happen when the timers of these registers say so. */
+void e1000_delay_init(E1000 *s);
+void e1000_delay_cleanup(E1000 *s);
+void e1000_delay_raise(E1000 *s, E1000Delay *delay, uint32_t causes, uint32_t packet_reg,
+                       uint32_t absolute_reg);
+void e1000_delay_stop(E1000Delay *delay);
+/* What waits happens now. */
+void e1000_delay_flush_rx(E1000 *s);
+extern const VmState e1000_delay_vmstate;
+
 /* e1000-phy.c: the PHY, the link and the EEPROM. */
 void e1000_eeprom_init(E1000 *s);
 void e1000_phy_reset(E1000 *s);
@@ -93,5 +110,6 @@ void e1000_transmit(E1000 *s);
 /* e1000-rx.c: as NetClientOps. */
 bool e1000_can_receive(E1000 *s);
 int e1000_receive(E1000 *s, const NetPacket *packet);
+RxFilterInfo *e1000_rx_filter(E1000 *s);
 
 #endif

@@ -78,10 +78,13 @@ enum {
 #define ICR_RXO 0x00000040
 #define ICR_RXT0 0x00000080
 #define ICR_MDAC 0x00000200
+#define ICR_SRPD 0x00010000
 #define ICR_ALL 0x0001ffdf
 
 #define ITR_INTERVAL 0x0000ffff
 #define ITR_UNIT_NS 256
+
+#define RDTR_FPD 0x80000000
 
 #define RCTL_EN 0x00000002
 #define RCTL_SBP 0x00000004
@@ -131,6 +134,7 @@ enum {
 #define TXD_RPS 0x10
 #define TXD_DEXT 0x20
 #define TXD_VLE 0x40
+#define TXD_IDE 0x80
 #define TXD_TYPE_CONTEXT 0
 #define TXD_TYPE_DATA 1
 #define TXD_TU_TCP 0x01 /* context */

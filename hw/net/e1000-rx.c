@@ -218,12 +218,18 @@ static void count_received(E1000 *s, size_t size, const uint8_t *mac)
     }
 }
 
-static void raise_received(E1000 *s)
+static void raise_received(E1000 *s, size_t size)
 {
     uint32_t left = free_descriptors(s), ring = e1000_ring_size(s, E1000_RDBAL);
     uint32_t threshold = ring >> (RCTL_RDMTS(*e1000_reg(s, E1000_RCTL)) + 1);
 
-    e1000_raise(s, ICR_RXT0 | (left <= threshold ? ICR_RXDMT0 : 0));
+    uint32_t causes = (left <= threshold ? ICR_RXDMT0 : 0) |
+                      (size <= *e1000_reg(s, E1000_RSRPD) ? ICR_SRPD : 0);
+
+    e1000_delay_raise(s, &s->rx_delay, ICR_RXT0, E1000_RDTR, E1000_RADV);
+    if (causes) {
+        e1000_raise(s, causes);
+    }
 }
 
 static bool room_for(E1000 *s, uint32_t descriptors, size_t size)
@@ -257,7 +263,7 @@ static int receive_guarded(E1000 *s, uint8_t *frame, size_t size)
     check_sums(s, frame, size, &result);
     count_received(s, full + FCS_LEN, frame);
     fill_ring(s, frame, size, &result);
-    raise_received(s);
+    raise_received(s, full + FCS_LEN);
     return 0;
 }
 
@@ -280,4 +286,60 @@ int e1000_receive(E1000 *s, const NetPacket *packet)
         memory_guard_exit(&guard);
     }
     return result;
+}
+
+/* ---- query-rx-filter ---- */
+
+/* The table of hashes cannot be told as addresses: it lets in more than is listed. */
+static bool has_hashes(E1000 *s)
+{
+    for (uint32_t at = E1000_MTA; at < E1000_RA; at += 4) {
+        if (*e1000_reg(s, at)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void list_addresses(E1000 *s, RxFilterInfo *info)
+{
+    for (unsigned i = 1; i < RA_ENTRIES; i++) {
+        uint32_t high = *e1000_reg(s, E1000_RA + 8 * i + 4);
+        uint8_t mac[NET_MAC_LEN];
+
+        if (!(high & RAH_AV) || RAH_ASEL(high) != 0) {
+            continue;
+        }
+        stl_le(mac, *e1000_reg(s, E1000_RA + 8 * i));
+        stw_le(mac + 4, high);
+        g_ptr_array_add(mac[0] & 1 ? info->multicast_table : info->unicast_table,
+                        g_strdup_printf(NET_MAC_FORMAT, NET_MAC_ARGS(mac)));
+    }
+}
+
+RxFilterInfo *e1000_rx_filter(E1000 *s)
+{
+    RxFilterInfo *info = g_new0(RxFilterInfo, 1);
+    uint32_t rctl = *e1000_reg(s, E1000_RCTL);
+    bool vlans = rctl & RCTL_VFE;
+    const uint8_t *mac = s->nic.clients[0]->mac;
+
+    info->name = g_strdup(s->nic.clients[0]->name);
+    info->promiscuous = (rctl & RCTL_UPE) && (rctl & RCTL_MPE);
+    info->unicast = rctl & RCTL_UPE ? RX_STATE_ALL : RX_STATE_NORMAL;
+    info->multicast = rctl & RCTL_MPE ? RX_STATE_ALL : RX_STATE_NORMAL;
+    info->multicast_overflow = has_hashes(s);
+    info->broadcast_allowed = rctl & (RCTL_BAM | RCTL_MPE);
+    info->main_mac = g_strdup_printf(NET_MAC_FORMAT, NET_MAC_ARGS(mac));
+    info->unicast_table = g_ptr_array_new_with_free_func(g_free);
+    info->multicast_table = g_ptr_array_new_with_free_func(g_free);
+    list_addresses(s, info);
+    info->vlan = vlans ? RX_STATE_NORMAL : RX_STATE_ALL;
+    info->vlan_table = g_array_new(false, false, sizeof(int64_t));
+    for (int64_t id = 0; vlans && id < 4096; id++) {
+        if (*e1000_reg(s, E1000_VFTA + (id >> 5) * 4) >> (id & 31) & 1) {
+            g_array_append_val(info->vlan_table, id);
+        }
+    }
+    return info;
 }

@@ -250,7 +250,7 @@ static void take_descriptor(E1000 *s, const TxDesc *desc, const uint8_t *raw)
     }
 }
 
-/* Returns the causes that come of it. */
+/* Returns the causes that come of it at once. */
 static uint32_t write_back(E1000 *s, uint64_t at, const TxDesc *desc)
 {
     uint8_t status[4];
@@ -260,6 +260,10 @@ static uint32_t write_back(E1000 *s, uint64_t at, const TxDesc *desc)
     }
     stl_le(status, (desc->upper | TXD_STA_DD) & ~0x0eu);
     pci_dma_write(&s->parent_obj, at + 12, status, sizeof(status));
+    if (desc->command & TXD_IDE) {
+        e1000_delay_raise(s, &s->tx_delay, ICR_TXDW, E1000_TIDV, E1000_TADV);
+        return 0;
+    }
     return ICR_TXDW;
 }
 

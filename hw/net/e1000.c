@@ -130,6 +130,14 @@ static void irq_regs_written(void *opaque, const RegisterInfo *reg, uint32_t val
     update_irq(opaque);
 }
 
+static uint32_t rdtr_write(void *opaque, const RegisterInfo *reg, uint32_t value)
+{
+    if (value & RDTR_FPD) {
+        e1000_delay_flush_rx(opaque);
+    }
+    return value & ~RDTR_FPD;
+}
+
 static void rx_regs_written(void *opaque, const RegisterInfo *reg, uint32_t value)
 {
     E1000 *s = opaque;
@@ -185,7 +193,8 @@ static const RegisterInfo regs[] = {
     MASKED(RDH, E1000_RING_INDEX_MASK),
     { .name = "RDT", .offset = E1000_RDT, .rsvd = ~E1000_RING_INDEX_MASK,
       .post_write = rx_regs_written },
-    MASKED(RDTR, 0xffff), RW(RXDCTL), MASKED(RADV, 0xffff), MASKED(RSRPD, 0x0fff), RW(TXDMAC),
+    { .name = "RDTR", .offset = E1000_RDTR, .rsvd = 0x7fff0000, .pre_write = rdtr_write },
+    RW(RXDCTL), MASKED(RADV, 0xffff), MASKED(RSRPD, 0x0fff), RW(TXDMAC),
     MASKED(TDFH, 0x1fff), MASKED(TDFT, 0x1fff), MASKED(TDFHS, 0x1fff), MASKED(TDFTS, 0x1fff),
     MASKED(TDFPC, 0x1fff),
     MASKED(TDBAL, E1000_RING_BASE_MASK), RW(TDBAH), MASKED(TDLEN, E1000_RING_LEN_MASK),
@@ -287,11 +296,17 @@ static void nic_link_changed(NetClient *nc)
     e1000_link_changed(nc->opaque);
 }
 
+static RxFilterInfo *nic_rx_filter(NetClient *nc)
+{
+    return e1000_rx_filter(nc->opaque);
+}
+
 static const NetClientOps nic_ops = {
     .kind = NET_CLIENT_DRIVER_NIC,
     .can_receive = nic_can_receive,
     .receive = nic_receive,
     .link_changed = nic_link_changed,
+    .rx_filter = nic_rx_filter,
 };
 
 /* ---- Life ---- */
@@ -301,6 +316,8 @@ static void reset_controller(E1000 *s)
     const uint8_t *mac = s->nic.mac;
 
     timer_del(s->itr_timer);
+    e1000_delay_stop(&s->rx_delay);
+    e1000_delay_stop(&s->tx_delay);
     memset(s->regs, 0, sizeof(s->regs));
     register_reset(&register_block, s->regs);
     *e1000_reg(s, E1000_RA) = ldl_le(mac);
@@ -335,6 +352,7 @@ static bool e1000_realize(Device *dev, GError **error)
     e1000_eeprom_init(s);
     s->frame = g_malloc(NET_MAX_FRAME);
     s->itr_timer = timer_new_virtual(itr_over, s);
+    e1000_delay_init(s);
     s->mmio = memory_region_new_io(OBJECT(dev), &mmio_ops, s, "e1000-mmio", E1000_MMIO_SIZE);
     s->io = memory_region_new_io(OBJECT(dev), &io_ops, s, "e1000-io", E1000_IO_SIZE);
     pci_register_bar(&s->parent_obj, 0, PCI_BAR_MEM32, s->mmio);
@@ -349,6 +367,7 @@ static void e1000_unrealize(Device *dev)
     nic_run_cleanup(&s->run);
     nic_stop(&s->nic);
     g_clear_pointer(&s->itr_timer, timer_free);
+    e1000_delay_cleanup(s);
     g_clear_pointer(&s->frame, g_free);
 }
 
@@ -399,6 +418,8 @@ static const VmState e1000_vmstate = {
         VMSTATE_BOOL(E1000, microwire.reading), VMSTATE_U8(E1000, microwire.bits_out),
         VMSTATE_U16(E1000, microwire.address), VMSTATE_BOOL(E1000, microwire.data_out),
         VMSTATE_TIMER(E1000, itr_timer),
+        VMSTATE_STRUCT(E1000, rx_delay, e1000_delay_vmstate),
+        VMSTATE_STRUCT(E1000, tx_delay, e1000_delay_vmstate),
         VMSTATE_STRUCT(E1000, context, context_vmstate),
         VMSTATE_U32(E1000, frame_len),
         VMSTATE_VBUFFER(E1000, frame, frame_len, NET_MAX_FRAME),
@@ -411,7 +432,7 @@ static const VmState e1000_vmstate = {
 
 static const Property e1000_properties[] = {
     NIC_PROPERTIES(E1000, nic),
-    PROP_BOOL("mitigation", E1000, mitigation, true, "obey the register ITR"),
+    PROP_BOOL("mitigation", E1000, mitigation, true, "obey ITR and the delay timers"),
     PROP_END,
 };
 

@@ -508,6 +508,135 @@ static void test_interrupts(void)
     stop(&nic);
 }
 
+static bool irq_status(Nic *nic)
+{
+    return qtest_pci_read(nic->qts, 0, DEVFN, 6, 2) & 8;
+}
+
+static void send_frames(Nic *nic, unsigned n, uint8_t command)
+{
+    uint8_t frame[60];
+
+    make_frame(frame, sizeof(frame), other_mac);
+    qtest_memwrite(nic->qts, DATA, frame, sizeof(frame));
+    for (; n; n--) {
+        unsigned tail = reg(nic, E1000_TDT);
+
+        put_desc(nic, tail, DATA, sizeof(frame) | (uint32_t)command << 24, 0);
+        set(nic, E1000_TDT, (tail + 1) % RING_ENTRIES);
+        wire_receive(&nic->wire, frame, sizeof(frame));
+    }
+}
+
+/* Counts of 1.024 us from the last frame, and at most from the first. */
+static void test_transmit_delay(void)
+{
+    const uint8_t command = TXD_EOP | TXD_RS | TXD_IDE;
+    Nic nic;
+
+    start(&nic);
+    setup_tx(&nic);
+    reg(&nic, E1000_ICR);
+    set(&nic, E1000_IMS, ICR_TXDW);
+    set(&nic, E1000_TIDV, 10);
+    send_frames(&nic, 1, TXD_EOP | TXD_RS); /* not of those that wait */
+    g_assert_true(irq_status(&nic));
+    g_assert_cmphex(reg(&nic, E1000_ICR) & ICR_TXDW, ==, ICR_TXDW);
+    send_frames(&nic, 1, command);
+    g_assert_cmphex(qtest_readb(nic.qts, TX_RING + 16 + 12) & TXD_STA_DD, ==, TXD_STA_DD);
+    g_assert_false(irq_status(&nic));
+    qtest_clock_step(nic.qts, 5 * 1024);
+    send_frames(&nic, 1, command); /* from the beginning */
+    qtest_clock_step(nic.qts, 10 * 1024 - 1);
+    g_assert_false(irq_status(&nic));
+    qtest_clock_step(nic.qts, 1);
+    g_assert_true(irq_status(&nic));
+    reg(&nic, E1000_ICR);
+    set(&nic, E1000_TADV, 12);
+    send_frames(&nic, 1, command);
+    qtest_clock_step(nic.qts, 9 * 1024);
+    send_frames(&nic, 1, command);
+    g_assert_false(irq_status(&nic));
+    qtest_clock_step(nic.qts, 3 * 1024);
+    g_assert_true(irq_status(&nic));
+    reg(&nic, E1000_ICR);
+    qtest_clock_step(nic.qts, 100 * 1024);
+    g_assert_false(irq_status(&nic)); /* once */
+    /* What waits does not outlive a reset. */
+    send_frames(&nic, 1, command);
+    set(&nic, E1000_CTRL, CTRL_RST);
+    set(&nic, E1000_IMS, ICR_TXDW);
+    qtest_clock_step(nic.qts, 100 * 1024);
+    g_assert_false(irq_status(&nic));
+    stop(&nic);
+}
+
+static void test_receive_delay(void)
+{
+    uint8_t frame[60];
+    Nic nic;
+
+    start(&nic);
+    setup_rx(&nic, RING_ENTRIES - 1, 0);
+    make_frame(frame, sizeof(frame), own_mac);
+    reg(&nic, E1000_ICR);
+    set(&nic, E1000_IMS, ICR_RXT0 | ICR_SRPD);
+    set(&nic, E1000_RDTR, 20);
+    set(&nic, E1000_RADV, 30);
+    g_assert_cmphex(reg(&nic, E1000_RDTR), ==, 20);
+    for (unsigned i = 1; i <= 2; i++) {
+        wire_send(&nic.wire, frame, sizeof(frame));
+        wait_head(&nic, i);
+        g_assert_false(irq_status(&nic));
+        qtest_clock_step(nic.qts, 15 * 1024 - 1);
+    }
+    qtest_clock_step(nic.qts, 1);
+    g_assert_false(irq_status(&nic));
+    qtest_clock_step(nic.qts, 1);
+    g_assert_true(irq_status(&nic));
+    g_assert_cmphex(reg(&nic, E1000_ICR) & ICR_RXT0, ==, ICR_RXT0);
+    /* Now, by the driver's word. */
+    wire_send(&nic.wire, frame, sizeof(frame));
+    wait_head(&nic, 3);
+    g_assert_false(irq_status(&nic));
+    set(&nic, E1000_RDTR, RDTR_FPD | 20);
+    g_assert_true(irq_status(&nic));
+    g_assert_cmphex(reg(&nic, E1000_RDTR), ==, 20);
+    reg(&nic, E1000_ICR);
+    /* Small ones are told of at once; 64 bytes with the checksum. */
+    set(&nic, E1000_RSRPD, 63);
+    wire_send(&nic.wire, frame, sizeof(frame));
+    wait_head(&nic, 4);
+    g_assert_false(irq_status(&nic));
+    set(&nic, E1000_RSRPD, 64);
+    wire_send(&nic.wire, frame, sizeof(frame));
+    wait_head(&nic, 5);
+    g_assert_true(irq_status(&nic));
+    g_assert_cmphex(reg(&nic, E1000_ICR) & (ICR_SRPD | ICR_RXT0), ==, ICR_SRPD);
+    stop(&nic);
+}
+
+static void test_query_filter(void)
+{
+    json_object *answer;
+    Nic nic;
+
+    start(&nic);
+    set(&nic, E1000_RCTL, RCTL_EN | RCTL_BAM | RCTL_VFE | RCTL_UPE);
+    set(&nic, E1000_RA + 8, 0x005e0001);
+    set(&nic, E1000_RA + 12, RAH_AV | 0x3412);
+    set(&nic, E1000_VFTA + 4, 1u << 3);
+    answer = qtest_qmp(nic.qts, "{\"execute\": \"query-rx-filter\"}");
+    g_assert_cmpstr(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN), ==,
+                    "[{\"name\":\"nic\",\"promiscuous\":false,\"multicast\":\"normal\","
+                    "\"unicast\":\"all\",\"vlan\":\"normal\",\"broadcast-allowed\":true,"
+                    "\"multicast-overflow\":false,\"unicast-overflow\":false,"
+                    "\"main-mac\":\"52:54:00:aa:bb:cc\",\"vlan-table\":[35],"
+                    "\"unicast-table\":[],\"multicast-table\":[\"01:00:5e:00:12:34\"]}]");
+    json_object_put(answer);
+    stop(&nic);
+}
+
 /* ---- What no driver does ---- */
 
 static void test_ring_lies(void)
@@ -659,6 +788,9 @@ int main(int argc, char **argv)
     g_test_add_func("/e1000/filters", test_filters);
     g_test_add_func("/e1000/vlan-and-sums", test_vlan_and_sums);
     g_test_add_func("/e1000/interrupts", test_interrupts);
+    g_test_add_func("/e1000/transmit-delay", test_transmit_delay);
+    g_test_add_func("/e1000/receive-delay", test_receive_delay);
+    g_test_add_func("/e1000/query-filter", test_query_filter);
     g_test_add_func("/e1000/ring-lies", test_ring_lies);
     g_test_add_func("/e1000/impossible-frames", test_impossible_frames);
     g_test_add_func("/e1000/own-registers", test_own_registers);
