@@ -203,8 +203,19 @@ static void ignore_fd(int fd, void *opaque)
 {
 }
 
+/* A connection may have come, or have room: libslirp tells of the second only. */
+static void resume_forwards(SlirpNet *net)
+{
+    for (guint i = 0; i < net->forwards->len; i++) {
+        GuestForward *forward = g_ptr_array_index(net->forwards, i);
+
+        char_frontend_accept_input(&forward->fe);
+    }
+}
+
 static void notify(void *opaque)
 {
+    resume_forwards(opaque);
     loop_kick(loop_main());
 }
 
@@ -293,6 +304,7 @@ static void user_input(void *state, const uint8_t *frame, size_t size)
     SlirpNet *net = state;
 
     slirp_input(net->slirp, frame, size);
+    resume_forwards(net);
     /* The main loop may sleep without the descriptors that are new now. */
     if (!loop_in_main_thread()) {
         loop_kick(loop_main());
