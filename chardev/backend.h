@@ -48,6 +48,9 @@ typedef struct ChardevOps {
     void (*set_echo)(Chardev *chr, bool echo);
     void (*disconnect)(Chardev *chr);
     int (*get_fds)(Chardev *chr, int *fds, int max);
+    /* Block until there is a peer. NULL: there is one, or will never be. */
+    bool (*wait_connected)(Chardev *chr, GError **error);
+    int (*socket)(Chardev *chr); /* as char_frontend_socket(); NULL: -1 */
     char *(*filename)(Chardev *chr); /* NULL: the backend's name */
 } ChardevOps;
 

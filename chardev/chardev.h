@@ -92,6 +92,17 @@ void char_frontend_set_echo(CharFrontend *fe, bool echo);
 void char_frontend_take_focus(CharFrontend *fe);
 /* Close the peer's connection (hostile or done). */
 void char_frontend_disconnect(CharFrontend *fe);
+/*
+ * Wait until somebody is at the other end: blocks, and with it the whole machine. Before handlers
+ * are set. Backends that cannot wait are there or not.
+ */
+bool char_frontend_wait_connected(CharFrontend *fe, GError **error);
+/*
+ * The descriptor of the connection, for a frontend that exchanges messages over it by itself and
+ * reads from its ops only what nobody asked for. Borrowed until CLOSED. -1: there is none, or it is
+ * no plain socket.
+ */
+int char_frontend_socket(CharFrontend *fe);
 /* fds that came with the last read (SCM_RIGHTS): the caller's; number returned. */
 int char_frontend_get_fds(CharFrontend *fe, int *fds, int max);
 

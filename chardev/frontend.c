@@ -148,6 +148,27 @@ void char_frontend_disconnect(CharFrontend *fe)
     }
 }
 
+bool char_frontend_wait_connected(CharFrontend *fe, GError **error)
+{
+    Chardev *chr = fe->chr;
+
+    if (chr->be_open) {
+        return true;
+    }
+    if (!chr->ops || !chr->ops->wait_connected) {
+        error_setf(error, "chardev '%s' is not connected", chardev_id(chr));
+        return false;
+    }
+    return chr->ops->wait_connected(chr, error);
+}
+
+int char_frontend_socket(CharFrontend *fe)
+{
+    Chardev *chr = fe->chr && !fe->chr->is_mux ? fe->chr : NULL;
+
+    return chr && chr->ops->socket ? chr->ops->socket(chr) : -1;
+}
+
 int char_frontend_get_fds(CharFrontend *fe, int *fds, int max)
 {
     Chardev *chr = fe->chr ? chardev_base(fe->chr) : NULL;

@@ -497,6 +497,47 @@ static bool wait_for_client(SocketChardev *sock, GError **error)
     }
 }
 
+/* As often as it takes, if it is to connect again and again. */
+static bool connect_now(SocketChardev *sock, GError **error)
+{
+    bool told = false;
+
+    for (;;) {
+        g_autoptr(GError) reason = NULL;
+        SocketConnect *attempt = g_steal_pointer(&sock->attempt);
+        Channel *channel = attempt ? socket_connect_finish(attempt, &reason)
+                                   : socket_connect(sock->addr, &reason);
+
+        channel = channel ? shake_hands_now(sock, channel, &reason) : NULL;
+        if (channel) {
+            timer_del(sock->reconnect_timer);
+            socket_connected(sock, channel);
+            return true;
+        }
+        if (!sock->reconnect) {
+            g_propagate_error(error, g_steal_pointer(&reason));
+            return false;
+        }
+        if (!told) {
+            info_report("waiting for chardev '%s': %s", chardev_id(&sock->stream.parent),
+                        reason->message);
+            told = true;
+        }
+        g_usleep(sock->reconnect * G_USEC_PER_SEC);
+    }
+}
+
+static bool socket_wait_connected(Chardev *chr, GError **error)
+{
+    SocketChardev *sock = (SocketChardev *)chr;
+
+    if (!sock->listener) {
+        return connect_now(sock, error);
+    }
+    listen_for_clients(sock, false);
+    return wait_for_client(sock, error);
+}
+
 static bool open_server(SocketChardev *sock, GError **error)
 {
     sock->listener = net_listener_new();
@@ -618,6 +659,14 @@ static const Property socket_properties[] = {
     PROP_END,
 };
 
+static int socket_fd(Chardev *chr)
+{
+    SocketChardev *sock = (SocketChardev *)chr;
+
+    return sock->stream.channel && !sock->creds && !sock->telnet && !sock->tn3270
+               ? channel_socket_fd(sock->stream.channel) : -1;
+}
+
 static const ChardevOps socket_ops = {
     .backend = "socket",
     .flags = CHARDEV_CAN_BLOCK,
@@ -627,6 +676,8 @@ static const ChardevOps socket_ops = {
     .detach_loop = socket_detach_loop,
     .disconnect = socket_disconnect,
     .get_fds = stream_chardev_get_fds,
+    .wait_connected = socket_wait_connected,
+    .socket = socket_fd,
     .filename = socket_filename,
 };
 

@@ -127,6 +127,9 @@ struct SocketConnect {
     SocketConnectFn *fn;
     void *opaque;
     bool cancelled;
+    GMutex lock;
+    GCond ended;
+    bool has_ended; /* under lock: fd and error are set */
     int fd;
     GError *error;
 };
@@ -139,10 +142,40 @@ static int connect_work(void *opaque)
     return 0;
 }
 
+static int background_work(void *opaque)
+{
+    SocketConnect *job = opaque;
+
+    connect_work(job);
+    g_mutex_lock(&job->lock);
+    job->has_ended = true;
+    g_cond_signal(&job->ended);
+    g_mutex_unlock(&job->lock);
+    return 0;
+}
+
+Channel *socket_connect_finish(SocketConnect *job, GError **error)
+{
+    Channel *channel;
+
+    g_mutex_lock(&job->lock);
+    while (!job->has_ended) {
+        g_cond_wait(&job->ended, &job->lock);
+    }
+    g_mutex_unlock(&job->lock);
+    channel = job->error ? NULL : channel_for(job->fd, &job->error);
+    if (!channel) {
+        g_propagate_error(error, g_steal_pointer(&job->error));
+    }
+    job->fd = -1;
+    job->cancelled = true;
+    return channel;
+}
+
 static void connect_done(int result, void *opaque)
 {
     SocketConnect *job = opaque;
-    Channel *channel = channel_for(job->fd, &job->error);
+    Channel *channel = job->fd < 0 ? NULL : channel_for(job->fd, &job->error);
 
     if (job->cancelled) {
         channel_unref(channel);
@@ -151,6 +184,8 @@ static void connect_done(int result, void *opaque)
         job->fn(channel, g_steal_pointer(&job->error), job->opaque);
     }
     SocketAddress_free(job->addr);
+    g_mutex_clear(&job->lock);
+    g_cond_clear(&job->ended);
     g_free(job);
 }
 
@@ -162,7 +197,9 @@ SocketConnect *socket_connect_start(const SocketAddress *addr, Loop *loop, Socke
     job->addr = SocketAddress_clone(addr);
     job->fn = fn;
     job->opaque = opaque;
-    thread_pool_submit(loop, connect_work, connect_done, job);
+    g_mutex_init(&job->lock);
+    g_cond_init(&job->ended);
+    thread_pool_submit(loop, background_work, connect_done, job);
     return job;
 }
 

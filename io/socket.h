@@ -50,6 +50,8 @@ SocketConnect *socket_connect_start(const SocketAddress *addr, Loop *loop, Socke
                                     void *opaque);
 /* On the loop's thread, before fn was called: it will not be. */
 void socket_connect_cancel(SocketConnect *connect);
+/* On the loop's thread, before fn was called: wait for its end instead; fn will not be called. */
+Channel *socket_connect_finish(SocketConnect *connect, GError **error);
 
 /*
  * Listen: one non-blocking descriptor for each address that the name stands for, at most

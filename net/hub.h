@@ -10,8 +10,8 @@ NetClient *net_hub_port_new(int hub_id, const char *name);
 /* -1: nc is no port of a hub, and has no such port as its peer. */
 int net_hub_id(const NetClient *nc);
 /*
- * False, with the error set: wiring these two would join hubs in a circle, in which each frame would
- * go round for ever.
+ * False, with the error set: wiring these two would join hubs in a circle, in which each frame
+ * would go round for ever.
  */
 bool net_hub_may_connect(const NetClient *a, const NetClient *b, GError **error);
 /* Warn of hubs that lead nowhere: once, when all devices are there. */

@@ -24,6 +24,7 @@
 #include <sys/uio.h>
 
 #include "qapi/qapi-types-net.h"
+#include "virtio/vhost-backend.h"
 
 #define NET_MAC_LEN 6
 #define NET_ETH_HEADER 14
@@ -73,6 +74,14 @@ typedef struct NetPacket {
     NetOffload offload;      /* all zero: the frame is finished */
 } NetPacket;
 
+/* Who runs the queues of a device instead of this program, for one pair of them. */
+typedef struct NetVhost {
+    Vhost *vhost;        /* borrowed; NULL: nobody yet, or no more */
+    unsigned first;      /* of its rings: the receive queue's; the transmit queue's is the next */
+    bool shares_memory;  /* the pair before it has the same vhost */
+    bool does_offloads;  /* it knows checksums and segments itself, and its features tell so */
+} NetVhost;
+
 typedef struct NetClientOps {
     NetClientDriver kind;
     /* NetFeature bits that receive() takes; NULL: none. */
@@ -94,6 +103,18 @@ typedef struct NetClientOps {
     RxFilterInfo *(*rx_filter)(NetClient *nc);
     /* NICs: have the guest announce itself. NULL: it cannot be asked. */
     void (*announce)(NetClient *nc);
+    /*
+     * Backends. Does a vhost run the queues of a device that lets it? When it comes or goes, queue
+     * 0's peer is told by peer_changed(). NULL: never.
+     */
+    bool (*vhost)(NetClient *nc, NetVhost *vhost);
+    /*
+     * It runs them from now on, with headers of this length before the frames, or no more (0).
+     * NULL: of no interest.
+     */
+    void (*vhost_running)(NetClient *nc, unsigned header_len);
+    /* The device and its vhost do not understand one another: give it up. Takes error. */
+    void (*vhost_failed)(NetClient *nc, GError *error);
     /* Release what the implementation holds. Once, of each queue. */
     void (*cleanup)(NetClient *nc);
 } NetClientOps;

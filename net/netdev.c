@@ -14,6 +14,7 @@
 static const NetBackend *const backends[] = {
     &net_backend_user, &net_backend_tap, &net_backend_bridge, &net_backend_socket,
     &net_backend_stream, &net_backend_dgram, &net_backend_hubport,
+    &net_backend_vhost_user,
 };
 
 static const NetBackend *find_backend(NetClientDriver kind)

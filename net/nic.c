@@ -128,6 +128,12 @@ static bool set_netdev(Object *obj, const Property *prop, void *field, json_obje
                    object_type_name(obj), prop->name, id);
         return false;
     }
+    if (nc->ops->kind == NET_CLIENT_DRIVER_VHOST_USER &&
+        !g_str_has_prefix(object_type_name(obj), "virtio-net-")) {
+        error_setf(error, "netdev '%s' of type vhost-user requires frontend driver virtio-net-*",
+                   id);
+        return false;
+    }
     *(NetClient **)field = nc;
     return true;
 }

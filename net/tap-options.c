@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* -netdev tap and -netdev bridge: where the interface comes from, and scripts around it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "net/tap.h"
 #include "util/error.h"
 #include "util/fd-store.h"
+#include "virtio/vhost-kernel.h"
 
 #define DEFAULT_BRIDGE "br0"
 #define DEFAULT_SCRIPT "/etc/qemu-ifup"
@@ -22,7 +24,8 @@
 
 static const char *find_helper(void)
 {
-    static const char *const places[] = { "/usr/lib/vireo/bridge-helper",
+    static const char *const places[] = { "/usr/lib/vireo/vireo-bridge-helper",
+                                          "/usr/local/lib/vireo/vireo-bridge-helper",
                                           "/usr/lib/qemu/qemu-bridge-helper",
                                           "/usr/libexec/qemu-bridge-helper" };
 
@@ -129,21 +132,66 @@ static const char *script_of(const char *script, const char *usual)
 
 /* ---- tap ---- */
 
-static bool check_vhost(const NetdevTapOptions *tap, const char *name, GError **error)
+static bool wants_vhost(const NetdevTapOptions *tap)
 {
-    bool vhost = tap->has_vhost && tap->vhost;
+    return tap->has_vhost ? tap->vhost
+                          : tap->vhostfd || tap->vhostfds ||
+                            (tap->has_vhostforce && tap->vhostforce);
+}
 
-    if (!vhost && (tap->vhostfd || tap->vhostfds)) {
+static bool check_vhost(const NetdevTapOptions *tap, GError **error)
+{
+    if (!wants_vhost(tap) && (tap->vhostfd || tap->vhostfds)) {
         error_setf(error, "vhostfd(s)= is not valid without vhost");
         return false;
     }
-    if (tap->has_vhostforce && tap->vhostforce) {
-        error_setf(error, "vhostforce=on needs vhost-net, which this version does not have yet");
+    if (tap->vhostfd && tap->vhostfds) {
+        error_setf(error, "vhostfd= and vhostfds= are invalid with each other");
         return false;
     }
-    if (vhost) {
-        warn_report("netdev '%s': there is no vhost-net in this version yet; frames go through "
-                    "this program", name);
+    return true;
+}
+
+/* -1 without the error set: it goes without. */
+static int open_vhost(const NetdevTapOptions *tap, unsigned queue, GError **error)
+{
+    const char *list = tap->vhostfds ? tap->vhostfds : tap->vhostfd;
+    g_auto(GStrv) words = list ? g_strsplit(list, ":", NET_MAX_QUEUES + 1) : NULL;
+    int fd;
+
+    if (words) {
+        if (queue >= g_strv_length(words)) {
+            error_setf(error, "there are fewer vhostfds than queues");
+            return -1;
+        }
+        return fd_store_parse(words[queue], error);
+    }
+    fd = open(VHOST_NET_DEVICE, O_RDWR | O_CLOEXEC);
+    if (fd < 0 && tap->has_vhostforce && tap->vhostforce) {
+        error_set_errno(error, errno, "Could not open '%s'", VHOST_NET_DEVICE);
+    } else if (fd < 0) {
+        warn_report("tap: open vhost char device failed: %s", g_strerror(errno));
+    }
+    return fd;
+}
+
+static bool add_vhost(NetClient *first, const NetdevTapOptions *tap, GError **error)
+{
+    unsigned queues = wants_vhost(tap) ? net_client_queues(first) : 0;
+
+    for (unsigned i = 0; i < queues; i++) {
+        g_autoptr(GError) failure = NULL;
+        int fd = open_vhost(tap, i, &failure);
+
+        if (fd >= 0 && net_tap_set_vhost(net_client_queue(first, i), fd,
+                                         tap->has_poll_us ? tap->poll_us : 0, &failure)) {
+            continue;
+        }
+        if (failure) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return false;
+        }
+        break;
     }
     return true;
 }
@@ -265,13 +313,13 @@ static NetClient *open_by_helper(const char *name, NetClientDriver kind, const c
     return nc;
 }
 
-static NetClient *tap_open(const Netdev *netdev, bool default_net, GError **error)
+static NetClient *open_somehow(const Netdev *netdev, GError **error)
 {
     const NetdevTapOptions *tap = &netdev->u.tap;
     const char *fds = tap->fds ? tap->fds : tap->fd;
     int vnet_header = tap->has_vnet_hdr ? tap->vnet_hdr : -1;
 
-    if (!check_vhost(tap, netdev->id, error)) {
+    if (!check_vhost(tap, error)) {
         return NULL;
     }
     if (fds && (tap->ifname || tap->script || tap->downscript || tap->helper ||
@@ -292,6 +340,17 @@ static NetClient *tap_open(const Netdev *netdev, bool default_net, GError **erro
                               error);
     }
     return open_interface(netdev->id, tap, error);
+}
+
+static NetClient *tap_open(const Netdev *netdev, bool default_net, GError **error)
+{
+    NetClient *nc = open_somehow(netdev, error);
+
+    if (nc && !add_vhost(nc, &netdev->u.tap, error)) {
+        remove_queues(netdev->id);
+        return NULL;
+    }
+    return nc;
 }
 
 const NetBackend net_backend_tap = {

@@ -15,6 +15,7 @@
 #include "net/frame.h"
 #include "util/error.h"
 #include "util/loop.h"
+#include "virtio/vhost-kernel.h"
 
 #define TUN_DEVICE "/dev/net/tun"
 /* Frames in one turn of the loop, so that a flood leaves others their turn. */
@@ -25,6 +26,8 @@ typedef struct TapNet {
     int fd;
     bool vnet_header;
     bool paused, full;
+    VhostKernel *vhost; /* NULL: there is none, or it failed */
+    bool vhost_runs;    /* frames go between the kernel and the device */
     uint32_t offloads; /* as the kernel was told last */
     char *down_script, *ifname;
 } TapNet;
@@ -73,8 +76,8 @@ static void writable(void *opaque)
 
 static void set_watch(TapNet *tap)
 {
-    loop_set_fd(loop_main(), tap->fd, tap->paused ? NULL : readable, tap->full ? writable : NULL,
-                tap);
+    loop_set_fd(loop_main(), tap->fd, tap->paused || tap->vhost_runs ? NULL : readable,
+                tap->full ? writable : NULL, tap);
 }
 
 static int tap_receive(NetClient *nc, const NetPacket *packet)
@@ -139,6 +142,54 @@ static void tap_peer_changed(NetClient *nc)
     }
 }
 
+/* ---- vhost-net ---- */
+
+static bool tap_vhost(NetClient *nc, NetVhost *vhost)
+{
+    TapNet *tap = nc->opaque;
+
+    *vhost = (NetVhost){ .vhost = tap->vhost ? &tap->vhost->vhost : NULL };
+    return tap->vhost;
+}
+
+static void tap_vhost_running(NetClient *nc, unsigned header_len)
+{
+    TapNet *tap = nc->opaque;
+    int size = header_len ? (int)header_len : NET_VNET_HEADER;
+
+    tap->vhost_runs = header_len > 0;
+    if (ioctl(tap->fd, TUNSETVNETHDRSZ, &size) < 0) {
+        warn_report("netdev '%s': cannot set the length of the vnet header: %s", nc->name,
+                    g_strerror(errno));
+    }
+    set_watch(tap);
+}
+
+/* Frames go through this program from now on. */
+static void tap_vhost_failed(NetClient *nc, GError *error)
+{
+    TapNet *tap = nc->opaque;
+    VhostKernel *vhost = g_steal_pointer(&tap->vhost);
+
+    warn_report("netdev '%s': %s; it goes on without vhost", nc->name, error->message);
+    g_error_free(error);
+    net_features_changed(nc);
+    vhost_kernel_free(vhost);
+}
+
+bool net_tap_set_vhost(NetClient *nc, int vhost_fd, uint32_t poll_us, GError **error)
+{
+    TapNet *tap = nc->opaque;
+
+    if (!tap->vnet_header) {
+        error_setf(error, "vhost needs an interface with vnet_hdr=on");
+        close(vhost_fd);
+        return false;
+    }
+    tap->vhost = vhost_kernel_new(vhost_fd, tap->fd, poll_us, NULL, error);
+    return tap->vhost;
+}
+
 bool net_run_script(const char *script, const char *ifname, GError **error)
 {
     char *argv[] = { (char *)script, (char *)ifname, NULL };
@@ -173,29 +224,20 @@ static void tap_cleanup(NetClient *nc)
         warn_report("netdev '%s': %s", nc->name, error->message);
     }
     loop_set_fd(loop_main(), tap->fd, NULL, NULL, NULL);
+    vhost_kernel_free(tap->vhost);
     close(tap->fd);
     g_free(tap->down_script);
     g_free(tap->ifname);
     g_free(tap);
 }
 
-static const NetClientOps tap_ops = {
-    .kind = NET_CLIENT_DRIVER_TAP,
-    .features = tap_features,
-    .receive = tap_receive,
-    .peer_ready = tap_peer_ready,
-    .peer_changed = tap_peer_changed,
-    .cleanup = tap_cleanup,
-};
+#define TAP_OPS                                                                                    \
+    .features = tap_features, .receive = tap_receive, .peer_ready = tap_peer_ready,                \
+    .peer_changed = tap_peer_changed, .vhost = tap_vhost, .vhost_running = tap_vhost_running,      \
+    .vhost_failed = tap_vhost_failed, .cleanup = tap_cleanup
 
-static const NetClientOps bridge_ops = {
-    .kind = NET_CLIENT_DRIVER_BRIDGE,
-    .features = tap_features,
-    .receive = tap_receive,
-    .peer_ready = tap_peer_ready,
-    .peer_changed = tap_peer_changed,
-    .cleanup = tap_cleanup,
-};
+static const NetClientOps tap_ops = { .kind = NET_CLIENT_DRIVER_TAP, TAP_OPS };
+static const NetClientOps bridge_ops = { .kind = NET_CLIENT_DRIVER_BRIDGE, TAP_OPS };
 
 /* What the interface has, or -1 with the error set. */
 static int probe_vnet_header(int fd, GError **error)

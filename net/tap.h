@@ -20,6 +20,11 @@ int net_tap_open(char *ifname, bool *vnet_header, bool multi_queue, GError **err
 bool net_run_script(const char *script, const char *ifname, GError **error);
 /* What runs when the client goes. */
 void net_tap_set_down_script(NetClient *nc, const char *script, const char *ifname);
+/*
+ * Let the kernel run the queues of a device that allows it: vhost_fd is an open vhost-net device,
+ * which is taken, also on failure.
+ */
+bool net_tap_set_vhost(NetClient *nc, int vhost_fd, uint32_t poll_us, GError **error);
 /* Have a helper open an interface and join it to a bridge. helper NULL: the distribution's. */
 int net_bridge_helper(const char *helper, const char *bridge, GError **error);
 

@@ -48,6 +48,21 @@ bool virtqueue_set_position(VirtQueue *vq, const VirtQueuePosition *position)
     return (uint16_t)(position->last_avail - position->used_idx) <= vq->size;
 }
 
+void virtqueue_take_back(VirtQueue *vq, int last_avail)
+{
+    SplitRing *ring = &vq->split_ring;
+    uint16_t used;
+
+    if (!vq->started || vq->packed) {
+        return;
+    }
+    used = GUINT16_FROM_LE(__atomic_load_n(&ring->used->idx, __ATOMIC_ACQUIRE));
+    ring->used_idx = used;
+    ring->signalled_valid = false;
+    ring->last_avail = last_avail >= 0 && (uint16_t)(last_avail - used) <= vq->size
+                           ? (uint16_t)last_avail : used;
+}
+
 /* ---- Starting and stopping ---- */
 
 typedef struct RingPart {

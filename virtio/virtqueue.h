@@ -69,6 +69,12 @@ void virtqueue_get_position(const VirtQueue *vq, VirtQueuePosition *position);
 /* False: it makes no sense with the queue's size. Not started. */
 bool virtqueue_set_position(VirtQueue *vq, const VirtQueuePosition *position);
 
+/*
+ * Somebody else has run this started split ring and stands at last_avail; a place that makes no
+ * sense, or -1 for "unknown", becomes the one behind what was answered: the rest is done again.
+ */
+void virtqueue_take_back(VirtQueue *vq, int last_avail);
+
 /* Map the ring, and go on at its position. False, with broken set: it lies outside of memory. */
 bool virtqueue_start(VirtQueue *vq);
 /* Nothing is written to the ring any more. Idempotent. */

@@ -158,10 +158,19 @@ static bool set_pairs(VirtioNet *net, uint8_t number, const uint8_t *data, size_
 {
     unsigned pairs = len == 2 ? ldw_le(data) : 0;
 
-    if (number != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET || pairs < 1 || pairs > net->max_pairs) {
+    if (number == VIRTIO_NET_CTRL_MQ_RSS_CONFIG) {
+        return virtio_net_set_rss(net, data, len);
+    }
+    if (number == VIRTIO_NET_CTRL_MQ_HASH_CONFIG) {
+        return virtio_net_set_hash(net, data, len);
+    }
+    if (number != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET || pairs < 1 || pairs > net->max_pairs ||
+        !virtio_has_feature(&net->dev, VIRTIO_NET_F_MQ)) {
         return false;
     }
     net->pairs = pairs;
+    net->rss.redirect = false;
+    virtio_net_vhost_pairs_changed(net);
     return true;
 }
 
@@ -182,22 +191,23 @@ static bool set_offloads(VirtioNet *net, uint8_t number, const uint8_t *data, si
 
 static const struct {
     uint8_t class;
-    uint8_t feature; /* without it the class is refused */
+    uint64_t features; /* without any of these the class is refused */
     bool (*run)(VirtioNet *net, uint8_t number, const uint8_t *data, size_t len);
 } classes[] = {
-    { VIRTIO_NET_CTRL_RX, VIRTIO_NET_F_CTRL_RX, set_rx_mode },
-    { VIRTIO_NET_CTRL_MAC, VIRTIO_NET_F_CTRL_VQ, set_macs },
-    { VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_F_CTRL_VLAN, set_vlan },
-    { VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_F_GUEST_ANNOUNCE, acknowledge },
-    { VIRTIO_NET_CTRL_MQ, VIRTIO_NET_F_MQ, set_pairs },
-    { VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, set_offloads },
+    { VIRTIO_NET_CTRL_RX, BIT_ULL(VIRTIO_NET_F_CTRL_RX), set_rx_mode },
+    { VIRTIO_NET_CTRL_MAC, BIT_ULL(VIRTIO_NET_F_CTRL_VQ), set_macs },
+    { VIRTIO_NET_CTRL_VLAN, BIT_ULL(VIRTIO_NET_F_CTRL_VLAN), set_vlan },
+    { VIRTIO_NET_CTRL_ANNOUNCE, BIT_ULL(VIRTIO_NET_F_GUEST_ANNOUNCE), acknowledge },
+    { VIRTIO_NET_CTRL_MQ, BIT_ULL(VIRTIO_NET_F_MQ) | BIT_ULL(VIRTIO_NET_F_RSS) |
+                          BIT_ULL(VIRTIO_NET_F_HASH_REPORT), set_pairs },
+    { VIRTIO_NET_CTRL_GUEST_OFFLOADS, BIT_ULL(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS), set_offloads },
 };
 
 static bool run_command(VirtioNet *net, const uint8_t *command, size_t len)
 {
     for (size_t i = 0; len >= 2 && i < G_N_ELEMENTS(classes); i++) {
         if (classes[i].class == command[0]) {
-            return virtio_has_feature(&net->dev, classes[i].feature) &&
+            return (net->dev.features & classes[i].features) &&
                    classes[i].run(net, command[1], command + 2, len - 2);
         }
     }

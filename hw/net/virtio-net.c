@@ -22,11 +22,16 @@
 /* Frames in one round, so that a queue does not keep the machine to itself. */
 #define FRAMES_PER_ROUND 256
 #define NUM_BUFFERS_AT 10
+#define HASH_VALUE_AT 12
+#define HASH_REPORT_AT 16
 #define MIN_MTU 68
 #define BITS(f) BIT_ULL(VIRTIO_NET_F_##f)
 
 unsigned virtio_net_header_len(const VirtioNet *net)
 {
+    if (virtio_has_feature(&net->dev, VIRTIO_NET_F_HASH_REPORT)) {
+        return VIRTIO_NET_HEADER_MAX;
+    }
     return virtio_has_feature(&net->dev, VIRTIO_NET_F_MRG_RXBUF) ||
            virtio_has_feature(&net->dev, VIRTIO_F_VERSION_1) ? NET_VNET_HEADER_MAX
                                                              : NET_VNET_HEADER;
@@ -45,7 +50,7 @@ static VirtioQueue *tx_queue(VirtioNet *net, unsigned pair)
 /* Drivers that do not know of several pairs find it behind the first. */
 static unsigned control_index(const VirtioNet *net)
 {
-    return virtio_has_feature(&net->dev, VIRTIO_NET_F_MQ) ? 2u * net->max_pairs : 2;
+    return net->dev.features & (BITS(MQ) | BITS(RSS)) ? 2u * net->max_pairs : 2;
 }
 
 /* ---- Sending ---- */
@@ -55,7 +60,7 @@ static bool send_element(VirtioNet *net, VirtioQueue *queue, VirtQueueElement *e
 {
     NetClient *nc = net->nic.clients[queue->index / 2 % net->nic.queues];
     unsigned header_len = virtio_net_header_len(net);
-    uint8_t header[NET_VNET_HEADER_MAX] = { 0 };
+    uint8_t header[VIRTIO_NET_HEADER_MAX] = { 0 };
     g_autofree struct iovec *iov = g_new(struct iovec, element->n_out + 1);
     size_t size = iov_size(element->out, element->n_out);
     NetPacket packet = { .iov = iov };
@@ -121,7 +126,27 @@ static bool nic_can_receive(NetClient *nc)
     VirtioNet *net = nc->opaque;
 
     return net->run.running && virtio_is_started(&net->dev) &&
-           virtio_queue_is_running(queue_of(nc));
+           (net->rss.redirect || virtio_queue_is_running(queue_of(nc)));
+}
+
+typedef struct HashReport {
+    uint32_t hash;
+    unsigned type; /* 0: there is no hash */
+} HashReport;
+
+/* NULL: the driver's table leads to a queue that does not run. */
+static VirtioQueue *choose_queue(NetClient *nc, const NetPacket *packet, HashReport *report)
+{
+    VirtioNet *net = nc->opaque;
+    VirtioQueue *queue;
+
+    report->type = virtio_net_rss_hash(net, packet, &report->hash);
+    if (!net->rss.redirect) {
+        return queue_of(nc);
+    }
+    queue = rx_queue(net, report->type ? net->rss.table[report->hash & net->rss.mask]
+                                       : net->rss.unclassified);
+    return virtio_queue_is_running(queue) ? queue : NULL;
 }
 
 /* The next buffer, or NULL: the driver will kick when there is one. */
@@ -135,14 +160,18 @@ static VirtQueueElement *next_buffer(VirtioQueue *queue)
     return element;
 }
 
-static void write_header(VirtioNet *net, const NetPacket *packet,
-                         uint8_t header[NET_VNET_HEADER_MAX], uint16_t buffers)
+static void write_header(VirtioNet *net, const NetPacket *packet, const HashReport *report,
+                         uint8_t header[VIRTIO_NET_HEADER_MAX], uint16_t buffers)
 {
-    memset(header, 0, NET_VNET_HEADER_MAX);
+    memset(header, 0, VIRTIO_NET_HEADER_MAX);
     if (net->guest_offloads & BITS(GUEST_CSUM)) {
         net_vnet_header_write(header, &packet->offload);
     }
     stw_le(header + NUM_BUFFERS_AT, buffers);
+    if (report->type) {
+        stl_le(header + HASH_VALUE_AT, report->hash);
+        stw_le(header + HASH_REPORT_AT, report->type);
+    }
 }
 
 /* Gives back what was taken for a frame that did not fit, the last first. */
@@ -207,14 +236,19 @@ static void fill(VirtioQueue *queue, GPtrArray *taken, const uint8_t *header, un
 static int nic_receive(NetClient *nc, const NetPacket *packet)
 {
     VirtioNet *net = nc->opaque;
-    VirtioQueue *queue = queue_of(nc);
     unsigned header_len = virtio_net_header_len(net);
     g_autoptr(GPtrArray) taken = g_ptr_array_new();
-    uint8_t header[NET_VNET_HEADER_MAX], start[18];
+    uint8_t header[VIRTIO_NET_HEADER_MAX], start[18];
     size_t n = iov_to_buf(packet->iov, packet->n, 0, start, sizeof(start));
+    HashReport report;
+    VirtioQueue *queue;
     int result;
 
-    if (!virtio_net_wants(net, start, n)) {
+    if (queue_of(nc)->external || !virtio_net_wants(net, start, n)) {
+        return 0;
+    }
+    queue = choose_queue(nc, packet, &report);
+    if (!queue) {
         return 0;
     }
     result = take_buffers(net, queue, header_len + packet->size, taken);
@@ -225,7 +259,7 @@ static int nic_receive(NetClient *nc, const NetPacket *packet)
         }
         return result == -EAGAIN ? -EAGAIN : 0;
     }
-    write_header(net, packet, header, taken->len);
+    write_header(net, packet, &report, header, taken->len);
     fill(queue, taken, header, header_len, packet);
     virtio_queue_notify(queue);
     return 0;
@@ -237,7 +271,7 @@ static void rx_kicked(VirtioNet *net, VirtioQueue *queue)
 
     virtqueue_disable_kicks(&queue->vq);
     for (unsigned i = 0; i < net->nic.queues; i++) {
-        if (i % net->pairs == pair) {
+        if (net->rss.redirect || i % net->pairs == pair) {
             net_ready(net->nic.clients[i]);
         }
     }
@@ -301,6 +335,16 @@ static void nic_announce(NetClient *nc)
     }
 }
 
+/* A vhost came, or went. */
+static void nic_peer_changed(NetClient *nc)
+{
+    VirtioNet *net = nc->opaque;
+
+    if (net->vhosts) {
+        virtio_restart(&net->dev);
+    }
+}
+
 static RxFilterInfo *nic_rx_filter(NetClient *nc)
 {
     return virtio_net_rx_filter(nc->opaque);
@@ -313,6 +357,7 @@ static const NetClientOps nic_ops = {
     .receive = nic_receive,
     .peer_ready = nic_peer_ready,
     .link_changed = nic_link_changed,
+    .peer_changed = nic_peer_changed,
     .rx_filter = nic_rx_filter,
     .announce = nic_announce,
 };
@@ -332,7 +377,8 @@ static uint64_t net_offers(VirtioDevice *dev)
     }
     if (!control) {
         offers &= ~(BITS(CTRL_RX) | BITS(CTRL_VLAN) | BITS(CTRL_RX_EXTRA) | BITS(MQ) |
-                    BITS(CTRL_MAC_ADDR) | BITS(CTRL_GUEST_OFFLOADS) | BITS(GUEST_ANNOUNCE));
+                    BITS(CTRL_MAC_ADDR) | BITS(CTRL_GUEST_OFFLOADS) | BITS(GUEST_ANNOUNCE) |
+                    BITS(RSS) | BITS(HASH_REPORT));
     }
     if (!(offers & BITS(CSUM))) {
         offers &= ~(BITS(HOST_TSO4) | BITS(HOST_TSO6) | BITS(HOST_ECN) | BITS(HOST_UFO));
@@ -350,6 +396,8 @@ static size_t net_config_len(VirtioDevice *dev, uint64_t features)
         uint64_t feature;
         size_t end;
     } table[] = {
+        { BITS(RSS) | BITS(HASH_REPORT),
+          offsetof(struct virtio_net_config, supported_hash_types) + 4 },
         { BITS(SPEED_DUPLEX), offsetof(struct virtio_net_config, duplex) + 1 },
         { BITS(MTU), offsetof(struct virtio_net_config, mtu) + 2 },
         { BITS(MQ), offsetof(struct virtio_net_config, max_virtqueue_pairs) + 2 },
@@ -383,6 +431,7 @@ static void net_get_config(VirtioDevice *dev, uint8_t *config)
     stl_le(&view->speed, net->speed);
     view->duplex = g_strcmp0(net->duplex, "half") == 0 ? 0
                    : g_strcmp0(net->duplex, "full") == 0 ? 1 : 0xff;
+    virtio_net_rss_config(view);
 }
 
 /* Legacy drivers write the address here. */
@@ -442,6 +491,7 @@ static void net_reset(VirtioDevice *dev)
     net->guest_offloads = 0;
     memcpy(net->mac, net->nic.mac, NET_MAC_LEN);
     virtio_net_filter_reset(net);
+    virtio_net_rss_reset(net);
     nic_set_mac(&net->nic, net->mac);
     for (unsigned i = 0; i < net->nic.queues; i++) {
         net_purge(net->nic.clients[i]);
@@ -449,11 +499,30 @@ static void net_reset(VirtioDevice *dev)
     }
 }
 
+static void net_start(VirtioDevice *dev)
+{
+    virtio_net_vhost_choose((VirtioNet *)dev);
+}
+
+static void net_run_external(VirtioDevice *dev, bool run)
+{
+    virtio_net_vhost_run((VirtioNet *)dev, run);
+}
+
+static void net_unrealize(VirtioDevice *dev)
+{
+    VirtioNet *net = (VirtioNet *)dev;
+
+    virtio_net_vhost_unrealize(net);
+    nic_run_cleanup(&net->run);
+    nic_stop(&net->nic);
+}
+
 static bool net_realize(VirtioDevice *dev, GError **error)
 {
     VirtioNet *net = (VirtioNet *)dev;
     unsigned clients = net->nic.netdev ? net_client_queues(net->nic.netdev) : 1;
-    bool several = net->offers & BITS(MQ);
+    bool several = net->offers & (BITS(MQ) | BITS(RSS));
 
     if (!check_properties(net, error)) {
         return false;
@@ -472,15 +541,11 @@ static bool net_realize(VirtioDevice *dev, GError **error)
     nic_start(&net->nic, &nic_ops, object_type_name(dev->owner), dev->owner->id, clients, net);
     nic_run_init(&net->run, &net->nic);
     net_reset(dev);
+    if (!virtio_net_vhost_realize(net, error)) {
+        net_unrealize(dev);
+        return false;
+    }
     return true;
-}
-
-static void net_unrealize(VirtioDevice *dev)
-{
-    VirtioNet *net = (VirtioNet *)dev;
-
-    nic_run_cleanup(&net->run);
-    nic_stop(&net->nic);
 }
 
 static bool net_post_load(void *opaque, int version, GError **error)
@@ -492,6 +557,10 @@ static bool net_post_load(void *opaque, int version, GError **error)
                    net->max_pairs);
         return false;
     }
+    for (unsigned i = 0; i < VIRTIO_NET_RSS_TABLE; i++) {
+        net->rss.table[i] %= net->max_pairs;
+    }
+    net->rss.unclassified %= net->max_pairs;
     net->guest_offloads &= net->dev.features;
     nic_set_mac(&net->nic, net->mac);
     for (unsigned i = 0; i < net->nic.queues; i++) {
@@ -510,6 +579,7 @@ static const VmState net_vmstate = {
         VMSTATE_U64(VirtioNet, guest_offloads),
         VMSTATE_BOOL(VirtioNet, announcing),
         VMSTATE_STRUCT(VirtioNet, filter, virtio_net_filter_vmstate),
+        VMSTATE_STRUCT(VirtioNet, rss, virtio_net_rss_vmstate),
         VMSTATE_END
     },
     .post_load = net_post_load,
@@ -524,6 +594,8 @@ static const VirtioDeviceOps net_ops = {
     .features = net_offers,
     .config_len = net_config_len,
     .set_features = net_set_features,
+    .start = net_start,
+    .run_external = net_run_external,
     .get_config = net_get_config,
     .set_config = net_set_config,
     .reset = net_reset,
@@ -555,6 +627,8 @@ static const VirtioDeviceOps net_ops = {
     OFFER(S, m, "ctrl_mac_addr", CTRL_MAC_ADDR, true, "it sets the address"),                      \
     OFFER(S, m, "ctrl_guest_offloads", CTRL_GUEST_OFFLOADS, true, "it sets the guest's offloads"), \
     OFFER(S, m, "mq", MQ, false, "as many pairs of queues as the backend has"),                    \
+    OFFER(S, m, "rss", RSS, false, "a hash spreads received flows over the queues"),               \
+    OFFER(S, m, "hash", HASH_REPORT, false, "the guest sees that hash with each frame"),           \
     PROP_UINT16("rx_queue_size", S, m.rx_queue_size, 256, "receive buffers"),                      \
     PROP_UINT16("tx_queue_size", S, m.tx_queue_size, 256, "frames to send"),                       \
     PROP_UINT16("host_mtu", S, m.mtu, 0, "tell the guest this MTU; 0: nothing"),                   \

@@ -56,7 +56,9 @@ static void process(void *opaque)
 {
     VirtioQueue *queue = opaque;
 
-    if (virtio_queue_is_running(queue)) {
+    if (queue->external) {
+        event_notifier_set(&queue->kick);
+    } else if (virtio_queue_is_running(queue)) {
         queue->handle(queue->dev, queue);
         if (queue->vq.broken) {
             virtio_queue_error(queue, queue->vq.broken);
@@ -116,7 +118,7 @@ static void on_call(void *opaque)
 /* Does the main loop have to pass calls on? */
 static void watch_call(VirtioQueue *queue, bool on)
 {
-    bool wanted = on && !queue->irqfd && queue->loop != loop_main();
+    bool wanted = on && !queue->irqfd && (queue->external || queue->loop != loop_main());
 
     if (wanted != queue->call_watched) {
         queue->call_watched = wanted;
@@ -158,7 +160,9 @@ static void watch_here(void *opaque)
 {
     VirtioQueue *queue = opaque;
 
-    loop_set_fd(queue->loop, queue->kick.fd, on_kick, NULL, queue);
+    if (!queue->external) {
+        loop_set_fd(queue->loop, queue->kick.fd, on_kick, NULL, queue);
+    }
     queue->watched = true;
     loop_bh_schedule(queue->again); /* for kicks from before */
 }

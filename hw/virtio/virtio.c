@@ -99,6 +99,14 @@ static bool features_are_good(const VirtioDevice *dev)
     return dev->legacy || (!dev->bad_features && (dev->features & needed) == needed);
 }
 
+static void run_external(VirtioDevice *dev, bool run)
+{
+    if (dev->ops->run_external && dev->external_runs != run) {
+        dev->external_runs = run;
+        dev->ops->run_external(dev, run);
+    }
+}
+
 static void start(VirtioDevice *dev)
 {
     if (dev->ops->start) {
@@ -107,10 +115,12 @@ static void start(VirtioDevice *dev)
     for (unsigned i = 0; i < dev->n_queues; i++) {
         virtio_queue_start(dev->queues[i]);
     }
+    run_external(dev, dev->vm_running);
 }
 
 static void stop(VirtioDevice *dev)
 {
+    run_external(dev, false);
     for (unsigned i = 0; i < dev->n_queues; i++) {
         virtio_queue_stop(dev->queues[i]);
     }
@@ -181,6 +191,14 @@ bool virtio_is_resetting(const VirtioDevice *dev)
     return false;
 }
 
+void virtio_restart(VirtioDevice *dev)
+{
+    if (virtio_is_started(dev)) {
+        stop(dev);
+        start(dev);
+    }
+}
+
 void virtio_kick_all(VirtioDevice *dev)
 {
     for (unsigned i = 0; i < dev->n_queues; i++) {
@@ -225,11 +243,17 @@ static void run_state_changed(Notifier *notifier, void *data)
     bool running = *(bool *)data;
 
     dev->vm_running = running;
+    if (!running) {
+        run_external(dev, false);
+    }
     for (unsigned i = 0; i < dev->n_queues; i++) {
         virtio_queue_watch(dev->queues[i], running);
     }
     if (!running && dev->ops->drain) {
         dev->ops->drain(dev);
+    }
+    if (virtio_is_started(dev)) {
+        run_external(dev, running);
     }
 }
 
@@ -283,7 +307,7 @@ bool virtio_device_realize(VirtioDevice *dev, const VirtioDeviceOps *ops,
         return false;
     }
     common = modern ? common | BIT_ULL(VIRTIO_F_VERSION_1) : common & ~MODERN_FEATURES;
-    dev->host_features = common | (ops->features ? ops->features(dev) : 0);
+    dev->host_features = (common | (ops->features ? ops->features(dev) : 0)) & ~dev->withheld;
     dev->run_state.notify = run_state_changed;
     notifier_list_add(run_state_notifiers(), &dev->run_state);
     return true;

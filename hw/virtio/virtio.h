@@ -77,6 +77,12 @@ typedef struct VirtioDeviceOps {
     void (*queue_reset)(VirtioDevice *dev, VirtioQueue *queue);
     /* Main thread: wait until no element is out. NULL: none ever is, when handle has returned. */
     void (*drain)(VirtioDevice *dev);
+    /*
+     * Queues whose `external` is set are mapped, and their doorbells and interrupts connected: have
+     * them run elsewhere; or (not run) take them back. The driver is ready and the VM runs. NULL:
+     * there are no such queues.
+     */
+    void (*run_external)(VirtioDevice *dev, bool run);
     /* The model's own state, opaque = VirtioDevice. NULL: none. */
     const VmState *vmstate;
 } VirtioDeviceOps;
@@ -106,6 +112,7 @@ struct VirtioQueue {
     uint16_t max_size;      /* what the device offers; 0: no such queue */
     uint16_t vector;
     bool enabled;           /* by the driver */
+    bool external;          /* set by the model before start: not handled in this process */
     bool watched;           /* kicks are taken */
     EventNotifier kick, call;
     bool irqfd;             /* atomic: `call` interrupts the guest by itself */
@@ -122,6 +129,7 @@ struct VirtioDevice {
     Device *owner;          /* the object that the model is embedded in */
     AddressSpace *dma_as;
     uint64_t host_features; /* common features as properties say; then all that are offered */
+    uint64_t withheld;      /* never offered: set by realize for what an external backend lacks */
     uint64_t features;      /* accepted by the driver */
     bool legacy;            /* the driver came by the legacy interface */
     bool bad_features;      /* it asked for some that are not offered */
@@ -133,6 +141,7 @@ struct VirtioDevice {
     unsigned n_queues;
     bool broken;            /* atomic: needs reset */
     bool vm_running;
+    bool external_runs;     /* run_external(true) was called */
     bool use_ioeventfd;     /* property */
     uint8_t *config;        /* scratch, config_size bytes */
     LoopBh *error_bh;
@@ -207,6 +216,8 @@ void virtio_set_features(VirtioDevice *dev, uint64_t features);
 /* Bytes beyond the end read as all ones and ignore writes. size 1, 2, 4 (or 8: reads only). */
 uint64_t virtio_config_read(VirtioDevice *dev, uint64_t offset, unsigned size);
 void virtio_config_write(VirtioDevice *dev, uint64_t offset, unsigned size, uint64_t value);
+/* Queues that nobody handles any more, or somebody else: a backend came or went. VM lock held. */
+void virtio_restart(VirtioDevice *dev);
 /* NULL: there is no such queue. */
 VirtioQueue *virtio_queue(VirtioDevice *dev, unsigned index);
 /* A power of two up to max_size (packed: any number); else refused. */

@@ -17,13 +17,13 @@ class QmpError(Exception):
 class Vm:
     """One process; leave by close() or `with`. It runs in self.dir, which is deleted.
 
-    prepare(directory) is called before the program starts.
+    prepare(directory) is called before the program starts, which gets pass_fds.
     """
 
     # In seconds. What has not come by then never will: a lost event fails its test, and no more.
     SILENCE = float(os.environ.get("SILENCE", 60))
 
-    def __init__(self, program, *args, prepare=None, accel="qtest"):
+    def __init__(self, program, *args, prepare=None, accel="qtest", pass_fds=()):
         self.dir = tempfile.mkdtemp(prefix="vireo-qmp-")
         if prepare:
             prepare(self.dir)
@@ -35,7 +35,7 @@ class Vm:
             [os.path.abspath(program), "-accel", accel, "-machine", "none", "-nodefaults",
              "-display", "none", "-chardev", f"socket,id=mon,path={path}",
              "-mon", "chardev=mon,mode=control", *args],
-            cwd=self.dir)
+            cwd=self.dir, pass_fds=pass_fds)
         self.socket, _ = listener.accept()
         self.socket.settimeout(self.SILENCE)
         listener.close()

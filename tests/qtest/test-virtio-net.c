@@ -24,20 +24,25 @@ typedef struct Nic {
     VQueue rx, tx, control;
 } Nic;
 
-static void start(Nic *nic, uint64_t features)
+static void start_with(Nic *nic, uint64_t features, const char *properties)
 {
     g_autofree char *option = NULL;
 
     wire_open(&nic->wire);
     option = wire_option(&nic->wire);
     nic->qts = qtest_start("-M pc %s -device virtio-net-pci,id=nic,netdev=wire,romfile=,addr=2,"
-                           "mac=52:54:00:aa:bb:cc", option);
+                           "mac=52:54:00:aa:bb:cc%s", option, properties);
     v_map(nic->qts);
     v_negotiate(nic->qts, features | F(MAC));
     nic->rx = v_queue(nic->qts, 0);
     nic->tx = v_queue(nic->qts, 1);
     nic->control = v_queue(nic->qts, 2);
     v_driver_ok(nic->qts);
+}
+
+static void start(Nic *nic, uint64_t features)
+{
+    start_with(nic, features, "");
 }
 
 static void stop(Nic *nic)
@@ -301,6 +306,127 @@ static void test_announce(void)
     stop(&nic);
 }
 
+#define HASHED_HEADER 20
+/* Kinds of flows, then four zeros, and the length of the key. */
+#define HASH_COMMAND 13
+
+/* Microsoft's key and the first of the flows that it gives hashes for. */
+static const uint8_t rss_key[40] = {
+    0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
+    0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
+    0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
+};
+static const uint8_t rss_flow[] = { 66, 9, 149, 187, 161, 142, 100, 80, 2794 >> 8, 2794 & 0xff,
+                                    1766 >> 8, 1766 & 0xff };
+
+static void make_flow(uint8_t frame[60], uint8_t protocol)
+{
+    make_frame(frame, 60, own_mac);
+    memset(frame + 12, 0, 48);
+    stw_be(frame + 12, 0x0800);
+    frame[14] = 0x45;
+    frame[17] = 46;
+    frame[23] = protocol;
+    memcpy(frame + 26, rss_flow, sizeof(rss_flow));
+}
+
+static void expect_hash(Nic *nic, unsigned place, uint8_t protocol, uint32_t hash, uint16_t report)
+{
+    uint8_t frame[60], got[HASHED_HEADER + 60];
+
+    make_flow(frame, protocol);
+    wire_send(&nic->wire, frame, sizeof(frame));
+    g_assert_cmpuint(v_wait(nic->qts, &nic->rx), ==, sizeof(got));
+    qtest_memread(nic->qts, RX_DATA + place * 0x1000, got, sizeof(got));
+    g_assert_cmphex(ldl_le(got + 12), ==, hash);
+    g_assert_cmpuint(ldw_le(got + 16), ==, report);
+    g_assert_cmpmem(got + HASHED_HEADER, sizeof(frame), frame, sizeof(frame));
+}
+
+static void test_hash_report(void)
+{
+    uint8_t request[HASH_COMMAND + sizeof(rss_key)] = { 0 };
+    uint8_t frame[60], got[100], header[HASHED_HEADER] = { 0 };
+    Nic nic;
+
+    start_with(&nic, F(CTRL_VQ) | F(HASH_REPORT) | F(MRG_RXBUF), ",hash=on");
+    for (unsigned i = 0; i < 5; i++) {
+        give_buffer(&nic, i, 2000);
+    }
+    v_kick(nic.qts, 0);
+    /* 40 bytes of key, a table of 128, all nine kinds. */
+    g_assert_cmphex(qtest_readb(nic.qts, V_CONFIG + 17), ==, 40);
+    g_assert_cmphex(qtest_readw(nic.qts, V_CONFIG + 18), ==, 128);
+    g_assert_cmphex(qtest_readl(nic.qts, V_CONFIG + 20), ==, 0x1ff);
+    expect_hash(&nic, 0, 6, 0, 0); /* before it is configured */
+    stl_le(request, 1u << 1 | 1u << 0);
+    request[HASH_COMMAND - 1] = sizeof(rss_key);
+    memcpy(request + HASH_COMMAND, rss_key, sizeof(rss_key));
+    g_assert_cmpuint(command(&nic, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG, request,
+                             sizeof(request)), ==, VIRTIO_NET_OK);
+    expect_hash(&nic, 1, 6, 0x51ccc178, VIRTIO_NET_HASH_REPORT_TCPv4);
+    expect_hash(&nic, 2, 17, 0x323e8fc2, VIRTIO_NET_HASH_REPORT_IPv4);
+    stl_le(request, 1u << 1);
+    g_assert_cmpuint(command(&nic, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG, request,
+                             sizeof(request)), ==, VIRTIO_NET_OK);
+    expect_hash(&nic, 3, 17, 0, VIRTIO_NET_HASH_REPORT_NONE);
+    /* Frames of the guest's have the long header, too. */
+    make_frame(frame, sizeof(frame), other_mac);
+    qtest_memwrite(nic.qts, TX_DATA, header, sizeof(header));
+    qtest_memwrite(nic.qts, TX_DATA + sizeof(header), frame, sizeof(frame));
+    v_desc(nic.qts, &nic.tx, 0, TX_DATA, sizeof(header) + sizeof(frame), 0, 0);
+    v_offer(nic.qts, &nic.tx, 0);
+    v_kick(nic.qts, 1);
+    g_assert_cmpuint(wire_receive(&nic.wire, got, sizeof(got)), ==, sizeof(frame));
+    g_assert_cmpmem(got, sizeof(frame), frame, sizeof(frame));
+    stop(&nic);
+}
+
+static void test_rss_commands(void)
+{
+    /* Kinds, mask, unclassified queue, a table of one, transmit queues, length of the key, key. */
+    static const uint8_t good[] = { 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 7, 7 };
+    static const struct {
+        uint8_t at, value;
+        int8_t longer;
+    } bad[] = {
+        { 1, 2, 0 },    /* a kind that there is not */
+        { 4, 1, 0 },    /* a table of two */
+        { 4, 2, 8 },    /* of three */
+        { 5, 1, 0 },    /* of 257 */
+        { 6, 1, 0 },    /* queues that there are not */
+        { 8, 1, 0 },
+        { 10, 0, 0 },   /* no transmit queue, or two */
+        { 10, 2, 0 },
+        { 12, 41, 39 }, /* keys: too long, and not as long as they say */
+        { 12, 3, 0 },
+        { 12, 1, 0 },
+        { 12, 2, -1 },
+        { 0, 2, -14 },
+        { 0, 2, -15 },
+    };
+    uint8_t request[100];
+    Nic nic;
+
+    start_with(&nic, F(CTRL_VQ) | F(RSS) | F(MRG_RXBUF), ",rss=on");
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        memset(request, 0, sizeof(request));
+        memcpy(request, good, sizeof(good));
+        request[bad[i].at] = bad[i].value;
+        g_assert_cmpuint(command(&nic, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG, request,
+                                 sizeof(good) + bad[i].longer), ==, VIRTIO_NET_ERR);
+    }
+    g_assert_cmpuint(command(&nic, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG, good,
+                             sizeof(good)), ==, VIRTIO_NET_OK);
+    /* The other two commands of the class belong to features that were not accepted. */
+    g_assert_cmpuint(command(&nic, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
+                             (const uint8_t[]){ 1, 0 }, 2), ==, VIRTIO_NET_ERR);
+    memset(request, 0, sizeof(request));
+    g_assert_cmpuint(command(&nic, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG, request,
+                             HASH_COMMAND), ==, VIRTIO_NET_ERR);
+    stop(&nic);
+}
+
 /* What no driver does, and a reset afterwards makes it work again. */
 static void test_broken_queues(void)
 {
@@ -367,6 +493,8 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-net/filter", test_filter);
     g_test_add_func("/virtio-net/bad-commands", test_bad_commands);
     g_test_add_func("/virtio-net/announce", test_announce);
+    g_test_add_func("/virtio-net/hash-report", test_hash_report);
+    g_test_add_func("/virtio-net/rss-commands", test_rss_commands);
     g_test_add_func("/virtio-net/broken-queues", test_broken_queues);
     g_test_add_func("/virtio-net/reset-with-frames-waiting", test_reset_with_frames_waiting);
     return g_test_run();

@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     'chardev': ['io', 'crypto', 'qapi', 'qom'],
     'ui': ['io', 'crypto', 'qapi', 'qom'],
     'audio': ['io', 'crypto', 'qapi', 'qom'],
-    'net': ['chardev', 'io', 'qapi', 'qom'],
+    'net': ['chardev', 'virtio', 'io', 'qapi', 'qom'],
     'monitor': ['chardev', 'io', 'qapi', 'qom'],
     'nbd': ['io', 'crypto', 'qapi'],
     'block': ['backends/iothread.h', 'nbd', 'virtio', 'io', 'crypto', 'qapi', 'qom'],
