@@ -195,6 +195,31 @@ static bool info_memdev(Hmp *hmp, const HmpValue *values, GError **error)
     return hmp_qmp_each(hmp, "query-memdev", NULL, print_memdev, error);
 }
 
+static const char *const memory_device_members[] = {
+    "slot", "node", "size", "memdev", "hotplugged", "hotpluggable",
+};
+
+static void print_memory_device(Hmp *hmp, json_object *item)
+{
+    json_object *data = NULL, *value;
+
+    json_object_object_get_ex(item, "data", &data);
+    hmp_printf(hmp, "Memory device [%s]: \"%s\"\n  addr: 0x%" PRIx64 "\n",
+               hmp_get_str(item, "type", ""), hmp_get_str(data, "id", ""),
+               hmp_get_int(data, "addr", 0));
+    for (unsigned i = 0; i < G_N_ELEMENTS(memory_device_members); i++) {
+        if (json_object_object_get_ex(data, memory_device_members[i], &value)) {
+            hmp_printf(hmp, "  %s: %s\n", memory_device_members[i],
+                       json_object_get_string(value));
+        }
+    }
+}
+
+static bool info_memory_devices(Hmp *hmp, const HmpValue *values, GError **error)
+{
+    return hmp_qmp_each(hmp, "query-memory-devices", NULL, print_memory_device, error);
+}
+
 static bool info_memory_size_summary(Hmp *hmp, const HmpValue *values, GError **error)
 {
     json_object *info = hmp_qmp(hmp, "query-memory-size-summary", NULL, error);
@@ -396,6 +421,7 @@ const HmpCommand hmp_builtin_info[] = {
     },
     { .name = "iothreads", .help = "iothread objects", .run = info_iothreads },
     { .name = "memdev", .help = "memory backends", .run = info_memdev },
+    { .name = "memory-devices", .help = "memory that is plugged", .run = info_memory_devices },
     {
         .name = "memory_size_summary",
         .help = "how much memory the guest has",

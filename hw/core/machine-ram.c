@@ -13,6 +13,7 @@
 /* RAM comes in units of this; the remainder of an odd -m is rounded up. */
 #define RAM_UNIT (8 * KiB)
 #define MAX_RAM_SLOTS 256
+#define HOST_PAGE (4 * KiB)
 
 /* A member that is a size, or untouched if it is absent. */
 static bool take_size(json_object *options, const char *name, uint64_t unit, uint64_t *size,
@@ -70,9 +71,12 @@ static bool set_memory(Machine *machine, json_object *options, GError **error)
         error_setf(error, "slots=%" G_GUINT64_FORMAT " is more than %d", slots, MAX_RAM_SLOTS);
         return false;
     }
-    if ((max > size) != (slots > 0)) {
-        error_setf(error, slots ? "slots need a maxmem above size"
-                                : "maxmem above size needs slots");
+    if (slots && max <= size) {
+        error_setf(error, "slots need a maxmem above size");
+        return false;
+    }
+    if (!IS_ALIGNED(max, HOST_PAGE)) {
+        error_setf(error, "maxmem must be a multiple of %llu bytes", HOST_PAGE);
         return false;
     }
     machine->ram_size = size;
@@ -212,6 +216,11 @@ bool machine_create_ram(Machine *machine, const MachineRamOptions *options, GErr
     }
     if (!machine->ram_size && !numa_has_memory(machine)) {
         machine->ram_size = machine->ops->default_ram_size;
+    }
+    /* Systems learn from the tables of nodes where memory may come. */
+    if (machine->ram_slots && machine->ops->memory_devices && !machine->numa_nodes) {
+        machine->numa[0].present = true;
+        machine->numa_nodes = 1;
     }
     if (!numa_complete(machine, error)) {
         return false;

@@ -38,6 +38,13 @@ typedef struct BootConfig {
     int64_t splash_time, reboot_timeout; /* -1: unset */
 } BootConfig;
 
+/* Where memory devices go: above all RAM. */
+typedef struct DeviceMemory {
+    MemoryRegion *region; /* a container; NULL: there is no such place */
+    uint64_t base, size;
+    uint64_t plugged;     /* bytes of memory in it */
+} DeviceMemory;
+
 /* Devices without a bus of their own (CPUs, memory) in a running machine. */
 typedef struct MachineHotplugOps {
     /* Before the device is realized: may it come? */
@@ -64,6 +71,7 @@ typedef struct MachineOps {
     const char *default_drive_interface; /* -drive without if=: "ide"; NULL: "none" */
     AccelIrqchip default_irqchip;
     bool needs_pit;
+    bool memory_devices;         /* -m slots=,maxmem= make room for them */
     const char *deprecation;     /* or NULL */
     /*
      * Map RAM and firmware, and no device. A transaction of its own, before any CPU exists: an
@@ -89,6 +97,7 @@ struct Machine {
     unsigned ram_slots;
     char *memory_backend;        /* id, or NULL */
     MemoryRegion *ram;           /* main RAM; made by system/ before init */
+    DeviceMemory device_memory;  /* made by the board */
     SmpConfig smp;
     X86CpuConfig *cpu_config;
     char *cpu_option;

@@ -21,7 +21,8 @@ MemoryInfo *qmp_query_memory_size_summary(GError **error)
     MemoryInfo *info = g_new0(MemoryInfo, 1);
 
     info->base_memory = machine ? machine->ram_size : 0;
-    info->has_plugged_memory = true; /* no memory devices yet */
+    info->has_plugged_memory = true;
+    info->plugged_memory = machine ? machine->device_memory.plugged : 0;
     return info;
 }
 

@@ -203,6 +203,9 @@ static void dsdt_gpe(Aml *dsdt, const AcpiConfig *config)
     if (config->cpu_hotplug) {
         acpi_dsdt_cpu_hotplug_event(scope);
     }
+    if (config->memory_slots) {
+        acpi_dsdt_memory_hotplug_event(scope);
+    }
     aml_append(dsdt, scope);
 }
 
@@ -219,6 +222,9 @@ Aml *acpi_dsdt(const AcpiConfig *config)
         aml_append(dsdt, scope);
     }
     acpi_dsdt_cpus(dsdt, config);
+    if (config->memory_slots) {
+        acpi_dsdt_memory_hotplug(dsdt, config);
+    }
     if (config->hpet) {
         dsdt_hpet(dsdt, config);
     }

@@ -58,5 +58,8 @@ void acpi_dsdt_pci_hotplug_event(Aml *gpe);
 void acpi_dsdt_cpu_hotplug(Aml *container, const AcpiConfig *config);
 void acpi_dsdt_cpu_hotplug_methods(Aml *device, unsigned index);
 void acpi_dsdt_cpu_hotplug_event(Aml *gpe);
+/* The device with all slots of memory; in the scope of events. */
+void acpi_dsdt_memory_hotplug(Aml *dsdt, const AcpiConfig *config);
+void acpi_dsdt_memory_hotplug_event(Aml *gpe);
 
 #endif

@@ -85,6 +85,7 @@ typedef struct AcpiConfig {
     const AcpiCpu *cpus; /* every possible CPU, by index */
     unsigned cpu_count;
     bool cpu_hotplug;    /* by ACPI (hw/acpi/cpu-hotplug.h) */
+    unsigned memory_slots; /* for memory by ACPI (hw/acpi/memory-hotplug.h); 0: none */
     AcpiIoapic ioapics[ACPI_MAX_IOAPICS];
     unsigned ioapic_count;
     bool has_8259;

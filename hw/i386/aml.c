@@ -48,6 +48,7 @@ enum {
     OP_SIZE_OF = 0x87,
     OP_INDEX = 0x88,
     OP_CREATE_DWORD_FIELD = 0x8a,
+    OP_CREATE_QWORD_FIELD = 0x8f,
     OP_LAND = 0x90,
     OP_LOR = 0x91,
     OP_LNOT = 0x92,
@@ -421,14 +422,24 @@ Aml *aml_field_skip(unsigned bits)
     return aml;
 }
 
-Aml *aml_create_dword_field(Aml *buffer, uint64_t offset, const char *name)
+static Aml *aml_create_field(unsigned op, Aml *buffer, uint64_t offset, const char *name)
 {
-    Aml *aml = aml_op(OP_CREATE_DWORD_FIELD);
+    Aml *aml = aml_op(op);
 
     aml_append(aml, buffer);
     aml_append(aml, aml_int(offset));
     aml_put_name(aml, name);
     return aml;
+}
+
+Aml *aml_create_dword_field(Aml *buffer, uint64_t offset, const char *name)
+{
+    return aml_create_field(OP_CREATE_DWORD_FIELD, buffer, offset, name);
+}
+
+Aml *aml_create_qword_field(Aml *buffer, uint64_t offset, const char *name)
+{
+    return aml_create_field(OP_CREATE_QWORD_FIELD, buffer, offset, name);
 }
 
 static Aml *aml_predicate_block(unsigned op, Aml *predicate)

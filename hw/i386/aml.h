@@ -64,8 +64,9 @@ Aml *aml_opregion(const char *name, AmlSpace space, uint64_t offset, uint64_t le
 Aml *aml_field(const char *region, AmlAccess access, bool lock, AmlUpdate update);
 Aml *aml_field_unit(const char *name, unsigned bits);
 Aml *aml_field_skip(unsigned bits);
-/* CreateDWordField (buffer, offset, name) */
+/* CreateDWordField, CreateQWordField (buffer, offset, name) */
 Aml *aml_create_dword_field(Aml *buffer, uint64_t offset, const char *name);
+Aml *aml_create_qword_field(Aml *buffer, uint64_t offset, const char *name);
 
 /* Statements: append to If, Else, While. */
 Aml *aml_if(Aml *predicate);

@@ -5,9 +5,11 @@
  *
  * Guest-physical layout: RAM from 0 (with the VGA window and the option ROM area overlaid by PCI
  * as PAM says), PCI's 32-bit window from the end of low RAM to the I/O APIC at 0xFEC00000,
- * firmware below 4 GiB, the rest of RAM above, and then PCI's 64-bit window.
+ * firmware below 4 GiB, the rest of RAM above, memory that is plugged, and then PCI's 64-bit
+ * window.
  */
 #include "hw/acpi/cpu-hotplug.h"
+#include "hw/acpi/memory-hotplug.h"
 #include "hw/acpi/pci-hotplug.h"
 #include "hw/acpi/piix4-pm.h"
 #include "hw/core/machine.h"
@@ -57,7 +59,8 @@ static bool pc_map_memory(Machine *machine, GError **error)
     bool split = machine->ram_size >= PC_MAX_LOW_RAM;
 
     x86_map_ram(&pc->parent_obj, split ? PC_SPLIT_LOW_RAM : PC_MAX_LOW_RAM);
-    if (!x86_check_smm(&pc->parent_obj, error)) {
+    if (!x86_map_device_memory(&pc->parent_obj, error) ||
+        !x86_check_smm(&pc->parent_obj, error)) {
         return false;
     }
     if (x86_has_smm(&pc->parent_obj)) {
@@ -190,6 +193,11 @@ static bool create_power_management(PcMachine *pc, GError **error)
     device_connect_irq_out((Device *)pc->pm, "smi", 0, (Irq){ .fn = raise_smi });
     x86->cpu_hotplug = acpi_cpu_hotplug_new(memory_io(), x86->parent_obj.smp.max_cpus,
                                             piix4_pm_acpi(pc->pm), error);
+    if (x86->cpu_hotplug && x86->parent_obj.ram_slots) {
+        x86->memory_hotplug = acpi_memory_hotplug_new(memory_io(), x86->parent_obj.ram_slots,
+                                                      piix4_pm_acpi(pc->pm), error);
+        return x86->memory_hotplug != NULL;
+    }
     return x86->cpu_hotplug != NULL;
 }
 
@@ -292,11 +300,6 @@ static const AcpiPm pc_acpi_pm = {
     .s5_type = PIIX4_S5_TYPE,
 };
 
-static uint64_t pci_window64_base(const X86Machine *x86)
-{
-    return ROUND_UP(4 * GiB + x86->above_4g, GiB);
-}
-
 /* For the tables as the machine is now. */
 static void fill_acpi(void *opaque, AcpiConfig *config)
 {
@@ -317,6 +320,7 @@ static void fill_acpi(void *opaque, AcpiConfig *config)
     config->cpus = data->cpus;
     config->cpu_count = machine->smp.max_cpus;
     config->cpu_hotplug = true;
+    config->memory_slots = x86->memory_hotplug ? machine->ram_slots : 0;
     config->ioapics[0] = (AcpiIoapic){ .id = 0, .addr = IOAPIC_ADDRESS, .gsi_base = 0 };
     config->ioapic_count = 1;
     config->has_8259 = x86_option(x86->pic, true);
@@ -329,7 +333,7 @@ static void fill_acpi(void *opaque, AcpiConfig *config)
         .present = true,
         .isa_slot = 1,
         .window32 = { x86->below_4g, PCI_WINDOW_END - x86->below_4g },
-        .window64 = { pci_window64_base(x86), PCI_WINDOW64_SIZE },
+        .window64 = { x86_memory_end(x86), PCI_WINDOW64_SIZE },
         .hotplug_slots = piix4_pm_has_pci_hotplug(pc->pm) ? acpi_pci_hotplug_slots(pc->pci) : 0,
     };
     config->rtc = true;
@@ -392,7 +396,8 @@ static bool publish_items(PcMachine *pc, GError **error)
     for (unsigned i = 0; i < count; i++) {
         apic_ids[i] = x86_apic_id(&topology, i);
     }
-    return fw_items_add(x86->fw_cfg, &x86->parent_obj, &config, error);
+    return fw_items_add(x86->fw_cfg, &x86->parent_obj, &config, error) &&
+           x86_publish_memory_end(x86, error);
 }
 
 static bool pc_done(Machine *machine, GError **error)
@@ -400,6 +405,9 @@ static bool pc_done(Machine *machine, GError **error)
     PcMachine *pc = (PcMachine *)machine;
     X86Machine *x86 = &pc->parent_obj;
 
+    if (!x86_all_memory_present(x86, error)) {
+        return false;
+    }
     fill_cmos(pc);
     set_boot_order(pc, machine->boot.once ? machine->boot.once
                        : machine->boot.order ? machine->boot.order : "cad");
@@ -441,6 +449,7 @@ static const MachineOps pc_ops = {
     .default_drive_interface = "ide",
     .default_irqchip = ACCEL_IRQCHIP_ON,
     .needs_pit = true,
+    .memory_devices = true,
     .map_memory = pc_map_memory,
     .init = pc_init,
     .done = pc_done,

@@ -133,6 +133,14 @@ AcpiMemory *x86_numa_memory(const X86Machine *machine, unsigned *count)
         add_node_range(machine, out, node, start, base->numa[node].mem);
         start += base->numa[node].mem;
     }
+    if (base->device_memory.region) {
+        const AcpiMemory later = {
+            .range = { base->device_memory.base, base->device_memory.size },
+            .node = base->numa_nodes - 1, .hotpluggable = true,
+        };
+
+        g_array_append_val(out, later);
+    }
     *count = out->len;
     return (AcpiMemory *)g_array_free(out, FALSE);
 }

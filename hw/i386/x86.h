@@ -19,6 +19,7 @@
 #define TYPE_X86_CPU "x86_64-cpu"
 
 struct AcpiCpuHotplug;
+struct AcpiMemoryHotplug;
 
 typedef struct X86Machine {
     Machine parent_obj;
@@ -33,6 +34,7 @@ typedef struct X86Machine {
     PcIrqChip *irqchip;           /* its gsi[]: ISA lines, then PCI's */
     Rtc *rtc;
     struct AcpiCpuHotplug *cpu_hotplug; /* NULL: CPUs neither come nor go */
+    struct AcpiMemoryHotplug *memory_hotplug; /* NULL: no memory comes while the machine runs */
     DirectBoot *direct;           /* owned; NULL with firmware */
 } X86Machine;
 
@@ -45,7 +47,22 @@ void x86_map_ram(X86Machine *machine, uint64_t max_low);
 bool x86_create_cpus(X86Machine *machine, IsaBus *isa, unsigned irqchip_parts, GError **error);
 /* The index of the CPU that a CPU's device is. */
 unsigned x86_cpu_index(const Device *cpu);
-/* MachineOps.hotplug of boards that set cpu_hotplug. */
+/*
+ * Memory that is plugged. After x86_map_ram(): an area above RAM for what maxmem= allows, with room
+ * to align each slot's.
+ */
+bool x86_map_device_memory(X86Machine *machine, GError **error);
+/* The end of RAM and of that area: what PCI may use begins here. */
+uint64_t x86_memory_end(const X86Machine *machine);
+/* Let firmware know of it ("etc/reserved-memory-end"), if there is such an area. */
+bool x86_publish_memory_end(X86Machine *machine, GError **error);
+/* Let the controller know of a module. tell: and, through it, the guest. */
+void x86_memory_present(X86Machine *machine, const Device *dev, bool tell);
+/* Of those that were there from the start. */
+bool x86_all_memory_present(X86Machine *machine, GError **error);
+/* Guests find modules through the controller: without it there can be none. */
+bool x86_check_memory_hotplug(const X86Machine *machine, GError **error);
+/* MachineOps.hotplug of boards that set cpu_hotplug and, for memory, memory_hotplug. */
 extern const MachineHotplugOps x86_hotplug_ops;
 /* Let firmware know how many CPUs there are: CMOS and fw_cfg. */
 void x86_publish_cpu_count(X86Machine *machine);

@@ -96,10 +96,12 @@ static void test_size(void)
         { "2,maxmem=2M", 2 * MiB, 2 * MiB, 0 },
         { "9k", 16 * KiB, 16 * KiB, 0 },
         { "slots=1,maxmem=1G", 0, GiB, 1 },
+        { "1G,maxmem=2G", GiB, 2 * GiB, 0 },
     };
     static const char *const bad[][2] = {
         { "x", "size" }, { "-1", "size" }, { "1G,maxmem=1M,slots=1", "less than" },
-        { "1G,slots=1", "maxmem" }, { "1G,maxmem=2G", "slots" },
+        { "1G,slots=1", "maxmem" }, { "1G,slots=1,maxmem=1G", "maxmem" },
+        { "1G,slots=1,maxmem=1500001K", "multiple" },
         { "1G,slots=257,maxmem=2G", "256" },
         { "16E", "" }, { "1G,maxmen=2G", "maxmem" }, { "9223372036854775808", "" },
     };

@@ -49,6 +49,7 @@ static void pc_config(AcpiConfig *config)
         .fw_cfg_port = 0x510, .pvpanic_port = 0x505,
     };
     config->cpu_hotplug = true;
+    config->memory_slots = 3;
     set_cpus(config, 2, 1);
 }
 
