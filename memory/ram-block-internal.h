@@ -15,6 +15,7 @@ struct RamBlock {
     uint64_t fd_offset;
     int fd;
     bool owned;   /* mapped here, so unmapped here */
+    int discard_advice; /* atomic: which madvise(2) advice works; 0: not known yet */
     char *idstr;
     MemoryRegion *region;
     uint64_t serial; /* order of creation */

@@ -3,7 +3,9 @@
  * The list of RAM blocks: an immutable array, sorted by host address, published under RCU. Order of
  * creation is kept in each block's serial number.
  */
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "memory/internal.h"
 #include "memory/ram-block-internal.h"
@@ -210,6 +212,46 @@ bool ram_block_resize(RamBlock *block, uint64_t size, GError **error)
         }
     }
     return true;
+}
+
+/*
+ * Shared memory is freed by removing it from its file, also where that has no name; the kernel
+ * refuses this for private mappings, of which it is enough to drop our copies.
+ */
+static int advise_discard(RamBlock *block, void *host, size_t size)
+{
+    int advice = __atomic_load_n(&block->discard_advice, __ATOMIC_RELAXED);
+
+    if (advice) {
+        return madvise(host, size, advice) ? -errno : 0;
+    }
+    advice = MADV_REMOVE;
+    if (madvise(host, size, advice) != 0) {
+        advice = MADV_DONTNEED;
+        if (madvise(host, size, advice) != 0) {
+            return -errno;
+        }
+    }
+    __atomic_store_n(&block->discard_advice, advice, __ATOMIC_RELAXED);
+    return 0;
+}
+
+int ram_block_discard(RamBlock *block, uint64_t offset, uint64_t size)
+{
+    int result;
+
+    if (!range_ok(offset, size, ram_block_length(block)) ||
+        !IS_ALIGNED(offset | size, block->page_size)) {
+        return -EINVAL;
+    }
+    if (!size) {
+        return 0;
+    }
+    result = advise_discard(block, block->host + offset, size);
+    if (result == 0) {
+        memory_region_set_dirty(block->region, offset, size);
+    }
+    return result;
 }
 
 RamWatch *ram_block_watch(const RamBlock *block)

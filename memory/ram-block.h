@@ -84,6 +84,14 @@ RamWatch *ram_block_watch(const RamBlock *block);
 /* The first one stays; returns it. One that comes too late is still the caller's. Any thread. */
 RamWatch *ram_block_set_watch(RamBlock *block, RamWatch *watch);
 
+/*
+ * Give pages back to the host: the guest finds zeros there (what the file has, where a file was
+ * mapped privately), and the host provides memory again when they are touched. Everybody who keeps
+ * something that follows from the content is told, as of a write. Offset and size: multiples of
+ * ram_block_page_size(), inside of the block. 0 or -errno. VM lock or RCU read section.
+ */
+int ram_block_discard(RamBlock *block, uint64_t offset, uint64_t size);
+
 /* RAM whose size may change up to max_size (tables that grow across a migration). */
 MemoryRegion *memory_region_new_resizable_ram(Object *owner, const char *name, uint64_t size,
                                               uint64_t max_size,

@@ -242,6 +242,17 @@ static bool cmd_qom_set(Hmp *hmp, const HmpValue *values, GError **error)
     return object_property_parse(obj, values[2].text, values[3].text, error);
 }
 
+static bool cmd_balloon(Hmp *hmp, const HmpValue *values, GError **error)
+{
+    uint64_t mebibytes = MIN(values[0].number, INT64_MAX >> 20);
+    json_object *ret = hmp_qmp(hmp, "balloon",
+                               hmp_object("value", json_object_new_int64(mebibytes << 20), NULL),
+                               error);
+
+    json_object_put(ret);
+    return ret != NULL;
+}
+
 static bool cmd_log(Hmp *hmp, const HmpValue *values, GError **error)
 {
     const char *items = values[0].text;
@@ -290,6 +301,12 @@ const HmpCommand hmp_builtin_commands[] = {
         .help = "what happens when a watchdog expires",
         .args = { { "action", HMP_WORD, .complete = complete_watchdog } },
         .qmp = "watchdog-set-action",
+    },
+    {
+        .name = "balloon",
+        .help = "ask the guest to use so many MiB of memory",
+        .args = { { "value", HMP_EXPR } },
+        .run = cmd_balloon,
     },
     {
         .name = "memsave",

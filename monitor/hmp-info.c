@@ -220,6 +220,18 @@ static bool info_memory_devices(Hmp *hmp, const HmpValue *values, GError **error
     return hmp_qmp_each(hmp, "query-memory-devices", NULL, print_memory_device, error);
 }
 
+static bool info_balloon(Hmp *hmp, const HmpValue *values, GError **error)
+{
+    json_object *info = hmp_qmp(hmp, "query-balloon", NULL, error);
+
+    if (!info) {
+        return false;
+    }
+    hmp_printf(hmp, "balloon: actual=%" PRId64 "\n", hmp_get_int(info, "actual", 0) >> 20);
+    json_object_put(info);
+    return true;
+}
+
 static bool info_memory_size_summary(Hmp *hmp, const HmpValue *values, GError **error)
 {
     json_object *info = hmp_qmp(hmp, "query-memory-size-summary", NULL, error);
@@ -421,6 +433,7 @@ const HmpCommand hmp_builtin_info[] = {
     },
     { .name = "iothreads", .help = "iothread objects", .run = info_iothreads },
     { .name = "memdev", .help = "memory backends", .run = info_memdev },
+    { .name = "balloon", .help = "how much memory the guest uses", .run = info_balloon },
     { .name = "memory-devices", .help = "memory that is plugged", .run = info_memory_devices },
     {
         .name = "memory_size_summary",

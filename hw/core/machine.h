@@ -121,6 +121,7 @@ struct Machine {
     uint8_t uuid[16];
     bool uuid_set;
     void *fw_cfg;                /* FwCfg*, or NULL (hw/core cannot name it) */
+    void *balloon;               /* VirtioBalloon*, or NULL (likewise) */
 };
 
 Machine *machine_current(void);
