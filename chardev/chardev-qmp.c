@@ -14,7 +14,10 @@
 
 static bool frontend_is_open(Chardev *chr)
 {
-    return chr->is_mux ? chardev_mux_has_frontends(chr) : chr->fe && chr->fe->ops;
+    if (chr->is_mux) {
+        return chardev_mux_has_frontends(chr);
+    }
+    return chr->fe && chr->fe->ops && !chr->fe->closed;
 }
 
 static bool describe(Object *child, void *opaque)

@@ -56,6 +56,11 @@ typedef struct CharFrontendOps {
      * The backend was replaced (chardev-change): re-read parameters. May be NULL: change refused.
      */
     bool (*backend_changed)(void *opaque);
+    /*
+     * Hear of a peer's going at once, also while can_read() says 0: a few KiB are then read ahead
+     * by backends whose peers can go.
+     */
+    bool read_ahead;
 } CharFrontendOps;
 
 struct CharFrontend {
@@ -65,6 +70,7 @@ struct CharFrontend {
     Loop *loop;
     int mux_tag;
     bool opened;
+    bool closed; /* see char_frontend_set_open() */
 };
 
 /* Fails if the chardev has its frontend already (names it). */
@@ -90,6 +96,8 @@ void char_frontend_accept_input(CharFrontend *fe);
 int char_frontend_ioctl(CharFrontend *fe, CharIoctl cmd, void *arg);
 void char_frontend_set_echo(CharFrontend *fe, bool echo);
 void char_frontend_take_focus(CharFrontend *fe);
+/* Does the guest listen, as far as the frontend can know? For query-chardev. At first: yes. */
+void char_frontend_set_open(CharFrontend *fe, bool open);
 /* Close the peer's connection (hostile or done). */
 void char_frontend_disconnect(CharFrontend *fe);
 /*

@@ -139,6 +139,11 @@ void char_frontend_take_focus(CharFrontend *fe)
     }
 }
 
+void char_frontend_set_open(CharFrontend *fe, bool open)
+{
+    fe->closed = !open;
+}
+
 void char_frontend_disconnect(CharFrontend *fe)
 {
     Chardev *chr = fe->chr ? chardev_base(fe->chr) : NULL;

@@ -53,6 +53,9 @@ void stream_chardev_close(StreamChardev *stream)
 
     set_watch(stream, false, false);
     drop_fds(stream);
+    g_clear_pointer(&stream->ahead, g_free);
+    stream->ahead_len = 0;
+    stream->ahead_end = false;
     g_mutex_lock(&stream->parent.lock);
     channel = g_steal_pointer(&stream->channel);
     stream->hung_up = false;
@@ -123,6 +126,69 @@ static ssize_t receive(StreamChardev *stream, uint8_t *buf, size_t len)
     return n;
 }
 
+static void hand_on(StreamChardev *stream, uint8_t *buf, size_t len)
+{
+    if (stream->input) {
+        stream->input(stream, buf, len);
+    } else {
+        chardev_deliver(&stream->parent, buf, len);
+    }
+}
+
+/* ---- Reading ahead, for frontends that want to hear of hang-ups while they cannot read ---- */
+
+static bool may_read_ahead(const StreamChardev *stream)
+{
+    const CharFrontend *fe = stream->parent.fe;
+
+    return stream->hangup && fe && fe->ops && fe->ops->read_ahead && !stream->ahead_end &&
+           stream->ahead_len < CHARDEV_READ_CHUNK;
+}
+
+static void read_ahead(StreamChardev *stream)
+{
+    ssize_t n;
+
+    if (!stream->ahead) {
+        stream->ahead = g_malloc(CHARDEV_READ_CHUNK);
+    }
+    n = receive(stream, stream->ahead + stream->ahead_len,
+                CHARDEV_READ_CHUNK - stream->ahead_len);
+    if (n > 0) {
+        stream->ahead_len += n;
+    } else if (n != -EAGAIN) {
+        stream->ahead_end = true;
+    }
+}
+
+static void hand_on_ahead(StreamChardev *stream)
+{
+    while (stream->channel && stream->ahead_len) {
+        size_t n = MIN((size_t)MAX(chardev_can_read(&stream->parent), 0), stream->ahead_len);
+        uint8_t buf[CHARDEV_READ_CHUNK];
+
+        if (!n) {
+            return;
+        }
+        memcpy(buf, stream->ahead, n);
+        stream->ahead_len -= n;
+        memmove(stream->ahead, stream->ahead + n, stream->ahead_len);
+        hand_on(stream, buf, n);
+    }
+}
+
+/* A hang-up waits for what came before it, unless nobody wants that. True: it is done. */
+static bool end_ahead(StreamChardev *stream)
+{
+    const CharFrontend *fe = stream->parent.fe;
+
+    if (stream->ahead_end && (!stream->ahead_len || !fe || fe->closed)) {
+        stream->hangup(stream);
+        return true;
+    }
+    return false;
+}
+
 static void on_readable(void *opaque)
 {
     StreamChardev *stream = opaque;
@@ -130,7 +196,12 @@ static void on_readable(void *opaque)
     int room = MIN(chardev_can_read(&stream->parent), (int)sizeof(buf));
     ssize_t n;
 
-    if (room <= 0 || !stream->channel) {
+    if (stream->channel && (room <= 0 || stream->ahead_len) && may_read_ahead(stream)) {
+        read_ahead(stream);
+        stream->parent.ops->update(&stream->parent);
+        return;
+    }
+    if (room <= 0 || !stream->channel || stream->ahead_len) {
         stream->parent.ops->update(&stream->parent);
         return;
     }
@@ -144,10 +215,8 @@ static void on_readable(void *opaque)
         stream->hangup(stream);
     } else if (n <= 0) {
         stream->no_input = true;
-    } else if (stream->input) {
-        stream->input(stream, buf, n);
     } else {
-        chardev_deliver(&stream->parent, buf, n);
+        hand_on(stream, buf, n);
     }
     if (stream->channel) {
         stream->parent.ops->update(&stream->parent);
@@ -188,6 +257,12 @@ static bool handle_failure(StreamChardev *stream)
     return false;
 }
 
+static bool wants_input(StreamChardev *stream)
+{
+    return may_read_ahead(stream) ||
+           (!stream->ahead_len && !stream->ahead_end && chardev_can_read(&stream->parent) > 0);
+}
+
 void stream_chardev_update(Chardev *chr)
 {
     StreamChardev *stream = (StreamChardev *)chr;
@@ -195,5 +270,10 @@ void stream_chardev_update(Chardev *chr)
     if (!stream->channel || handle_failure(stream)) {
         return;
     }
-    set_watch(stream, !stream->no_input && chardev_can_read(chr) > 0, chardev_wants_room(chr));
+    object_ref(OBJECT(stream));
+    hand_on_ahead(stream);
+    if (stream->channel && !end_ahead(stream)) {
+        set_watch(stream, !stream->no_input && wants_input(stream), chardev_wants_room(chr));
+    }
+    object_unref(OBJECT(stream));
 }

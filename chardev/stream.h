@@ -16,6 +16,9 @@ struct StreamChardev {
     Channel *channel;       /* owned; NULL: no peer. Changed under the lock */
     bool no_input;          /* the channel is never read, or its input ended */
     bool watch_in, watch_out;
+    uint8_t *ahead;         /* CHARDEV_READ_CHUNK bytes, of which ahead_len wait; or NULL */
+    size_t ahead_len;
+    bool ahead_end;         /* and then the input ends */
     bool hung_up;           /* under lock: a write failed; hangup() is due */
     int wait_fd;            /* CHARDEV_PATIENT: what wait_writable polls */
     int fds[CHANNEL_MAX_FDS]; /* came with the last read; ours until asked for */
