@@ -68,6 +68,7 @@ static const DeviceHooks pci_serial_hooks = {
     .reset = pci_serial_reset,
     .vmstate = &pci_serial_vmstate,
     .category = DEVICE_CATEGORY_INPUT,
+    .hotpluggable = true,
 };
 
 static const PciDeviceOps pci_serial_ops = {

@@ -442,6 +442,7 @@ static const DeviceHooks e1000_hooks = {
     .reset = e1000_reset,
     .vmstate = &e1000_vmstate,
     .category = DEVICE_CATEGORY_NETWORK,
+    .hotpluggable = true,
 };
 
 static const PciDeviceOps e1000_pci_ops = {

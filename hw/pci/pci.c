@@ -331,7 +331,6 @@ static const DeviceHooks pci_device_hooks = {
     .unrealize = pci_device_unrealize,
     .reset = pci_device_reset,
     .bus_type = TYPE_PCI_BUS,
-    .hotpluggable = true,
 };
 
 static void pci_device_finalize(Object *obj)
