@@ -118,11 +118,9 @@ GPtrArray *qmp_query_hotpluggable_cpus(GError **error)
 {
     const VCpu *first = vcpu_get(0);
     const Machine *machine = machine_current();
-    const char *model = machine->cpu_option ? machine->cpu_option
-                                            : machine_ops(machine)->default_cpu;
     g_autoptr(GPtrArray) list = HotpluggableCPU_list_new();
 
-    if (!first || !model) {
+    if (!first || !machine->cpu_config) {
         error_setf(error, "This machine has no CPUs");
         return NULL;
     }
@@ -130,7 +128,8 @@ GPtrArray *qmp_query_hotpluggable_cpus(GError **error)
         const VCpu *cpu = vcpu_get(i);
         HotpluggableCPU *place = g_new0(HotpluggableCPU, 1);
 
-        place->type = g_strdup_printf("%.*s-x86_64-cpu", (int)strcspn(model, ","), model);
+        place->type = g_strdup_printf("%s-x86_64-cpu",
+                                      x86_cpu_config_model_name(machine->cpu_config));
         place->vcpus_count = 1;
         place->props = cpu_place(&first->topology, i);
         place->qom_path = cpu ? object_path(cpu->device) : NULL;

@@ -73,7 +73,6 @@ static void machine_finalize(Object *obj)
     Machine *machine = (Machine *)obj;
 
     g_clear_pointer(&machine->cpu_config, x86_cpu_config_unref);
-    g_free(machine->cpu_option);
     g_free(machine->boot.order);
     g_free(machine->boot.once);
     g_free(machine->boot.splash);

@@ -100,7 +100,6 @@ struct Machine {
     DeviceMemory device_memory;  /* made by the board */
     SmpConfig smp;
     X86CpuConfig *cpu_config;
-    char *cpu_option;
     char *kernel, *initrd, *append, *dtb, *dumpdtb, *firmware; /* paths; NULL if not given */
     BootConfig boot;
     NumaNode numa[MAX_NUMA_NODES];

@@ -227,6 +227,22 @@ static void test_cold_plug(void)
     g_assert_cmpstr(error, ==, "CPUs come and go by ACPI, which this machine has not");
 }
 
+/* query-hotpluggable-cpus says what device_add takes, whatever -cpu is. */
+static void test_other_model(void)
+{
+    g_autoptr(QTest) qts = qtest_start("-M pc -nodefaults -smp 1,maxcpus=2 -cpu EPYC,-svm");
+    json_object *places = qtest_qmp(qts, "{'execute': 'query-hotpluggable-cpus'}");
+    json_object *type;
+
+    g_assert_true(json_object_object_get_ex(json_object_array_get_idx(places, 0), "type", &type));
+    g_assert_cmpstr(json_object_get_string(type), ==, "EPYC-x86_64-cpu");
+    json_object_put(qtest_qmp(qts, "{'execute': 'device_add', 'arguments': {'driver': '%s', "
+                              "'socket-id': 0, 'core-id': 1, 'thread-id': 0}}",
+                              json_object_get_string(type)));
+    json_object_put(places);
+    g_assert_cmpuint(cpus(qts), ==, 2);
+}
+
 static void test_cycles(void)
 {
     g_autoptr(QTest) qts = start();
@@ -250,6 +266,7 @@ int main(int argc, char *argv[])
     g_test_add_func("/cpu-hotplug/outcome", test_outcome);
     g_test_add_func("/cpu-hotplug/errors", test_errors);
     g_test_add_func("/cpu-hotplug/cold-plug", test_cold_plug);
+    g_test_add_func("/cpu-hotplug/other-model", test_other_model);
     g_test_add_func("/cpu-hotplug/cycles", test_cycles);
     return g_test_run();
 }
