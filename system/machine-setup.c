@@ -204,14 +204,17 @@ bool setup_machine_object(VmOptions *options, GError **error)
 }
 
 /*
- * A Linux kernel image is an operating system's; other payloads may be small enough for a KVM that
- * interprets privileged code.
+ * A Linux kernel image is an operating system's, and so is what boots from a disk; other payloads
+ * may be small enough for a KVM that interprets privileged code.
  */
-static bool needs_ordinary_guest(const Machine *machine)
+static bool needs_ordinary_guest(const Machine *machine, const VmOptions *options)
 {
     KernelKind kind;
 
-    return machine->kernel && kernel_sniff(machine->kernel, &kind, NULL) && kind == KERNEL_LINUX;
+    if (machine->kernel) {
+        return kernel_sniff(machine->kernel, &kind, NULL) && kind == KERNEL_LINUX;
+    }
+    return options->drive->len || options->blockdev->len;
 }
 
 static bool resolve_cpu(Machine *machine, VmOptions *options, GError **error)
@@ -262,7 +265,7 @@ bool setup_accelerator(VmOptions *options, GError **error)
 
     g_ptr_array_add(options->accels, NULL);
     return accel_select((const char *const *)options->accels->pdata, &config,
-                        !needs_ordinary_guest(machine), error) &&
+                        !needs_ordinary_guest(machine, options), error) &&
            resolve_cpu(machine, options, error);
 }
 
