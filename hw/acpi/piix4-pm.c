@@ -159,8 +159,7 @@ static bool pm_post_load(void *opaque, int version, GError **error)
 }
 
 static const VmStateField pm_fields[] = {
-    { .name = "config", .kind = VMS_BUFFER, .offset = offsetof(PciDevice, config),
-      .size = PCI_CONFIG_SIZE },
+    VMSTATE_PCI_DEVICE(Piix4Pm),
     VMSTATE_STRUCT(Piix4Pm, acpi, acpi_pm_vmstate),
     VMSTATE_STRUCT(Piix4Pm, hotplug, acpi_pci_hotplug_vmstate),
     VMSTATE_U8(Piix4Pm, apm_control),

@@ -48,9 +48,10 @@ static void pci_serial_reset(Device *dev)
 
 static const VmState pci_serial_vmstate = {
     .name = "pci-serial",
-    .version = 1,
-    .minimum_version = 1,
+    .version = 2,
+    .minimum_version = 2,
     .fields = (const VmStateField[]) {
+        VMSTATE_PCI_DEVICE(PciSerial),
         VMSTATE_STRUCT(PciSerial, serial, serial_core_vmstate),
         VMSTATE_END
     },

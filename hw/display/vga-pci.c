@@ -190,7 +190,7 @@ static const VmState vga_pci_vmstate = {
     .version = 1,
     .minimum_version = 1,
     .fields = (const VmStateField[]) {
-        VMSTATE_BUFFER(PciDevice, config),
+        VMSTATE_PCI_DEVICE(VgaPci),
         VMSTATE_STRUCT(VgaPci, vga, vga_vmstate),
         VMSTATE_END
     },

@@ -114,24 +114,12 @@ static void piix_ide_finalize(Object *obj)
     g_clear_pointer(&ide->bmdma_region, memory_region_free);
 }
 
-static bool piix_ide_post_load(void *opaque, int version, GError **error)
-{
-    PiixIde *ide = opaque;
-
-    /* Map the BAR where the registers now say. */
-    pci_default_config_write(&ide->parent_obj, PCI_COMMAND,
-                             ldw_le(ide->parent_obj.config + PCI_COMMAND), 2);
-    return true;
-}
-
 static const VmState piix_ide_vmstate = {
     .name = "ide",
     .version = 1,
     .minimum_version = 1,
-    .post_load = piix_ide_post_load,
     .fields = (const VmStateField[]) {
-        { .name = "config", .kind = VMS_BUFFER, .offset = offsetof(PciDevice, config),
-          .size = PCI_CONFIG_SIZE },
+        VMSTATE_PCI_DEVICE(PiixIde),
         VMSTATE_STRUCT_ARRAY(PiixIde, regs, ide_regs_vmstate),
         VMSTATE_STRUCT_ARRAY(PiixIde, bmdma, bmdma_vmstate),
         VMSTATE_END

@@ -167,8 +167,7 @@ static void piix3_finalize(Object *obj)
 }
 
 static const VmStateField piix3_fields[] = {
-    { .name = "config", .kind = VMS_BUFFER, .offset = offsetof(PciDevice, config),
-      .size = PCI_CONFIG_SIZE },
+    VMSTATE_PCI_DEVICE(Piix3),
     VMSTATE_U8(Piix3, pirq_levels),
     VMSTATE_U8(Piix3, rcr),
     VMSTATE_END,

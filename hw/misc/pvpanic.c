@@ -158,8 +158,19 @@ static const Property pvpanic_pci_properties[] = {
     PROP_END
 };
 
+static const VmState pvpanic_pci_vmstate = {
+    .name = "pvpanic-pci",
+    .version = 1,
+    .minimum_version = 1,
+    .fields = (const VmStateField[]) {
+        VMSTATE_PCI_DEVICE(PvpanicPci),
+        VMSTATE_END
+    },
+};
+
 static const DeviceHooks pvpanic_pci_hooks = {
     .realize = pvpanic_pci_realize,
+    .vmstate = &pvpanic_pci_vmstate,
     .category = DEVICE_CATEGORY_MISC,
 };
 

@@ -408,9 +408,10 @@ static const VmState context_vmstate = {
 
 static const VmState e1000_vmstate = {
     .name = "e1000",
-    .version = 1,
-    .minimum_version = 1,
+    .version = 2,
+    .minimum_version = 2,
     .fields = (const VmStateField[]) {
+        VMSTATE_PCI_DEVICE(E1000),
         VMSTATE_U32_ARRAY(E1000, regs),
         VMSTATE_U32(E1000, io_address),
         VMSTATE_U16_ARRAY(E1000, phy),

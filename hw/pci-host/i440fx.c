@@ -175,7 +175,7 @@ static bool pmc_post_load(void *opaque, int version, GError **error)
 }
 
 static const VmStateField pmc_fields[] = {
-    VMSTATE_BUFFER(PciDevice, config),
+    VMSTATE_PCI_DEVICE(I440fxPmc),
     VMSTATE_END,
 };
 

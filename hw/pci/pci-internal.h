@@ -27,9 +27,17 @@ void pci_msi_config_written(PciDevice *dev, uint32_t addr, unsigned size);
 void pci_msix_config_written(PciDevice *dev, uint32_t addr, unsigned size);
 void pci_msi_reset(PciDevice *dev);
 void pci_msix_reset(PciDevice *dev);
-/* The table and the pending bits, as bytes; load: false if there are too few. */
-void pci_msix_save(const PciDevice *dev, GByteArray *out);
-bool pci_msix_load(PciDevice *dev, const uint8_t *data, size_t len, size_t *used);
+/* The table and the pending bits, as pci_msix_saved_len() bytes; 0: no MSI-X. */
+#define PCI_MSIX_SAVED_MAX (2048 * 16 + 2048 / 8)
+size_t pci_msix_saved_len(const PciDevice *dev);
+void pci_msix_save(const PciDevice *dev, uint8_t *data);
+/* The control word in configuration space is loaded already. */
+void pci_msix_load(PciDevice *dev, const uint8_t *data);
+/* The pending bits of a saved configuration space. */
+void pci_msi_load(PciDevice *dev, const uint8_t *config);
+/* Does the guest see INTx asserted? update: that may have changed since it was so. */
+bool pci_intx_visible(const PciDevice *dev);
+void pci_update_intx(PciDevice *dev, bool was_visible);
 /* Deliver a message as this device's write: through the accelerator, or the APIC model's window. */
 void pci_msi_send(PciDevice *dev, uint64_t address, uint32_t data);
 

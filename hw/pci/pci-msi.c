@@ -148,3 +148,11 @@ void pci_msi_reset(PciDevice *dev)
         stl_le(dev->config + msi_pending(dev), 0);
     }
 }
+
+void pci_msi_load(PciDevice *dev, const uint8_t *config)
+{
+    if (msi_control(dev) & MSI_CONTROL_MASKABLE) {
+        stl_le(dev->config + msi_pending(dev),
+               ldl_le(config + msi_pending(dev)) & ldl_le(dev->wmask + msi_mask(dev)));
+    }
+}

@@ -223,31 +223,25 @@ static size_t pending_bytes(const PciMsix *msix)
     return ROUND_UP(msix->vectors, 64u) / 8;
 }
 
-void pci_msix_save(const PciDevice *dev, GByteArray *out)
+size_t pci_msix_saved_len(const PciDevice *dev)
 {
-    if (dev->msix) {
-        g_byte_array_append(out, dev->msix->table, table_bytes(dev->msix));
-        g_byte_array_append(out, dev->msix->pending, pending_bytes(dev->msix));
-    }
+    return dev->msix ? table_bytes(dev->msix) + pending_bytes(dev->msix) : 0;
 }
 
-bool pci_msix_load(PciDevice *dev, const uint8_t *data, size_t len, size_t *used)
+void pci_msix_save(const PciDevice *dev, uint8_t *data)
+{
+    memcpy(data, dev->msix->table, table_bytes(dev->msix));
+    memcpy(data + table_bytes(dev->msix), dev->msix->pending, pending_bytes(dev->msix));
+}
+
+void pci_msix_load(PciDevice *dev, const uint8_t *data)
 {
     PciMsix *msix = dev->msix;
 
-    *used = 0;
-    if (!msix) {
-        return true;
-    }
-    *used = table_bytes(msix) + pending_bytes(msix);
-    if (len < *used) {
-        return false;
-    }
     memcpy(msix->table, data, table_bytes(msix));
     memcpy(msix->pending, data + table_bytes(msix), pending_bytes(msix));
     msix->was_enabled = msix_control(dev) & MSIX_CONTROL_ENABLE;
     msix->was_masked_all = msix_control(dev) & MSIX_CONTROL_MASKALL;
-    return true;
 }
 
 void pci_msix_cleanup(PciDevice *dev)

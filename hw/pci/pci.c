@@ -27,9 +27,7 @@ uint32_t pci_default_config_read(PciDevice *dev, uint32_t addr, unsigned size)
     return ldn_le(dev->config + addr, size);
 }
 
-static void update_intx(PciDevice *dev, bool was_visible);
-
-static bool intx_visible(const PciDevice *dev)
+bool pci_intx_visible(const PciDevice *dev)
 {
     return dev->intx_level &&
            !(ldw_le(dev->config + PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
@@ -37,7 +35,7 @@ static bool intx_visible(const PciDevice *dev)
 
 void pci_default_config_write(PciDevice *dev, uint32_t addr, uint32_t value, unsigned size)
 {
-    bool was_visible = intx_visible(dev);
+    bool was_visible = pci_intx_visible(dev);
 
     for (unsigned i = 0; i < size; i++) {
         uint8_t byte = value >> (8 * i);
@@ -52,7 +50,7 @@ void pci_default_config_write(PciDevice *dev, uint32_t addr, uint32_t value, uns
         ranges_overlap(addr, size, PCI_ROM_ADDRESS, 4)) {
         pci_update_bars(dev);
     }
-    update_intx(dev, was_visible);
+    pci_update_intx(dev, was_visible);
     pci_msi_config_written(dev, addr, size);
     pci_msix_config_written(dev, addr, size);
 }
@@ -107,9 +105,9 @@ static void drive_pirq(PciDevice *dev, bool level)
     bus->irq_ops->set_irq(bus->irq_opaque, pirq, bus->irq_counts[pirq] > 0);
 }
 
-static void update_intx(PciDevice *dev, bool was_visible)
+void pci_update_intx(PciDevice *dev, bool was_visible)
 {
-    bool visible = intx_visible(dev);
+    bool visible = pci_intx_visible(dev);
 
     if (visible != was_visible) {
         drive_pirq(dev, visible);
@@ -118,7 +116,7 @@ static void update_intx(PciDevice *dev, bool was_visible)
 
 void pci_set_irq(PciDevice *dev, bool level)
 {
-    bool was_visible = intx_visible(dev);
+    bool was_visible = pci_intx_visible(dev);
 
     dev->intx_level = level;
     if (level) {
@@ -126,7 +124,7 @@ void pci_set_irq(PciDevice *dev, bool level)
     } else {
         dev->config[PCI_STATUS] &= ~PCI_STATUS_INTERRUPT;
     }
-    update_intx(dev, was_visible);
+    pci_update_intx(dev, was_visible);
 }
 
 bool pci_bus_master(const PciDevice *dev)
@@ -229,34 +227,6 @@ static void pci_device_reset(Device *device)
     pci_msix_reset(dev);
 }
 
-void pci_save(PciDevice *dev, GByteArray *out)
-{
-    g_byte_array_append(out, dev->config, sizeof(dev->config));
-    pci_msix_save(dev, out);
-}
-
-bool pci_load(PciDevice *dev, const uint8_t *data, size_t len, size_t *used, GError **error)
-{
-    size_t msix;
-
-    if (len < sizeof(dev->config)) {
-        error_setf(error, "%s: the saved configuration space is too short", object_type_name(dev));
-        return false;
-    }
-    for (unsigned i = 0; i < sizeof(dev->config); i++) {
-        uint8_t mask = dev->wmask[i] | dev->w1cmask[i];
-
-        dev->config[i] = (dev->config[i] & ~mask) | (data[i] & mask);
-    }
-    if (!pci_msix_load(dev, data + sizeof(dev->config), len - sizeof(dev->config), &msix)) {
-        error_setf(error, "%s: the saved MSI-X table is too short", object_type_name(dev));
-        return false;
-    }
-    *used = sizeof(dev->config) + msix;
-    pci_update_bars(dev);
-    return true;
-}
-
 /* addr=SLOT[.FUNC] in hex, or a number; kept as devfn, -1 for any. */
 static bool parse_devfn(Object *obj, const Property *prop, void *field, const char *text,
                         GError **error)
@@ -338,6 +308,7 @@ static void pci_device_finalize(Object *obj)
     PciDevice *dev = (PciDevice *)obj;
 
     g_clear_pointer(&dev->rom, memory_region_free);
+    g_free(dev->saved_msix);
 }
 
 static const TypeInfo pci_device_info = {

@@ -67,6 +67,10 @@ struct PciDevice {
     uint8_t msi_cap, msix_cap; /* offsets, 0 if none */
     struct PciMsix *msix;
     MemoryRegion *rom;
+    /* what pci_device_vmstate writes and reads */
+    uint8_t saved_config[PCI_CONFIG_SIZE];
+    uint8_t *saved_msix;
+    uint32_t saved_msix_len;
 };
 
 /* Register BAR n (0..5, or PCI_ROM_BAR); size is the region's, a power of two. Region borrowed. */
@@ -104,11 +108,11 @@ typedef void PciMsixVectorFn(PciDevice *dev, unsigned vector, bool masked);
 void pci_msix_set_vector_notifier(PciDevice *dev, PciMsixVectorFn *fn);
 
 /*
- * Saved state of the function: configuration space and MSI-X. pci_load() keeps what is not
- * writable, maps BARs, and says how much it used.
+ * Saved state of the function: configuration space and MSI-X. The first row of every leaf's table.
+ * Loading keeps what is not writable and maps BARs; INTx is the leaf's to assert again.
  */
-void pci_save(PciDevice *dev, GByteArray *out);
-bool pci_load(PciDevice *dev, const uint8_t *data, size_t len, size_t *used, GError **error);
+extern const VmState pci_device_vmstate;
+#define VMSTATE_PCI_DEVICE(S) VMSTATE_STRUCT(S, parent_obj, pci_device_vmstate)
 
 /* Buses. map_irq gives the PIRQ (0..n-1) for a device's pin; set_irq drives it. */
 typedef struct PciBusIrqOps {

@@ -211,7 +211,7 @@ static void proxy_pre_save(void *opaque)
     VirtioPci *proxy = opaque;
     g_autoptr(GByteArray) out = g_byte_array_new();
 
-    pci_save(&proxy->parent_obj, out);
+    vmstate_save(&pci_device_vmstate, &proxy->parent_obj, out);
     vmstate_save(&virtio_vmstate, proxy->vdev, out);
     g_free(proxy->saved);
     proxy->saved_len = out->len;
@@ -231,7 +231,8 @@ static bool proxy_post_load(void *opaque, int version, GError **error)
     size_t at, used;
 
     virtio_reset(proxy->vdev);
-    if (!pci_load(&proxy->parent_obj, proxy->saved, proxy->saved_len, &at, error) ||
+    if (!vmstate_load(&pci_device_vmstate, &proxy->parent_obj, pci_device_vmstate.version,
+                      proxy->saved, proxy->saved_len, &at, error) ||
         !vmstate_load(&virtio_vmstate, proxy->vdev, virtio_vmstate.version, proxy->saved + at,
                       proxy->saved_len - at, &used, error)) {
         return false;
@@ -246,8 +247,8 @@ static bool proxy_post_load(void *opaque, int version, GError **error)
 
 static const VmState proxy_vmstate = {
     .name = "virtio-pci",
-    .version = 1,
-    .minimum_version = 1,
+    .version = 2,
+    .minimum_version = 2,
     .pre_save = proxy_pre_save,
     .pre_load = proxy_pre_load,
     .post_load = proxy_post_load,
