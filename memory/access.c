@@ -430,6 +430,24 @@ void address_space_unmap(AddressSpace *as, void *host, uint64_t len, bool is_wri
     rcu_read_unlock();
 }
 
+bool address_space_host_address(AddressSpace *as, const void *host, uint64_t *addr)
+{
+    const FlatView *view;
+    bool found = false;
+
+    rcu_read_lock();
+    view = address_space_view(as);
+    for (unsigned i = 0; i < view->count && !found; i++) {
+        const FlatRange *range = &view->ranges[i];
+        uint64_t offset = (uint64_t)((uintptr_t)host - (uintptr_t)range->host_read);
+
+        found = range->host_read && offset <= range->last - range->addr;
+        *addr = range->addr + offset;
+    }
+    rcu_read_unlock();
+    return found;
+}
+
 bool address_space_find(AddressSpace *as, uint64_t addr, MemoryPlace *place)
 {
     const FlatRange *range = flatview_find(address_space_view(as), addr);

@@ -183,6 +183,9 @@ void *address_space_map(AddressSpace *as, uint64_t addr, uint64_t *len, bool is_
 void address_space_unmap(AddressSpace *as, void *host, uint64_t len, bool is_write,
                          uint64_t written);
 
+/* Where the guest sees this byte of its RAM; false: nowhere. Any thread. */
+bool address_space_host_address(AddressSpace *as, const void *host, uint64_t *addr);
+
 /*
  * Where an address leads: region (referenced by RCU only: valid inside the caller's RCU read
  * section), offset within it and the contiguous length. NULL if unassigned.

@@ -31,6 +31,8 @@ typedef struct VirtioMemory {
     void (*unmap)(void *opaque, void *host, size_t len, bool write, size_t written);
     /* Part of a ring, which stays mapped, was written. NULL: nothing to be done. */
     void (*ring_written)(void *opaque, const void *host, size_t len);
+    /* The guest address of what was mapped, for saved state. NULL: state is never saved. */
+    bool (*address)(void *opaque, const void *host, uint64_t *addr);
     void *opaque;
 } VirtioMemory;
 

@@ -165,7 +165,7 @@ void virtqueue_stop(VirtQueue *vq)
 {
     VirtQueueElement *element;
 
-    if (!vq->started) {
+    if (!vq->started && !vq->in_flight) {
         return;
     }
     /* Those that are done and wait for older ones are ours; the others come back some time. */
@@ -410,10 +410,165 @@ void virtqueue_drop(VirtQueue *vq, void *opaque)
 {
     VirtQueueElement *element = opaque;
 
-    if (vq->started && element->generation == vq->generation) {
+    if (element->generation == vq->generation) {
         forget(vq, element);
     }
     free_element(vq, element, 0);
+}
+
+/* ---- Saved state ---- */
+
+#define SAVED_HEADER 16
+#define SAVED_PIECE 16
+#define SAVED_DONE 1
+
+static uint16_t order_of(const VirtQueue *vq, const VirtQueueElement *element)
+{
+    uint16_t order = 0;
+
+    for (const VirtQueueElement *at = vq->oldest; vq->in_order && at != element; at = at->newer) {
+        order++;
+    }
+    return order;
+}
+
+static void save_piece(VirtQueue *vq, const struct iovec *piece, GByteArray *out)
+{
+    uint8_t bytes[SAVED_PIECE];
+    uint64_t addr = 0;
+
+    /* What is no longer in the address space is refused when it is loaded: nothing is at 2^64. */
+    if (!vq->memory.address(vq->memory.opaque, piece->iov_base, &addr)) {
+        addr = UINT64_MAX;
+    }
+    stq_be(bytes, addr);
+    stq_be(bytes + 8, piece->iov_len);
+    g_byte_array_append(out, bytes, sizeof(bytes));
+}
+
+void virtqueue_save_element(VirtQueue *vq, const void *opaque, GByteArray *out)
+{
+    const VirtQueueElement *element = opaque;
+    unsigned n_out = element->done ? 0 : element->n_mapped_out;
+    unsigned n_in = element->done ? 0 : element->n_mapped_in;
+    uint8_t header[SAVED_HEADER];
+
+    stw_be(header, element->id);
+    stw_be(header + 2, element->n_desc);
+    stw_be(header + 4, order_of(vq, element));
+    stw_be(header + 6, (uint16_t)n_out);
+    stw_be(header + 8, (uint16_t)n_in);
+    stw_be(header + 10, element->done ? SAVED_DONE : 0);
+    stl_be(header + 12, element->done ? element->len : 0);
+    g_byte_array_append(out, header, sizeof(header));
+    for (unsigned i = 0; i < n_out + n_in; i++) {
+        save_piece(vq, &element->mapped[i], out);
+    }
+}
+
+/* All of the pieces, or none. */
+static bool load_pieces(VirtQueue *vq, const uint8_t *data, VirtioChain *chain, unsigned n_out,
+                        unsigned n_in)
+{
+    for (unsigned i = 0; i < n_out + n_in; i++) {
+        uint64_t want = ldq_be(data + i * SAVED_PIECE + 8);
+        size_t len = want;
+        void *host = vq->memory.map(vq->memory.opaque, ldq_be(data + i * SAVED_PIECE), &len,
+                                    i >= n_out);
+
+        if (host) {
+            chain->iov[i] = (struct iovec) { host, len };
+            *(i < n_out ? &chain->n_out : &chain->n_in) += 1;
+        }
+        if (!host || len != want) {
+            virtio_chain_unmap(chain, &vq->memory);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* By its order, whichever are loaded first. */
+static void link_by_order(VirtQueue *vq, VirtQueueElement *element)
+{
+    VirtQueueElement *older = vq->newest;
+
+    while (older && older->order > element->order) {
+        older = older->older;
+    }
+    element->older = older;
+    element->newer = older ? older->newer : vq->oldest;
+    *(element->newer ? &element->newer->older : &vq->newest) = element;
+    *(older ? &older->newer : &vq->oldest) = element;
+}
+
+void *virtqueue_load_element(VirtQueue *vq, size_t size, const uint8_t *data, size_t len,
+                             size_t *used)
+{
+    unsigned n_out = len < SAVED_HEADER ? 0 : ldw_be(data + 6);
+    unsigned n_in = len < SAVED_HEADER ? 0 : ldw_be(data + 8);
+    VirtQueueElement *element;
+    VirtioChain chain = { 0 };
+
+    *used = SAVED_HEADER + (size_t)(n_out + n_in) * SAVED_PIECE;
+    if (len < *used || n_out + n_in > VIRTIO_CHAIN_MAX_IOV) {
+        return NULL;
+    }
+    chain.head = ldw_be(data);
+    chain.n_desc = ldw_be(data + 2);
+    if (!chain.n_desc || chain.n_desc > vq->size - vq->in_flight ||
+        (!vq->packed && (chain.head >= vq->size || chain.n_desc != 1)) ||
+        !load_pieces(vq, data + SAVED_HEADER, &chain, n_out, n_in)) {
+        return NULL;
+    }
+    element = element_new(vq, &chain, size);
+    element->order = ldw_be(data + 4);
+    element->done = ldw_be(data + 10) & SAVED_DONE;
+    element->len = ldl_be(data + 12);
+    vq->in_flight += element->n_desc;
+    __atomic_fetch_add(&vq->outstanding, 1, __ATOMIC_RELAXED);
+    if (vq->in_order) {
+        link_by_order(vq, element);
+    }
+    return element;
+}
+
+void virtqueue_save_done(VirtQueue *vq, GByteArray *out)
+{
+    guint start = out->len;
+    uint8_t number[2] = { 0 };
+    uint16_t count = 0;
+
+    g_byte_array_append(out, number, sizeof(number));
+    for (const VirtQueueElement *at = vq->oldest; at; at = at->newer) {
+        if (at->done) {
+            virtqueue_save_element(vq, at, out);
+            count++;
+        }
+    }
+    stw_be(out->data + start, count);
+}
+
+bool virtqueue_load_done(VirtQueue *vq, const uint8_t *data, size_t len, size_t *used)
+{
+    unsigned count = len < 2 ? 0 : ldw_be(data);
+
+    *used = 2;
+    for (unsigned i = 0; i < count; i++) {
+        size_t part;
+        const VirtQueueElement *element =
+            virtqueue_load_element(vq, sizeof(*element), data + *used, len - *used, &part);
+
+        if (!element) {
+            return false;
+        }
+        if (!element->done || !vq->in_order) {
+            virtqueue_drop(vq, (void *)element);
+            return false;
+        }
+        *used += part;
+    }
+    return len >= 2;
 }
 
 /* ---- Who wants to be told ---- */

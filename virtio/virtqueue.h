@@ -16,6 +16,8 @@
 #ifndef VIREO_VIRTIO_VIRTQUEUE_H
 #define VIREO_VIRTIO_VIRTQUEUE_H
 
+#include <glib.h>
+
 #include "virtio/packed-ring.h"
 #include "virtio/split-ring.h"
 
@@ -31,6 +33,7 @@ struct VirtQueueElement {
     unsigned n_mapped_out, n_mapped_in;
     uint32_t generation, len;
     uint16_t id, n_desc;
+    uint16_t order;         /* loaded, in-order: its place among all that are out */
     bool done;
     VirtQueueElement *older, *newer;
 };
@@ -115,5 +118,18 @@ void virtqueue_disable_kicks(VirtQueue *vq);
  * queue empty. True: more has come meanwhile, which nobody will kick for.
  */
 bool virtqueue_enable_kicks(VirtQueue *vq);
+
+/*
+ * Saved state of what is out (requests that failed and stopped the machine). save_element appends
+ * bytes to out; load_element makes an element of them in a queue that has its position, size and
+ * features, but was not started: as if it had just been popped. NULL: no driver's queue can be so.
+ * *used: bytes taken. Answers that wait for older ones (in-order) are the queue's own: save_done.
+ */
+void virtqueue_save_element(VirtQueue *vq, const void *element, GByteArray *out);
+void *virtqueue_load_element(VirtQueue *vq, size_t size, const uint8_t *data, size_t len,
+                             size_t *used);
+/* A 16-bit number, and so many elements. load: false: they make no sense. */
+void virtqueue_save_done(VirtQueue *vq, GByteArray *out);
+bool virtqueue_load_done(VirtQueue *vq, const uint8_t *data, size_t len, size_t *used);
 
 #endif

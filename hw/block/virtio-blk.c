@@ -36,6 +36,7 @@ typedef struct VirtioBlkDevice {
     bool realized_loop;     /* the backend was moved to the iothread */
     bool write_cache;       /* as it was before the driver had a say */
     struct VirtioBlkRequest *parked;
+    VirtioSaved saved;
     LoopBh *retry, *resize;
     Notifier run_state;
 } VirtioBlkDevice;
@@ -395,7 +396,70 @@ static void blk_unrealize(VirtioDevice *dev)
         block_backend_set_loop(blk->conf.blk, loop_main(), NULL);
     }
     block_conf_unrealize(&blk->conf);
+    virtio_saved_clear(&blk->saved);
 }
+
+/* ---- Saved state ---- */
+
+/* The newest first, as they stand in the list. */
+static void blk_pre_save(void *opaque)
+{
+    VirtioBlkDevice *blk = opaque;
+
+    virtio_saved_clear(&blk->saved);
+    for (VirtioBlkRequest *request = blk->parked; request; request = request->next) {
+        virtio_saved_add(&blk->saved, request->queue, request);
+    }
+}
+
+static bool blk_pre_load(void *opaque, GError **error)
+{
+    virtio_saved_clear(&((VirtioBlkDevice *)opaque)->saved);
+    return true;
+}
+
+static bool blk_post_load(void *opaque, int version, GError **error)
+{
+    VirtioBlkDevice *blk = opaque;
+    VirtioBlkRequest **last = &blk->parked;
+
+    while (virtio_saved_more(&blk->saved)) {
+        VirtioQueue *queue;
+        VirtioBlkRequest *request = virtio_saved_take(&blk->saved, &blk->dev, sizeof(*request),
+                                                      &queue, error);
+        VirtQueueElement *element = (VirtQueueElement *)request;
+
+        if (!request) {
+            return false;
+        }
+        if (!virtio_blk_decode(&blk->disk, element->out, element->n_out, element->in,
+                               element->n_in, &request->command)) {
+            virtqueue_drop(&queue->vq, request);
+            error_setf(error, "virtio-blk: a saved request has no place for its status");
+            return false;
+        }
+        request->blk = blk;
+        request->queue = queue;
+        request->next = NULL;
+        *last = request;
+        last = &request->next;
+    }
+    virtio_saved_clear(&blk->saved);
+    return true;
+}
+
+static const VmState blk_vmstate = {
+    .name = "virtio-blk",
+    .version = 1,
+    .minimum_version = 1,
+    .pre_save = blk_pre_save,
+    .pre_load = blk_pre_load,
+    .post_load = blk_post_load,
+    .fields = (const VmStateField[]) {
+        VMSTATE_STRUCT(VirtioBlkDevice, saved, virtio_saved_vmstate),
+        VMSTATE_END
+    },
+};
 
 static const VirtioDeviceOps blk_ops = {
     .name = "virtio-blk",
@@ -411,6 +475,7 @@ static const VirtioDeviceOps blk_ops = {
     .reset = blk_reset,
     .queue_reset = blk_queue_reset,
     .drain = blk_drain,
+    .vmstate = &blk_vmstate,
 };
 
 #define BLK_PROPERTIES(S, m)                                                                       \

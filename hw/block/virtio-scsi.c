@@ -33,11 +33,17 @@ typedef struct VirtioScsi {
     ScsiBus *bus;
     VirtioQueue *events;
     bool events_missed;
+    GQueue commands;                /* Command*: at work */
     GQueue waiting;                 /* Task*: task management that waits for units to be idle */
+    GQueue loaded;                  /* Loaded*: begins when the VM goes on */
+    VirtioSaved saved;
+    LoopBh *resume;
+    Notifier run_state;
 } VirtioScsi;
 
 typedef struct Command {
     VirtQueueElement element;
+    GList link;                     /* in commands */
     VirtioScsi *scsi;
     VirtioQueue *queue;
     ScsiRequest request;
@@ -51,6 +57,11 @@ typedef struct Task {
     VirtioQueue *queue;
     ScsiDevice *dev;
 } Task;
+
+typedef struct Loaded {
+    VirtioQueue *queue;
+    void *element;                  /* Command or Task, as the queue says */
+} Loaded;
 
 /* ---- LUNs ---- */
 
@@ -91,6 +102,7 @@ static void answer(Command *command, uint8_t response)
     iov_from_buf(command->element.in, command->element.n_in, 0, &resp,
                  RESPONSE_HEADER + sense_len);
     g_free(command->data);
+    g_queue_unlink(&command->scsi->commands, &command->link);
     virtqueue_push(&queue->vq, command, (uint32_t)MIN(len, UINT32_MAX));
     virtio_queue_notify(queue);
 }
@@ -140,6 +152,8 @@ static bool take_command(VirtioScsi *scsi, VirtioQueue *queue, Command *command)
     iov_to_buf(element->out, element->n_out, 0, &header, MIN(out, sizeof(header)));
     command->scsi = scsi;
     command->queue = queue;
+    command->link = (GList) { .data = command };
+    g_queue_push_tail_link(&scsi->commands, &command->link);
     command->out_len = out_room - out;
     command->in_len = in_room - in;
     command->data = g_new(struct iovec, element->n_out + element->n_in);
@@ -393,11 +407,16 @@ static void abort_waiting(ScsiDevice *dev, void *opaque)
 static void scsi_stop(VirtioDevice *dev)
 {
     VirtioScsi *scsi = (VirtioScsi *)dev;
+    Loaded *loaded;
     Task *task;
 
     scsi_bus_foreach(scsi->bus, abort_waiting, NULL);
     while ((task = g_queue_pop_head(&scsi->waiting))) {
         virtqueue_drop(&task->queue->vq, task);
+    }
+    while ((loaded = g_queue_pop_head(&scsi->loaded))) {
+        virtqueue_drop(&loaded->queue->vq, loaded->element);
+        g_free(loaded);
     }
 }
 
@@ -484,6 +503,88 @@ static bool check_properties(VirtioScsi *scsi, GError **error)
     return false;
 }
 
+/* ---- Saved state ---- */
+
+/* What is at work while the VM stands has failed, and is made again from its beginning. */
+static void scsi_pre_save(void *opaque)
+{
+    VirtioScsi *scsi = opaque;
+
+    virtio_saved_clear(&scsi->saved);
+    for (const GList *at = scsi->commands.head; at; at = at->next) {
+        const Command *command = at->data;
+
+        virtio_saved_add(&scsi->saved, command->queue, command);
+    }
+    for (const GList *at = scsi->waiting.head; at; at = at->next) {
+        const Task *task = at->data;
+
+        virtio_saved_add(&scsi->saved, task->queue, task);
+    }
+    for (const GList *at = scsi->loaded.head; at; at = at->next) {
+        const Loaded *loaded = at->data;
+
+        virtio_saved_add(&scsi->saved, loaded->queue, loaded->element);
+    }
+}
+
+static bool scsi_pre_load(void *opaque, GError **error)
+{
+    virtio_saved_clear(&((VirtioScsi *)opaque)->saved);
+    return true;
+}
+
+static bool scsi_post_load(void *opaque, int version, GError **error)
+{
+    VirtioScsi *scsi = opaque;
+
+    if (scsi->sense_size > SENSE_SIZE_MAX || !scsi->cdb_size || scsi->cdb_size > CDB_SIZE_MAX) {
+        error_setf(error, "virtio-scsi: saved sizes of CDBs or sense data are impossible");
+        return false;
+    }
+    while (virtio_saved_more(&scsi->saved)) {
+        VirtioQueue *queue;
+        void *element = virtio_saved_take(&scsi->saved, &scsi->dev,
+                                          MAX(sizeof(Command), sizeof(Task)), &queue, error);
+        Loaded *loaded;
+
+        if (!element) {
+            return false;
+        }
+        loaded = g_new(Loaded, 1);
+        *loaded = (Loaded) { queue, element };
+        g_queue_push_tail(&scsi->loaded, loaded);
+    }
+    virtio_saved_clear(&scsi->saved);
+    return true;
+}
+
+static void resume_loaded(void *opaque)
+{
+    VirtioScsi *scsi = opaque;
+    Loaded *loaded;
+
+    while ((loaded = g_queue_pop_head(&scsi->loaded))) {
+        if (loaded->queue->index == 0) {
+            take_task(scsi, loaded->queue, loaded->element);
+        } else if (loaded->queue->index >= FIXED_QUEUES) {
+            take_command(scsi, loaded->queue, loaded->element);
+        } else {
+            virtqueue_drop(&loaded->queue->vq, loaded->element);
+        }
+        g_free(loaded);
+    }
+}
+
+static void run_state_changed(Notifier *notifier, void *data)
+{
+    VirtioScsi *scsi = (VirtioScsi *)(void *)((char *)notifier - offsetof(VirtioScsi, run_state));
+
+    if (*(bool *)data) {
+        loop_bh_schedule(scsi->resume);
+    }
+}
+
 static bool scsi_realize(VirtioDevice *dev, GError **error)
 {
     static const ScsiBusLimits limits = { 0, MAX_TARGET, MAX_LUN };
@@ -493,7 +594,12 @@ static bool scsi_realize(VirtioDevice *dev, GError **error)
     if (!check_properties(scsi, error)) {
         return false;
     }
+    g_queue_init(&scsi->commands);
     g_queue_init(&scsi->waiting);
+    g_queue_init(&scsi->loaded);
+    scsi->resume = loop_bh_new(loop_main(), resume_loaded, scsi);
+    scsi->run_state.notify = run_state_changed;
+    notifier_list_add(run_state_notifiers(), &scsi->run_state);
     scsi->bus = scsi_bus_new(dev->owner, name ? name : "scsi.0", &limits, &bus_ops_table, scsi);
     virtio_add_queue(dev, (uint16_t)scsi->queue_size, handle_control);
     scsi->events = virtio_add_queue(dev, (uint16_t)scsi->queue_size, handle_events);
@@ -503,14 +609,27 @@ static bool scsi_realize(VirtioDevice *dev, GError **error)
     return true;
 }
 
+static void scsi_unrealize(VirtioDevice *dev)
+{
+    VirtioScsi *scsi = (VirtioScsi *)dev;
+
+    notifier_list_remove(run_state_notifiers(), &scsi->run_state);
+    loop_bh_free(scsi->resume);
+    virtio_saved_clear(&scsi->saved);
+}
+
 static const VmState scsi_vmstate = {
     .name = "virtio-scsi",
-    .version = 1,
-    .minimum_version = 1,
+    .version = 2,
+    .minimum_version = 2,
+    .pre_save = scsi_pre_save,
+    .pre_load = scsi_pre_load,
+    .post_load = scsi_post_load,
     .fields = (const VmStateField[]) {
         VMSTATE_U32(VirtioScsi, sense_size),
         VMSTATE_U32(VirtioScsi, cdb_size),
         VMSTATE_BOOL(VirtioScsi, events_missed),
+        VMSTATE_STRUCT(VirtioScsi, saved, virtio_saved_vmstate),
         VMSTATE_END
     },
 };
@@ -520,6 +639,7 @@ static const VirtioDeviceOps scsi_ops = {
     .id = VIRTIO_ID_SCSI,
     .config_size = sizeof(struct virtio_scsi_config),
     .realize = scsi_realize,
+    .unrealize = scsi_unrealize,
     .features = scsi_features,
     .get_config = scsi_get_config,
     .set_config = scsi_set_config,

@@ -119,7 +119,7 @@ static uint64_t read_register(VirtioMmio *window, VirtioDevice *dev, uint64_t of
     case VIRTIO_MMIO_INTERRUPT_STATUS:
         return __atomic_load_n(&dev->isr, __ATOMIC_RELAXED);
     case VIRTIO_MMIO_STATUS:
-        return dev->status;
+        return virtio_visible_status(dev);
     case VIRTIO_MMIO_CONFIG_GENERATION:
         return window->force_legacy ? 0 : dev->config_generation;
     case VIRTIO_MMIO_SHM_LEN_LOW:
@@ -492,8 +492,8 @@ static bool device_post_load(void *opaque, int version, GError **error)
 
 static const VmState device_vmstate_table = {
     .name = "virtio-mmio-device",
-    .version = 1,
-    .minimum_version = 1,
+    .version = 2,
+    .minimum_version = 2,
     .pre_save = device_pre_save,
     .pre_load = device_pre_load,
     .post_load = device_post_load,

@@ -67,12 +67,6 @@ static uint64_t read_queue_register(const VirtioQueue *queue, uint64_t offset)
     }
 }
 
-/* While old requests are at work the reset is not over: the driver waits to read 0. */
-static uint8_t read_status(const VirtioDevice *dev)
-{
-    return virtio_is_resetting(dev) ? VIRTIO_CONFIG_S_ACKNOWLEDGE : dev->status;
-}
-
 static uint64_t common_read(void *opaque, uint64_t offset, unsigned size)
 {
     VirtioPci *proxy = opaque;
@@ -97,7 +91,7 @@ static uint64_t common_read(void *opaque, uint64_t offset, unsigned size)
     case VIRTIO_PCI_COMMON_NUMQ:
         return dev->n_queues;
     case VIRTIO_PCI_COMMON_STATUS:
-        return read_status(dev);
+        return virtio_visible_status(dev);
     case VIRTIO_PCI_COMMON_CFGGENERATION:
         return dev->config_generation;
     case VIRTIO_PCI_COMMON_Q_SELECT:

@@ -37,6 +37,11 @@ static void unmap_memory(void *opaque, void *host, size_t len, bool write, size_
     address_space_unmap(queue->dev->dma_as, host, len, write, written);
 }
 
+static bool guest_address(void *opaque, const void *host, uint64_t *addr)
+{
+    return address_space_host_address(((VirtioQueue *)opaque)->dev->dma_as, host, addr);
+}
+
 static void ring_written(void *opaque, const void *host, size_t len)
 {
     VirtioQueue *queue = opaque;
@@ -324,7 +329,7 @@ VirtioQueue *virtio_add_queue(VirtioDevice *dev, uint16_t size, VirtioQueueFn *h
         .kick.fd = -1, .call.fd = -1, .loop = loop_main(),
         .vq.memory = {
             .map = map_memory, .unmap = unmap_memory, .ring_written = ring_written,
-            .opaque = queue,
+            .address = guest_address, .opaque = queue,
         },
     };
     queue->again = loop_bh_new(queue->loop, process, queue);

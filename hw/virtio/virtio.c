@@ -17,7 +17,7 @@
 #define LEGACY_FEATURES (BIT_ULL(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT_ULL(VIRTIO_F_ANY_LAYOUT) | \
                          BIT_ULL(VIRTIO_F_BAD_FEATURE))
 #define SAVED_QUEUE_SIZE 40
-#define SAVED_MAX (4 * MiB)
+#define SAVED_MAX VIRTIO_SAVED_MAX
 
 bool virtio_is_started(const VirtioDevice *dev)
 {
@@ -181,14 +181,14 @@ void virtio_reset(VirtioDevice *dev)
     }
 }
 
-bool virtio_is_resetting(const VirtioDevice *dev)
+uint8_t virtio_visible_status(const VirtioDevice *dev)
 {
     for (unsigned i = 0; !dev->status && i < dev->n_queues; i++) {
         if (__atomic_load_n(&dev->queues[i]->vq.outstanding, __ATOMIC_ACQUIRE)) {
-            return true;
+            return VIRTIO_CONFIG_S_ACKNOWLEDGE;
         }
     }
-    return false;
+    return dev->status;
 }
 
 void virtio_restart(VirtioDevice *dev)
@@ -354,6 +354,7 @@ static bool load_queue(VirtioQueue *queue, const uint8_t *bytes, GError **error)
     uint16_t size = ldw_be(bytes);
 
     queue->vq.packed = virtio_has_feature(queue->dev, VIRTIO_F_RING_PACKED);
+    queue->vq.in_order = virtio_has_feature(queue->dev, VIRTIO_F_IN_ORDER);
     if (size > queue->max_size || (queue->max_size && !size)) {
         error_setf(error, "%s: saved queue %u has %u places, and can have %u",
                    queue->dev->ops->name, queue->index, size, queue->max_size);
@@ -381,6 +382,9 @@ static void virtio_pre_save(void *opaque)
     for (unsigned i = 0; i < dev->n_queues; i++) {
         save_queue(dev->queues[i], out);
     }
+    for (unsigned i = 0; i < dev->n_queues; i++) {
+        virtqueue_save_done(&dev->queues[i]->vq, out);
+    }
     if (dev->ops->vmstate) {
         vmstate_save(dev->ops->vmstate, dev, out);
     }
@@ -395,6 +399,22 @@ static bool virtio_pre_load(void *opaque, GError **error)
 
     virtio_reset(dev);
     g_clear_pointer(&dev->saved, g_free);
+    return true;
+}
+
+static bool load_done(VirtioDevice *dev, size_t *at, GError **error)
+{
+    for (unsigned i = 0; i < dev->n_queues; i++) {
+        size_t used;
+
+        if (!virtqueue_load_done(&dev->queues[i]->vq, dev->saved + *at, dev->saved_len - *at,
+                                 &used)) {
+            error_setf(error, "%s: the answers that wait in saved queue %u make no sense",
+                       dev->ops->name, i);
+            return false;
+        }
+        *at += used;
+    }
     return true;
 }
 
@@ -432,7 +452,7 @@ static bool virtio_post_load(void *opaque, int version, GError **error)
     if (dev->features && dev->ops->set_features) {
         dev->ops->set_features(dev);
     }
-    if (!load_model(dev, at, error)) {
+    if (!load_done(dev, &at, error) || !load_model(dev, at, error)) {
         return false;
     }
     if (virtio_is_started(dev)) {
@@ -443,8 +463,8 @@ static bool virtio_post_load(void *opaque, int version, GError **error)
 
 const VmState virtio_vmstate = {
     .name = "virtio",
-    .version = 1,
-    .minimum_version = 1,
+    .version = 2,
+    .minimum_version = 2,
     .pre_save = virtio_pre_save,
     .pre_load = virtio_pre_load,
     .post_load = virtio_post_load,

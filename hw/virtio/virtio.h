@@ -191,6 +191,25 @@ static inline bool virtio_has_feature(const VirtioDevice *dev, unsigned bit)
 {
     return dev->features >> bit & 1;
 }
+/*
+ * Saved state of requests that wait for the VM to go on. A model has a VirtioSaved, in its table as
+ * VMSTATE_STRUCT(..., virtio_saved_vmstate); its pre_save empties and fills it, post_load reads it.
+ */
+typedef struct VirtioSaved {
+    uint8_t *data;
+    uint32_t len, at;
+} VirtioSaved;
+extern const VmState virtio_saved_vmstate;
+#define VIRTIO_SAVED_MAX (16u << 20)
+void virtio_saved_clear(VirtioSaved *saved);
+/* When there is no more room, the device needs a reset, also where it is loaded. */
+void virtio_saved_add(VirtioSaved *saved, VirtioQueue *queue, const void *element);
+/* Is there one more? */
+bool virtio_saved_more(const VirtioSaved *saved);
+/* The next, as virtqueue_pop() gives it; NULL with error set. */
+void *virtio_saved_take(VirtioSaved *saved, VirtioDevice *dev, size_t size, VirtioQueue **queue,
+                        GError **error);
+
 /* DRIVER_OK, and not broken. */
 bool virtio_is_started(const VirtioDevice *dev);
 
@@ -206,8 +225,11 @@ bool virtio_device_realize(VirtioDevice *dev, const VirtioDeviceOps *ops,
 void virtio_device_unrealize(VirtioDevice *dev);
 /* Status 0 and machine reset. */
 void virtio_reset(VirtioDevice *dev);
-/* Are requests from before the last reset still at work in the driver's memory? */
-bool virtio_is_resetting(const VirtioDevice *dev);
+/*
+ * What a modern driver reads: not 0 while requests from before the last reset are still at work in
+ * its memory, for then the reset is not over.
+ */
+uint8_t virtio_visible_status(const VirtioDevice *dev);
 void virtio_set_status(VirtioDevice *dev, uint8_t status);
 /* What is offered to a driver that knows VIRTIO 1.0. */
 uint64_t virtio_modern_features(const VirtioDevice *dev);

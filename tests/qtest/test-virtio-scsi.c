@@ -4,6 +4,7 @@
 #include <linux/virtio_scsi.h>
 #include <unistd.h>
 
+#include "tests/qtest/snapshot.h"
 #include "tests/qtest/virtio.h"
 
 #define DISK_SIZE (1024 * 1024)
@@ -300,6 +301,30 @@ static void test_in_flight(void)
     qtest_stop(qts);
 }
 
+/* A command that failed and stopped the machine is part of the machine's state. */
+static void test_stop_and_load(void)
+{
+    static const uint8_t write10[16] = { 0x2a, [5] = 4, [8] = 1 };
+    QTest *qts = qtest_start("-M pc -device virtio-scsi-pci,id=s -blockdev '{\"driver\": "
+                             "\"blkdebug\", \"node-name\": \"d\", \"image\": {\"driver\": "
+                             "\"null-co\", \"size\": 1048576}, \"inject-error\": [{\"event\": "
+                             "\"none\", \"iotype\": \"write\", \"errno\": 28, "
+                             "\"once\": true}]}' -device scsi-hd,drive=d,werror=stop");
+    VQueue control, events, q = setup(qts, &control, &events);
+
+    RUN(0, 0, 0, 0x00);
+    put_command(qts, &q, 0, 0, write10, sizeof(write10), 512, 0);
+    json_object_put(qtest_qmp_event(qts, "STOP"));
+    snapshot_there_and_back(qts);
+    qtest_writeb(qts, RESPONSE + 11, 0xee);
+    json_object_put(qtest_qmp(qts, "{'execute': 'cont'}"));
+    v_wait(qts, &q);
+    g_assert_cmphex(qtest_readb(qts, RESPONSE + 10), ==, 0);
+    g_assert_cmphex(qtest_readb(qts, RESPONSE + 11), ==, 0);
+    assert_good(RUN(0, 512, 0, 0x2a, [5] = 4, [8] = 1));
+    qtest_stop(qts);
+}
+
 /* A unit comes and goes: an event each, and one that says that some were missed. */
 static void test_events(void)
 {
@@ -369,6 +394,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-scsi/bad-drivers", test_bad_drivers);
     g_test_add_func("/virtio-scsi/tasks", test_tasks);
     g_test_add_func("/virtio-scsi/in-flight", test_in_flight);
+    g_test_add_func("/virtio-scsi/stop-and-load", test_stop_and_load);
     g_test_add_func("/virtio-scsi/events", test_events);
     g_test_add_func("/virtio-scsi/refused-options", test_refused_options);
     ret = g_test_run();

@@ -5,6 +5,7 @@
 #include <linux/virtio_mmio.h>
 #include <unistd.h>
 
+#include "tests/qtest/snapshot.h"
 #include "tests/qtest/virtio.h"
 
 #define DISK_SIZE (1024 * 1024)
@@ -572,10 +573,10 @@ static void test_reset_in_flight(gconstpointer device)
 }
 
 /* werror=stop: the machine stops, and the request is made again when it goes on. */
-static void test_stop_on_error(gconstpointer device)
+/* A write that failed and stopped the machine. */
+static QTest *start_stopped(const char *device, VQueue *q)
 {
     QTest *qts;
-    VQueue q;
 
     make_disk();
     qts = qtest_start("-M pc -object iothread,id=io -blockdev '{\"driver\": \"blkdebug\", "
@@ -583,19 +584,43 @@ static void test_stop_on_error(gconstpointer device)
                       "\"filename\": \"%s\"}, \"inject-error\": [{\"event\": \"none\", "
                       "\"iotype\": \"write\", \"errno\": 28, \"once\": true}]}' "
                       "-device virtio-blk-pci,drive=d,werror=stop%s", disk_path,
-                      (const char *)device);
-    q = v_setup(qts, 0);
+                      device);
+    *q = v_setup(qts, 0);
     qtest_memset(qts, PAYLOAD, 0x77, 512);
-    put_request(qts, &q, VIRTIO_BLK_T_OUT, 4, 512);
+    put_request(qts, q, VIRTIO_BLK_T_OUT, 4, 512);
     v_kick(qts, 0);
     json_object_put(qtest_qmp_event(qts, "BLOCK_IO_ERROR"));
     json_object_put(qtest_qmp_event(qts, "STOP"));
     g_assert_cmpuint(qtest_readb(qts, STATUS), ==, 0xee);
+    return qts;
+}
+
+static void go_on(QTest *qts, VQueue *q)
+{
     json_object_put(qtest_qmp(qts, "{'execute': 'cont'}"));
-    v_wait(qts, &q);
+    v_wait(qts, q);
     g_assert_cmpuint(qtest_readb(qts, STATUS), ==, VIRTIO_BLK_S_OK);
-    assert_reads(qts, &q, 4, 0x77);
+    assert_reads(qts, q, 4, 0x77);
     qtest_stop(qts);
+}
+
+static void test_stop_on_error(gconstpointer device)
+{
+    VQueue q;
+    QTest *qts = start_stopped(device, &q);
+
+    go_on(qts, &q);
+}
+
+/* The request is part of the machine's state. */
+static void test_stop_and_load(gconstpointer device)
+{
+    VQueue q;
+    QTest *qts = start_stopped(device, &q);
+
+    snapshot_there_and_back(qts);
+    g_assert_cmpuint(qtest_readb(qts, STATUS), ==, 0xee);
+    go_on(qts, &q);
 }
 
 static void test_resize(void)
@@ -725,6 +750,8 @@ int main(int argc, char **argv)
     g_test_add_data_func("/virtio/reset-in-flight/iothread", ",iothread=io", test_reset_in_flight);
     g_test_add_data_func("/virtio/stop-on-error/main", "", test_stop_on_error);
     g_test_add_data_func("/virtio/stop-on-error/iothread", ",iothread=io", test_stop_on_error);
+    g_test_add_data_func("/virtio/stop-and-load/main", "", test_stop_and_load);
+    g_test_add_data_func("/virtio/stop-and-load/iothread", ",iothread=io", test_stop_and_load);
     g_test_add_func("/virtio/resize", test_resize);
     g_test_add_func("/virtio/many-queues", test_many_queues);
     g_test_add_func("/virtio/refused-options", test_refused_options);
