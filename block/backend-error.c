@@ -34,6 +34,11 @@ void block_backend_set_on_error(BlockBackend *blk, BlockdevOnError on_read,
     blk->on_write_error = on_write;
 }
 
+BlockdevOnError block_backend_on_error(const BlockBackend *blk, bool is_read)
+{
+    return is_read ? blk->on_read_error : blk->on_write_error;
+}
+
 BlockErrorAction block_backend_error_action(BlockBackend *blk, bool is_read, int error)
 {
     BlockdevOnError policy = is_read ? blk->on_read_error : blk->on_write_error;

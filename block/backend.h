@@ -132,6 +132,7 @@ void block_backend_set_write_cache(BlockBackend *blk, bool on);
 bool block_backend_write_cache(BlockBackend *blk);
 void block_backend_set_on_error(BlockBackend *blk, BlockdevOnError on_read,
                                 BlockdevOnError on_write);
+BlockdevOnError block_backend_on_error(const BlockBackend *blk, bool is_read);
 /* error: positive errno. What to do about it: REPORT, IGNORE or STOP (enospc is decided here). */
 BlockErrorAction block_backend_error_action(BlockBackend *blk, bool is_read, int error);
 /* Send BLOCK_IO_ERROR, and for STOP ask for the VM's stop. Any thread. */

@@ -404,3 +404,14 @@ uint8_t isa_fdc_cmos_type(Device *device, unsigned unit)
 
     return drive ? types[drive->type] : 0;
 }
+
+void isa_fdc_last_place(Device *device, unsigned unit, uint8_t *track, uint8_t *sector,
+                        uint8_t *side)
+{
+    const FloppyDrive *drive = fdc_drive((Fdc *)device, unit);
+    FloppyFormat largest = floppy_largest_format(drive ? drive->type : FLOPPY_NONE);
+
+    *track = largest.tracks ? largest.tracks - 1 : 0;
+    *sector = largest.sectors;
+    *side = largest.sides ? largest.sides - 1 : 0;
+}

@@ -76,6 +76,20 @@ static void look_at_medium(FloppyDrive *drive)
     drive->format = bytes && format ? *format : (FloppyFormat){ 0 };
 }
 
+FloppyFormat floppy_largest_format(int type)
+{
+    FloppyFormat largest = { .type = (uint8_t)type };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(formats); i++) {
+        if (formats[i].type == type) {
+            largest.sectors = MAX(largest.sectors, formats[i].sectors);
+            largest.tracks = MAX(largest.tracks, formats[i].tracks);
+            largest.sides = MAX(largest.sides, formats[i].sides);
+        }
+    }
+    return largest;
+}
+
 bool floppy_offset(const FloppyDrive *drive, unsigned track, unsigned side, unsigned sector,
                    int64_t *offset)
 {
@@ -137,6 +151,24 @@ static char *fw_path(Bus *bus, Device *device)
     return g_strdup_printf("/floppy@%x", ((FloppyDrive *)device)->unit);
 }
 
+/* A controller that is asked again and again cannot wait for the machine to go on. */
+static bool check_error_policy(const BlockBackend *blk, GError **error)
+{
+    BlockdevOnError on_read = block_backend_on_error(blk, true);
+    BlockdevOnError on_write = block_backend_on_error(blk, false);
+
+    if (on_write != BLOCKDEV_ON_ERROR_AUTO && on_write != BLOCKDEV_ON_ERROR_ENOSPC &&
+        on_write != BLOCKDEV_ON_ERROR_REPORT) {
+        error_setf(error, "fdc doesn't support drive option werror");
+        return false;
+    }
+    if (on_read != BLOCKDEV_ON_ERROR_AUTO && on_read != BLOCKDEV_ON_ERROR_REPORT) {
+        error_setf(error, "fdc doesn't support drive option rerror");
+        return false;
+    }
+    return true;
+}
+
 static bool floppy_realize(Device *device, GError **error)
 {
     FloppyDrive *drive = (FloppyDrive *)device;
@@ -147,7 +179,8 @@ static bool floppy_realize(Device *device, GError **error)
         error_setf(error, "Physical and logical block size must be 512 for floppy");
         return false;
     }
-    if (!block_conf_realize(&drive->conf, device, &floppy_needs, &floppy_ops, drive, error)) {
+    if ((drive->conf.blk && !check_error_policy(drive->conf.blk, error)) ||
+        !block_conf_realize(&drive->conf, device, &floppy_needs, &floppy_ops, drive, error)) {
         return false;
     }
     drive->type = drive->wanted_type == FLOPPY_AUTO ? bus->types[drive->unit] : drive->wanted_type;

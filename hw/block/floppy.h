@@ -45,6 +45,8 @@ extern const VmState floppy_vmstate;
 
 FloppyBus *floppy_bus_new(Device *owner, FloppyType fallback);
 bool floppy_has_medium(const FloppyDrive *drive);
+/* The most tracks, sectors and sides of all formats of a kind of drive. */
+FloppyFormat floppy_largest_format(int type);
 /* Of the medium; false if it has no such sector. Sectors count from 1. */
 bool floppy_offset(const FloppyDrive *drive, unsigned track, unsigned side, unsigned sector,
                    int64_t *offset);

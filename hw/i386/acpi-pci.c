@@ -184,6 +184,58 @@ static void isa_device(Aml *scope, const char *name, const char *hid, int uid,
     aml_append(scope, device);
 }
 
+/*
+ * What a drive takes (ACPI 6.4, 9.9.2), with the values of a PC/AT's diskette parameter table for
+ * what the type does not say.
+ */
+static Aml *floppy_information(const AcpiFloppy *floppy, unsigned unit)
+{
+    static const uint8_t parameters[] = {
+        0xaf, 0x02, 0x25, /* SPECIFY's two bytes, time until the motor stops */
+        0x02, 0x12, 0x1b, 0xff, /* sectors of 512, last on a track, gap, data length */
+        0x6c, 0xf6, 0x0f, 0x08, /* formatting gap and filler, head and motor settling */
+    };
+    Aml *package = aml_package();
+
+    aml_append(package, aml_int(unit));
+    aml_append(package, aml_int(floppy->type));
+    aml_append(package, aml_int(floppy->last_track));
+    aml_append(package, aml_int(floppy->last_sector));
+    aml_append(package, aml_int(floppy->last_side));
+    for (unsigned i = 0; i < G_N_ELEMENTS(parameters); i++) {
+        aml_append(package, aml_int(parameters[i]));
+    }
+    return package;
+}
+
+/* The controller, with the drives that there are (ACPI 6.4, 9.9.1). */
+static void floppy_controller(Aml *scope, const AcpiFloppy floppies[ACPI_FLOPPIES])
+{
+    enum { NEVER_A_TAPE = 2, DRIVES = 4 };
+    Aml *device = aml_device("FDC0"), *crs = aml_resource_template(), *drive;
+    uint32_t present[DRIVES + 1] = { [DRIVES] = GUINT32_TO_LE(NEVER_A_TAPE) };
+
+    aml_append(crs, aml_io(0x3f2, 4));
+    aml_append(crs, aml_io(0x3f7, 1));
+    aml_append(crs, aml_irq_no_flags(6));
+    aml_append(crs, aml_dma8(2));
+    aml_append(device, aml_name_decl("_HID", aml_eisaid("PNP0700")));
+    aml_append(device, aml_name_decl("_CRS", crs));
+    for (unsigned i = 0; i < ACPI_FLOPPIES; i++) {
+        present[i] = GUINT32_TO_LE(floppies[i].type != 0);
+    }
+    aml_append(device, aml_name_decl("_FDE", aml_buffer(present, sizeof(present))));
+    for (unsigned i = 0; i < ACPI_FLOPPIES; i++) {
+        if (floppies[i].type) {
+            drive = aml_device("FLP%c", 'A' + i);
+            aml_append(drive, aml_name_decl("_ADR", aml_int(i)));
+            aml_append(drive, aml_name_decl("_FDI", floppy_information(&floppies[i], i)));
+            aml_append(device, drive);
+        }
+    }
+    aml_append(scope, device);
+}
+
 void acpi_dsdt_isa_devices(Aml *scope, const AcpiConfig *config)
 {
     static const uint16_t rtc[2][2] = { { 0x70, 8 } };
@@ -192,6 +244,9 @@ void acpi_dsdt_isa_devices(Aml *scope, const AcpiConfig *config)
 
     if (config->rtc) {
         isa_device(scope, "RTC", "PNP0B00", -1, rtc, 8);
+    }
+    if (config->fdc) {
+        floppy_controller(scope, config->floppies);
     }
     if (config->i8042) {
         isa_device(scope, "KBD", "PNP0303", -1, keyboard, 1);

@@ -79,6 +79,12 @@ typedef struct AcpiPci {
     uint32_t hotplug_slots; /* of the root bus, by ACPI (hw/acpi/pci-hotplug.h); 0: none */
 } AcpiPci;
 
+/* A floppy drive; type: as CMOS has it, 0: there is none. */
+typedef struct AcpiFloppy {
+    uint8_t type, last_track, last_sector, last_side;
+} AcpiFloppy;
+#define ACPI_FLOPPIES 2
+
 typedef struct AcpiConfig {
     const char *oem_id, *oem_table_id; /* up to 6 and 8 characters; NULL: ours */
 
@@ -98,7 +104,8 @@ typedef struct AcpiConfig {
 
     AcpiPci pci;
     /* ISA devices; ports 0: absent. */
-    bool rtc, i8042;
+    bool rtc, i8042, fdc;
+    AcpiFloppy floppies[ACPI_FLOPPIES];
     uint16_t serial[4], parallel[3];
     uint8_t serial_irq[4], parallel_irq[3];
     bool hpet;

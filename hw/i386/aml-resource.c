@@ -7,6 +7,7 @@
  */
 enum {
     TAG_IRQ_NO_FLAGS = 0x22,
+    TAG_DMA = 0x2a,
     TAG_IO = 0x47,
     TAG_MEMORY32_FIXED = 0x86,
     TAG_DWORD_SPACE = 0x87,
@@ -47,6 +48,17 @@ Aml *aml_irq_no_flags(uint8_t irq)
     g_assert(irq < 16);
     aml_put_int(aml, 1, TAG_IRQ_NO_FLAGS);
     aml_put_int(aml, 2, 1u << irq);
+    return aml;
+}
+
+Aml *aml_dma8(unsigned channel)
+{
+    Aml *aml = aml_new(AML_PLAIN, 0);
+
+    g_assert(channel < 8);
+    aml_put_int(aml, 1, TAG_DMA);
+    aml_put_int(aml, 1, 1u << channel);
+    aml_put_int(aml, 1, 0);
     return aml;
 }
 

@@ -111,6 +111,7 @@ typedef enum AmlIrqFlags {
 Aml *aml_resource_template(void);
 Aml *aml_io(uint16_t base, uint16_t len);                    /* 16-bit decode, fixed */
 Aml *aml_irq_no_flags(uint8_t irq);
+Aml *aml_dma8(unsigned channel); /* 8 bits wide, not bus master, compatible timing */
 Aml *aml_interrupt(AmlIrqFlags flags, const uint32_t *gsi, unsigned count);
 Aml *aml_memory32_fixed(uint32_t base, uint32_t len, bool writable);
 Aml *aml_word_bus_number(uint16_t first, uint16_t last);

@@ -120,3 +120,15 @@ void pc_storage_fill_cmos(const PcStorage *storage, Rtc *rtc)
     rtc_set_cmos(rtc, CMOS_DISKS, types);
     rtc_set_cmos(rtc, CMOS_TRANSLATION, translations);
 }
+
+void pc_storage_fill_acpi(const PcStorage *storage, AcpiConfig *config)
+{
+    config->fdc = storage->fdc;
+    for (unsigned i = 0; storage->fdc && i < ACPI_FLOPPIES; i++) {
+        AcpiFloppy *floppy = &config->floppies[i];
+
+        floppy->type = isa_fdc_cmos_type(storage->fdc, i);
+        isa_fdc_last_place(storage->fdc, i, &floppy->last_track, &floppy->last_sector,
+                           &floppy->last_side);
+    }
+}

@@ -3,6 +3,7 @@
 #ifndef VIREO_HW_I386_PC_STORAGE_H
 #define VIREO_HW_I386_PC_STORAGE_H
 
+#include "hw/i386/acpi.h"
 #include "hw/isa/isa.h"
 #include "hw/pci/pci.h"
 #include "hw/rtc/mc146818rtc.h"
@@ -15,6 +16,8 @@ typedef struct PcStorage {
 /* Controllers, and a device for each drive with if=ide. gsi: ISA lines. */
 bool pc_storage_create(PcStorage *storage, PciBus *pci, IsaBus *isa, MemoryRegion *io,
                        const Irq *gsi, GError **error);
+/* After -device: what the tables say of floppies. */
+void pc_storage_fill_acpi(const PcStorage *storage, AcpiConfig *config);
 /* After -device. */
 void pc_storage_fill_cmos(const PcStorage *storage, Rtc *rtc);
 

@@ -338,6 +338,7 @@ static void fill_acpi(void *opaque, AcpiConfig *config)
     };
     config->rtc = true;
     config->i8042 = true;
+    pc_storage_fill_acpi(&pc->storage, config);
     x86_isa_ports(pc->isa, "isa-serial", 4, config->serial, config->serial_irq);
     x86_isa_ports(pc->isa, "isa-parallel", 3, config->parallel, config->parallel_irq);
     config->hpet = pc->hpet;

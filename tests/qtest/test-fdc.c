@@ -362,6 +362,24 @@ static void test_system_reset(void)
     qtest_stop(qts);
 }
 
+/* Nothing waits for the machine to go on; so nobody may ask for that. */
+static void test_error_policies(void)
+{
+    static const char *const policies[] = { "werror=stop", "werror=ignore", "rerror=stop" };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(policies); i++) {
+        g_autofree char *said = qtest_start_refused(
+            "-M pc -drive file=%s,format=raw,if=none,id=f,%s -device floppy,drive=f", image,
+            policies[i]);
+        g_autofree char *want = g_strdup_printf("fdc doesn't support drive option %.6s",
+                                                policies[i]);
+
+        g_assert_nonnull(strstr(said, want));
+    }
+    qtest_stop(qtest_start("-M pc -drive file=%s,format=raw,if=none,id=f,werror=enospc,"
+                           "rerror=report -device floppy,drive=f", image));
+}
+
 int main(int argc, char **argv)
 {
     int status;
@@ -377,6 +395,7 @@ int main(int argc, char **argv)
     g_test_add_func("/fdc/media", test_media);
     g_test_add_func("/fdc/overruns", test_overruns);
     g_test_add_func("/fdc/system-reset", test_system_reset);
+    g_test_add_func("/fdc/error-policies", test_error_policies);
     status = g_test_run();
     g_unlink(image);
     g_free(image);

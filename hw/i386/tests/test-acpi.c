@@ -42,7 +42,7 @@ static void pc_config(AcpiConfig *config)
             .window64 = { 0x100000000, 0x80000000 },
             .hotplug_slots = 0xfffffff8,
         },
-        .rtc = true, .i8042 = true,
+        .rtc = true, .i8042 = true, .fdc = true, .floppies = { { 4, 82, 24, 1 } },
         .serial = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 }, .serial_irq = { 4, 3, 4, 3 },
         .parallel = { 0x378, 0x278 }, .parallel_irq = { 7, 5 },
         .hpet = true, .hpet_addr = 0xfed00000,
@@ -79,7 +79,7 @@ static void pc_numa_config(AcpiConfig *config)
 static void pc_bare_config(AcpiConfig *config)
 {
     pc_config(config);
-    config->hpet = config->rtc = config->i8042 = false;
+    config->hpet = config->rtc = config->i8042 = config->fdc = false;
     config->fw_cfg_port = config->pvpanic_port = config->reset_port = 0;
     memset(config->serial, 0, sizeof(config->serial));
     memset(config->parallel, 0, sizeof(config->parallel));
@@ -150,6 +150,30 @@ static const uint8_t *at(const DirectBoot *boot, uint64_t addr)
     g_assert_not_reached();
 }
 
+/* The controller is there with the drives that there are, or not at all. */
+static void check_floppies(const AcpiTables *tables, const AcpiConfig *config)
+{
+    static const struct {
+        const char *name;
+        int floppy; /* -1: the controller */
+    } names[] = { { "FDC0", -1 }, { "_FDE", -1 }, { "FLPA", 0 }, { "FLPB", 1 } };
+    const uint8_t *dsdt = NULL;
+    size_t len = 0;
+
+    for (unsigned i = 0; (dsdt = acpi_tables_get(tables, i, &len)); i++) {
+        if (memcmp(dsdt, "DSDT", 4) == 0) {
+            break;
+        }
+    }
+    g_assert_nonnull(dsdt);
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        int floppy = names[i].floppy;
+        bool wanted = config->fdc && (floppy < 0 || config->floppies[floppy].type);
+
+        g_assert_true((memmem(dsdt, len, names[i].name, 4) != NULL) == wanted);
+    }
+}
+
 /* Follow the pointers from the RSDP as a guest does. */
 static void test_placed(gconstpointer arg)
 {
@@ -202,6 +226,7 @@ static void test_placed(gconstpointer arg)
         g_assert_true(memcmp(table, "FACS", 4) == 0 || sum(table, len) == 0);
     }
     g_assert_cmpstr(names->str, ==, machines[n].tables);
+    check_floppies(tables, &config);
     if (config.vmgenid) {
         g_assert_cmpmem(at(boot, acpi_tables_vmgenid_addr(tables) + ACPI_VMGENID_OFFSET), 16,
                         test_guid, 16);
