@@ -314,12 +314,26 @@ static void media_status(IdeDevice *dev)
     ide_complete(dev);
 }
 
-static void identify(IdeDevice *dev)
+/* For drivers that try a disk's command: the signature tells them that it is a packet device. */
+static bool refused_by_signature(IdeDevice *dev)
 {
     if (dev->is_cd) {
-        /* This tells a driver that it should ask for a packet device. */
         ide_set_signature(dev);
         ide_abort(dev);
+    }
+    return dev->is_cd;
+}
+
+static void read_sectors(IdeDevice *dev)
+{
+    if (!refused_by_signature(dev)) {
+        transfer(dev);
+    }
+}
+
+static void identify(IdeDevice *dev)
+{
+    if (refused_by_signature(dev)) {
         return;
     }
     ata_identify(dev);
@@ -340,7 +354,8 @@ static void identify_packet(IdeDevice *dev)
 static const Command commands[256] = {
     [0x06] = { data_set_management, FOR_DISK | WIDE },
     [0x10 ... 0x1f] = { ide_complete, FOR_DISK }, /* RECALIBRATE */
-    [0x20 ... 0x21] = XFER(0),
+    [0x20] = { read_sectors, BOTH },
+    [0x21] = XFER(0),
     [0x24] = XFER(WIDE),
     [0x25] = XFER(WIDE | DMA),
     [0x27] = { native_max, FOR_DISK | WIDE },

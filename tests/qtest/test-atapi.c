@@ -98,6 +98,13 @@ static void test_signature(void)
     g_assert_cmphex(qtest_inb(qts, IDE_MID), ==, 0x14);
     g_assert_cmphex(qtest_inb(qts, IDE_HIGH), ==, 0xeb);
     g_assert_cmphex(ide_command(qts, CMD_IDENTIFY) & ERR, ==, ERR);
+    /* A disk's command is refused in a way that tells what it is. */
+    qtest_outb(qts, IDE_MID, 0);
+    qtest_outb(qts, IDE_HIGH, 0);
+    g_assert_cmphex(ide_command(qts, CMD_READ) & ERR, ==, ERR);
+    g_assert_cmphex(qtest_inb(qts, IDE_FEATURE), ==, ABRT);
+    g_assert_cmphex(qtest_inb(qts, IDE_MID), ==, 0x14);
+    g_assert_cmphex(qtest_inb(qts, IDE_HIGH), ==, 0xeb);
     g_assert_cmphex(qtest_inb(qts, IDE_MID), ==, 0x14);
     g_assert_cmphex(ide_command(qts, CMD_IDENTIFY_PACKET), ==, DRDY | DSC | DRQ);
     ide_read_data(qts, words, sizeof(words));
