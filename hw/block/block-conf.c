@@ -249,6 +249,13 @@ void block_conf_unrealize(BlockConf *conf)
     if (drive) {
         drive->claimed = false;
     }
+    /*
+     * A node that the device found by itself is free from now on: the device may live on until
+     * nobody looks at its memory, but who hears of its end may remove the node.
+     */
+    if (!block_backend_name(conf->blk) && block_backend_node(conf->blk)) {
+        block_backend_remove(conf->blk);
+    }
 }
 
 uint64_t block_conf_length(const BlockConf *conf)

@@ -247,6 +247,27 @@ static void test_cycles(void)
     }
 }
 
+/* Who hears that a disk is gone may take its node away at once. */
+static void test_node_is_free(void)
+{
+    g_autoptr(QTest) qts = start("-object iothread,id=io");
+
+    for (unsigned i = 0; i < 40; i++) {
+        json_object_put(qtest_qmp(qts, "{'execute': 'blockdev-add', 'arguments': {'driver': "
+                                  "'null-co', 'node-name': 'n', 'size': 1048576}}"));
+        json_object_put(qtest_qmp(qts, "{'execute': 'device_add', 'arguments': {'driver': "
+                                  "'virtio-blk-pci', 'id': 'd', 'drive': 'n', 'addr': '5'%s}}",
+                                  i % 2 ? ", 'iothread': 'io'" : ""));
+        qtest_pci_write(qts, 0, 5 << 3, 0x20, 4, 0xe0000000);
+        qtest_pci_write(qts, 0, 5 << 3, 0x04, 2, 6);
+        qtest_device_del(qts, "d");
+        qtest_outl(qts, EJECT, qtest_inl(qts, DOWN));
+        qtest_expect_deleted(qts, "d");
+        json_object_put(qtest_qmp(qts, "{'execute': 'blockdev-del', 'arguments': "
+                                  "{'node-name': 'n'}}"));
+    }
+}
+
 int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
@@ -260,5 +281,6 @@ int main(int argc, char *argv[])
     g_test_add_func("/pci-hotplug/odd-accesses", test_odd_accesses);
     g_test_add_func("/pci-hotplug/refusals", test_refusals);
     g_test_add_func("/pci-hotplug/cycles", test_cycles);
+    g_test_add_func("/pci-hotplug/node-is-free", test_node_is_free);
     return g_test_run();
 }
