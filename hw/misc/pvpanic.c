@@ -172,6 +172,7 @@ static const DeviceHooks pvpanic_pci_hooks = {
     .realize = pvpanic_pci_realize,
     .vmstate = &pvpanic_pci_vmstate,
     .category = DEVICE_CATEGORY_MISC,
+    .hotpluggable = true,
 };
 
 static const PciDeviceOps pvpanic_pci_ops = {

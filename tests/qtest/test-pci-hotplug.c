@@ -247,6 +247,32 @@ static void test_cycles(void)
     }
 }
 
+/* One of each that can come and go, three times, with its BARs and bus mastering on. */
+static void test_kinds(void)
+{
+    static const char *const kinds[] = {
+        "'driver': 'e1000', 'netdev': 'w', 'romfile': ''",
+        "'driver': 'virtio-net-pci', 'netdev': 'w', 'romfile': ''",
+        "'driver': 'pci-serial', 'chardev': 'c'", "'driver': 'pvpanic-pci'",
+        "'driver': 'virtio-rng-pci'", "'driver': 'virtio-scsi-pci'",
+    };
+    g_autoptr(QTest) qts = start("-netdev hubport,id=w,hubid=0 -chardev null,id=c");
+
+    for (unsigned i = 0; i < 3 * G_N_ELEMENTS(kinds); i++) {
+        json_object_put(qtest_qmp(qts, "{'execute': 'device_add', 'arguments': {%s, 'id': 'd', "
+                                  "'addr': '5'}}", kinds[i % G_N_ELEMENTS(kinds)]));
+        qtest_pci_write(qts, 0, 5 << 3, 0x10, 4, 0xe0000000);
+        qtest_pci_write(qts, 0, 5 << 3, 0x14, 4, 0xc000);
+        qtest_pci_write(qts, 0, 5 << 3, 0x04, 2, 7);
+        qtest_readl(qts, 0xe0000000);
+        qtest_device_del(qts, "d");
+        qtest_outl(qts, EJECT, qtest_inl(qts, DOWN));
+        qtest_expect_deleted(qts, "d");
+        g_assert_cmphex(device_id(qts, 5, 0), ==, 0xffffffff);
+        qtest_readl(qts, 0xe0000000);
+    }
+}
+
 /* Who hears that a disk is gone may take its node away at once. */
 static void test_node_is_free(void)
 {
@@ -281,6 +307,7 @@ int main(int argc, char *argv[])
     g_test_add_func("/pci-hotplug/odd-accesses", test_odd_accesses);
     g_test_add_func("/pci-hotplug/refusals", test_refusals);
     g_test_add_func("/pci-hotplug/cycles", test_cycles);
+    g_test_add_func("/pci-hotplug/kinds", test_kinds);
     g_test_add_func("/pci-hotplug/node-is-free", test_node_is_free);
     return g_test_run();
 }
