@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bench guest: measures what leaving a guest costs, from inside, at native speed on any KVM.
+ * The bench guest: measures what leaving a guest costs and what devices do, from inside, at native
+ * speed on any KVM.
  *
- * It is an ELF64 file with a PVH note, for `-M microvm -kernel` (or any machine that takes PVH).
- * Its first serial byte, '>', leaves at the very entry. Then come the words of its command line, in
- * order:
+ * It comes as an ELF64 file with a PVH note, for `-M microvm -kernel` (or any machine that takes
+ * PVH), and as a ROM for `-bios`, with which `pc` needs no firmware. Its first serial byte, '>',
+ * leaves at the very entry. Then come the words of its command line (from the ROM: of the fw_cfg
+ * item opt/vireo/bench), in order:
  *
  *   io-user[=N]      read COM1's scratch register: an exit to a device model in userspace
  *   io-none[=N]      write port 0x80, which a machine may or may not implement
@@ -13,6 +15,10 @@
  *   mmio-kernel[=N]  read the local APIC's version register
  *   timer[=N]        take N local APIC timer interrupts, one a millisecond
  *   touch[=MIB]      write to each 4 KiB page of the first MIB (from 2 MiB on)
+ *   wait=poll|irq    how the words behind it wait for virtio queues
+ *   blk-randread, blk-randwrite, blk-read, blk-write, blk-verify   =KIB:DEPTH:COUNT
+ *   ide-read, ide-write                                            =KIB:COUNT
+ *   net-send, net-receive, net-echo, e1000-send, e1000-receive     =BYTES:BATCH:COUNT
  *   exit=debug       leave through isa-debug-exit at port 0xf4 (value 0)
  *   exit=triple      leave by a triple fault
  *   exit=idle        halt for good (the default)
@@ -20,20 +26,19 @@
  * Each measurement prints "NAME.count=N" and "NAME.ticks=T" (TSC); "tsc-khz=K" comes first, 0 if
  * there is no KVM clock to tell it. See start.S for how privileges are arranged.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "guest.h"
 
 enum {
-    COM1 = 0x3f8,
-    COM1_LSR = COM1 + 5,
-    COM1_SCRATCH = COM1 + 7,
-    LSR_THR_EMPTY = 0x20,
+    COM1_SCRATCH = 0x3ff,
     POST_PORT = 0x80,
     PIC_MASK_PORT = 0x21,
     PIC2_MASK_PORT = 0xa1,
     PIC_MASK_ALL = 0xff,
     DEBUG_EXIT_PORT = 0xf4,
+    FW_CFG_SELECT = 0x510,
+    FW_CFG_DATA = 0x511,
+    FW_CFG_FILE_DIR = 0x19,
+    FW_CFG_MAX_FILES = 4096,
 
     VECTOR_INT3 = 3,
     VECTOR_TIMER = 0x40,
@@ -60,9 +65,9 @@ enum {
 #define LAPIC_LVT_TIMER (LAPIC_BASE + 0x320)
 #define LAPIC_INITIAL_COUNT (LAPIC_BASE + 0x380)
 #define LAPIC_DIVIDE (LAPIC_BASE + 0x3e0)
+#define COMMAND_LINE_ITEM "opt/vireo/bench"
 #define VIRTIO_MMIO_BASE 0xfeb00000UL
 #define PAGE_SIZE 4096UL
-#define MIB (1UL << 20)
 #define TOUCH_START (2 * MIB)
 
 enum stub_function {
@@ -112,44 +117,9 @@ extern uint32_t start_info_address;
 extern volatile uint32_t timer_ticks;
 void stub_entry(void);
 void timer_entry(void);
+void device_entry(void);
 void fault_entry(void);
 void guest_main(void);
-
-static inline void write_port(uint16_t port, uint8_t value)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-
-static inline uint8_t read_port(uint16_t port)
-{
-    uint8_t value;
-
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-    return value;
-}
-
-/* One plain MOV each way, so that a software decoder of MMIO accesses meets the simplest form. */
-static inline uint32_t read_mmio(uintptr_t address)
-{
-    uint32_t value;
-
-    __asm__ volatile("movl (%1), %0" : "=r"(value) : "r"(address) : "memory");
-    return value;
-}
-
-static inline void write_mmio(uintptr_t address, uint32_t value)
-{
-    __asm__ volatile("movl %0, (%1)" : : "r"(value), "r"(address) : "memory");
-}
-
-static inline uint64_t read_tsc(void)
-{
-    uint32_t low;
-    uint32_t high;
-
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
-    return (uint64_t)high << 32 | low;
-}
 
 static uint32_t stub_cpuid(uint32_t leaf)
 {
@@ -177,42 +147,6 @@ static void stub_call(enum stub_function function)
     __asm__ volatile("int3" : "+a"(eax) : : "memory");
 }
 
-static void print_char(char c)
-{
-    while (!(read_port(COM1_LSR) & LSR_THR_EMPTY)) {
-    }
-    write_port(COM1, (uint8_t)c);
-}
-
-static void print_text(const char *text)
-{
-    while (*text) {
-        print_char(*text++);
-    }
-}
-
-static void print_number(uint64_t number)
-{
-    char digits[21];
-    char *position = digits + sizeof(digits) - 1;
-
-    *position = '\0';
-    do {
-        *--position = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    print_text(position);
-}
-
-static void print_value(const char *name, const char *suffix, uint64_t value)
-{
-    print_text(name);
-    print_text(suffix);
-    print_char('=');
-    print_number(value);
-    print_char('\n');
-}
-
 static void set_gate(unsigned vector, void (*handler)(void), uint8_t type)
 {
     uintptr_t address = (uintptr_t)handler;
@@ -233,6 +167,7 @@ static void set_gates(void)
     }
     set_gate(VECTOR_INT3, stub_entry, GATE_USER);
     set_gate(VECTOR_TIMER, timer_entry, GATE_KERNEL);
+    set_gate(VECTOR_DEVICE, device_entry, GATE_KERNEL);
 }
 
 /*
@@ -290,16 +225,21 @@ static void measure_mmio_kernel(uint64_t count)
     }
 }
 
-static void measure_timer(uint64_t count)
+void enable_interrupts(void)
 {
     write_mmio(LAPIC_SVR, LAPIC_SOFTWARE_ENABLE);
-    write_mmio(LAPIC_DIVIDE, LAPIC_DIVIDE_BY_1);
-    write_mmio(LAPIC_LVT_TIMER, VECTOR_TIMER | LAPIC_TIMER_PERIODIC);
-    timer_ticks = 0;
     /* Without firmware nobody has silenced the 8259s, whose vectors are those of exceptions. */
     write_port(PIC_MASK_PORT, PIC_MASK_ALL);
     write_port(PIC2_MASK_PORT, PIC_MASK_ALL);
     stub_call(STUB_ENABLE_INTERRUPTS);
+}
+
+static void measure_timer(uint64_t count)
+{
+    enable_interrupts();
+    write_mmio(LAPIC_DIVIDE, LAPIC_DIVIDE_BY_1);
+    write_mmio(LAPIC_LVT_TIMER, VECTOR_TIMER | LAPIC_TIMER_PERIODIC);
+    timer_ticks = 0;
     write_mmio(LAPIC_INITIAL_COUNT, LAPIC_TICKS_PER_MS);
     while (timer_ticks < count) {
         __asm__ volatile("pause");
@@ -330,6 +270,28 @@ static const struct measurement measurements[] = {
     { "touch", 64, measure_touch },
 };
 
+struct job_kind {
+    const char *name;
+    void (*run)(const struct job *job);
+};
+
+static const struct job_kind job_kinds[] = {
+    { "blk-randread", run_blk_random_read },
+    { "blk-randwrite", run_blk_random_write },
+    { "blk-read", run_blk_read },
+    { "blk-write", run_blk_write },
+    { "blk-verify", run_blk_verify },
+    { "ide-read", run_ide_read },
+    { "ide-write", run_ide_write },
+    { "net-send", run_net_send },
+    { "net-receive", run_net_receive },
+    { "net-echo", run_net_echo },
+    { "e1000-send", run_e1000_send },
+    { "e1000-receive", run_e1000_receive },
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
 /* If `word` (up to a blank) is `name` or name=..., the text behind it; else NULL. */
 static const char *match_word(const char *word, const char *name)
 {
@@ -341,46 +303,109 @@ static const char *match_word(const char *word, const char *name)
     return *word == '\0' || *word == ' ' || *word == '=' ? word : NULL;
 }
 
-static uint64_t parse_count(const char *rest, uint64_t default_count)
+/* The number behind the `=` or `:` that *rest stands at. */
+static uint64_t parse_number(const char **rest)
 {
-    uint64_t count = 0;
+    uint64_t number = 0;
 
-    if (*rest != '=') {
-        return default_count;
+    for (++*rest; **rest >= '0' && **rest <= '9'; ++*rest) {
+        number = number * 10 + (uint64_t)(**rest - '0');
     }
-    for (rest++; *rest >= '0' && *rest <= '9'; rest++) {
-        count = count * 10 + (uint64_t)(*rest - '0');
-    }
-    return count;
+    return number;
 }
 
-static void run_word(const char *word)
+static bool run_measurement(const char *word)
 {
-    for (size_t i = 0; i < sizeof(measurements) / sizeof(measurements[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(measurements); i++) {
         const struct measurement *measurement = &measurements[i];
         const char *rest = match_word(word, measurement->name);
+
         if (rest) {
-            uint64_t count = parse_count(rest, measurement->default_count);
+            uint64_t count = *rest == '=' ? parse_number(&rest) : measurement->default_count;
             uint64_t start = read_tsc();
+
             measurement->run(count);
             uint64_t ticks = read_tsc() - start;
             print_value(measurement->name, ".count", count);
             print_value(measurement->name, ".ticks", ticks);
-            return;
+            return true;
         }
     }
-    if (match_word(word, "exit=debug")) {
+    return false;
+}
+
+static bool run_job(const char *word, bool by_interrupt)
+{
+    for (size_t i = 0; i < COUNT_OF(job_kinds); i++) {
+        const char *rest = match_word(word, job_kinds[i].name);
+        struct job job = { .name = job_kinds[i].name, .by_interrupt = by_interrupt };
+
+        if (rest) {
+            for (unsigned n = 0; n < ARGUMENTS && (*rest == '=' || *rest == ':'); n++) {
+                job.argument[n] = parse_number(&rest);
+            }
+            job_kinds[i].run(&job);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void run_word(const char *word)
+{
+    static bool by_interrupt;
+
+    if (run_measurement(word) || run_job(word, by_interrupt)) {
+        return;
+    }
+    if (match_word(word, "wait=irq")) {
+        by_interrupt = true;
+    } else if (match_word(word, "wait=poll")) {
+        by_interrupt = false;
+    } else if (match_word(word, "exit=debug")) {
         write_port(DEBUG_EXIT_PORT, 0);
     } else if (match_word(word, "exit=triple")) {
         stub_call(STUB_TRIPLE_FAULT);
     }
 }
 
+/* QEMU docs/specs/fw_cfg: big-endian directory entries. */
+struct fw_cfg_file {
+    uint32_t size;
+    uint16_t select;
+    uint16_t reserved;
+    char name[56];
+};
+
+static const char *fw_cfg_command_line(void)
+{
+    static char text[1024];
+    struct fw_cfg_file file;
+    uint32_t count, size;
+
+    write_port16(FW_CFG_SELECT, FW_CFG_FILE_DIR);
+    read_port_bytes(FW_CFG_DATA, &count, sizeof(count));
+    count = __builtin_bswap32(count);
+    while (count && count-- <= FW_CFG_MAX_FILES) {
+        read_port_bytes(FW_CFG_DATA, &file, sizeof(file));
+        if (match_word(file.name, COMMAND_LINE_ITEM)) {
+            size = __builtin_bswap32(file.size);
+            write_port16(FW_CFG_SELECT, __builtin_bswap16(file.select));
+            read_port_bytes(FW_CFG_DATA, text, size < sizeof(text) ? size : sizeof(text) - 1);
+            return text;
+        }
+    }
+    return "";
+}
+
 static const char *command_line(void)
 {
     const struct hvm_start_info *info = (const void *)(uintptr_t)start_info_address;
 
-    if (!info || !info->command_line_address) {
+    if (!info) {
+        return fw_cfg_command_line();
+    }
+    if (!info->command_line_address) {
         return "";
     }
     return (const char *)(uintptr_t)info->command_line_address;

@@ -100,9 +100,15 @@ stub_triple_fault:                          /* 5: an exception without a handler
     lidt no_idt_pointer
     ud2
 
+    .globl device_entry
+device_entry:
+    incl device_interrupts
+    jmp end_of_interrupt
+
     .globl timer_entry
 timer_entry:
     incl timer_ticks
+end_of_interrupt:
     pushq %rax
     movl $LAPIC_EOI, %eax
     movl $0, (%rax)
@@ -165,12 +171,14 @@ high_directory:
 
     .bss
     .balign 16
-    .globl idt, start_info_address, timer_ticks
+    .globl idt, start_info_address, timer_ticks, device_interrupts
 idt:
     .skip IDT_SIZE
 start_info_address:
     .skip 4
 timer_ticks:
+    .skip 4
+device_interrupts:
     .skip 4
     .balign 16
     .skip STACK_SIZE
