@@ -23,11 +23,24 @@ struct IoThread {
     int64_t aio_max_batch;
     int64_t thread_pool_min;
     int64_t thread_pool_max;
+    HostCpus cpus;     /* empty: wherever the process may run */
     Loop *loop;
     pthread_t thread;
     bool running;
     int tid;
 };
+
+bool iothread_pin(IoThread *iothread, const HostCpus *cpus, GError **error)
+{
+    if (!host_cpus_count(cpus)) {
+        host_cpus_unpin(iothread->tid);
+    } else if (!host_cpus_pin(iothread->tid, cpus, error)) {
+        g_prefix_error(error, "iothread '%s': ", iothread->parent.name);
+        return false;
+    }
+    iothread->cpus = *cpus;
+    return true;
+}
 
 static bool check_pool(int64_t min, int64_t max, GError **error)
 {
@@ -72,6 +85,21 @@ static bool set_number(Object *obj, const Property *prop, json_object *value, GE
     return true;
 }
 
+static bool set_cpus(Object *obj, const Property *prop, json_object *value, GError **error)
+{
+    IoThread *iothread = (IoThread *)obj;
+    HostCpus cpus;
+
+    if (!prop->kind->set(obj, prop, &cpus, value, error)) {
+        return false;
+    }
+    if (iothread->running) {
+        return iothread_pin(iothread, &cpus, error);
+    }
+    iothread->cpus = cpus;
+    return true;
+}
+
 #define NUMBER(name_, field, initial, desc)                                                        \
     {                                                                                              \
         .name = (name_), .kind = &prop_kind_int64, .description = (desc),                          \
@@ -86,6 +114,8 @@ static const Property iothread_properties[] = {
     NUMBER("aio-max-batch", aio_max_batch, 0, "most disk requests handed over together"),
     NUMBER("thread-pool-min", thread_pool_min, 0, "accepted; the process has one pool"),
     NUMBER("thread-pool-max", thread_pool_max, POOL_MAX_DEFAULT, "accepted, as thread-pool-min"),
+    { PROP_FIELD_(prop_kind_host_cpus, "cpu-affinity", IoThread, cpus,
+                  "host CPUs that it runs on, such as 2-3"), .flags = PROP_LIVE, .set = set_cpus },
     PROP_END,
 };
 
@@ -117,7 +147,7 @@ static bool iothread_complete(Object *obj, GError **error)
     loop_set_polling(iothread->loop, iothread->poll_max_ns, iothread->poll_grow,
                      iothread->poll_shrink);
     loop_post_wait(iothread->loop, record_tid, iothread);
-    return true;
+    return iothread_pin(iothread, &iothread->cpus, error);
 }
 
 static bool iothread_may_delete(Object *obj, GError **error)

@@ -4,6 +4,7 @@
 #define VIREO_BACKENDS_IOTHREAD_H
 
 #include "qom/object.h"
+#include "util/host-cpus.h"
 #include "util/loop.h"
 
 #define TYPE_IOTHREAD "iothread"
@@ -15,5 +16,7 @@ IoThread *iothread_find(const char *id, GError **error);
 Loop *iothread_loop(const IoThread *iothread);
 /* The host's thread id. */
 int iothread_tid(const IoThread *iothread);
+/* Run it on these CPUs from now on; an empty set: wherever the process may. VM lock held. */
+bool iothread_pin(IoThread *iothread, const HostCpus *cpus, GError **error);
 
 #endif

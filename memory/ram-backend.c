@@ -127,8 +127,13 @@ static bool set_dump(Object *obj, const Property *prop, json_object *value, GErr
 
 static bool prealloc_now(RamBackend *backend, GError **error)
 {
+    HostCpus cpus;
+
+    if (backend->prealloc_context) {
+        thread_context_cpus(backend->prealloc_context, &cpus);
+    }
     return ram_prealloc(backend->host, mapped_size(backend), ram_fd_page_size(backend->fd),
-                        backend->prealloc_threads, error);
+                        backend->prealloc_threads, backend->prealloc_context ? &cpus : NULL, error);
 }
 
 static bool set_prealloc(Object *obj, const Property *prop, json_object *value, GError **error)
@@ -159,6 +164,8 @@ static const Property ram_backend_properties[] = {
     LIVE_BOOL("prealloc", prealloc, false, set_prealloc, "take every page from the host at once"),
     PROP_UINT32("prealloc-threads", RamBackend, prealloc_threads, 1,
                 "threads that share the work of prealloc"),
+    PROP_LINK("prealloc-context", RamBackend, prealloc_context, TYPE_THREAD_CONTEXT,
+              "the thread-context whose CPUs those threads run on"),
     PROP_BOOL("reserve", RamBackend, reserve, true,
               "set swap space or huge pages aside for all of it"),
     { PROP_FIELD_(host_nodes_kind, "host-nodes", RamBackend, host_nodes,

@@ -12,6 +12,7 @@
 #include "memory/memory.h"
 #include "memory/ram-block.h"
 #include "memory/ram-host.h"
+#include "memory/thread-context.h"
 #include "qom/object.h"
 
 #define TYPE_MEMORY_BACKEND "memory-backend"
@@ -43,6 +44,7 @@ struct RamBackend {
     bool reserve;
     bool use_canonical_path; /* name of the RAM block: "/objects/ID", else "ID" */
     uint32_t prealloc_threads;
+    ThreadContext *prealloc_context; /* where those threads run; NULL: anywhere */
     int policy; /* RamPolicy */
     HostNodes host_nodes;
     int fd; /* what prepare() opened, closed when the backend goes; -1: anonymous */

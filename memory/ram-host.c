@@ -73,6 +73,7 @@ typedef struct Share {
     uint8_t *host;
     uint64_t size;
     uint64_t page_size;
+    const HostCpus *cpus; /* or NULL */
     int err;
 } Share;
 
@@ -80,6 +81,9 @@ static void *populate(void *opaque)
 {
     Share *share = opaque;
 
+    if (share->cpus) {
+        sched_setaffinity(0, sizeof(share->cpus->set), &share->cpus->set);
+    }
     if (madvise(share->host, share->size, MADV_POPULATE_WRITE) == 0) {
         return NULL;
     }
@@ -94,26 +98,28 @@ static void *populate(void *opaque)
     return NULL;
 }
 
-/* Start a thread for each share but the first, which the caller does itself. */
+/* Start a thread for each share; unless they have their place, the caller does the first itself. */
 static bool populate_shares(Share *shares, unsigned count, GError **error)
 {
-    unsigned started = 1;
+    unsigned first = shares[0].cpus ? 0 : 1;
+    unsigned started = first;
     bool ok = true;
 
     while (ok && started < count) {
         ok = thread_create(&shares[started].thread, "prealloc", populate, &shares[started], error);
         started += ok;
     }
-    if (ok) {
+    if (ok && first) {
         populate(&shares[0]);
     }
-    while (started-- > 1) {
+    while (started-- > first) {
         pthread_join(shares[started].thread, NULL);
     }
     return ok;
 }
 
-bool ram_prealloc(void *host, uint64_t size, uint64_t page_size, unsigned threads, GError **error)
+bool ram_prealloc(void *host, uint64_t size, uint64_t page_size, unsigned threads,
+                  const HostCpus *cpus, GError **error)
 {
     uint64_t pages = size / page_size + (size % page_size != 0);
     uint64_t unit = MAX(PREALLOC_CHUNK_MIN, page_size) / page_size;
@@ -126,6 +132,7 @@ bool ram_prealloc(void *host, uint64_t size, uint64_t page_size, unsigned thread
         shares[i].host = (uint8_t *)host + at * page_size;
         shares[i].size = MIN(share_pages, pages - at) * page_size;
         shares[i].page_size = page_size;
+        shares[i].cpus = cpus;
         at += shares[i].size / page_size;
     }
     if (!populate_shares(shares, count, error)) {

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/host-cpus.h"
+
 #define HOST_NODES_MAX 128u
 
 /* A set of the host's NUMA nodes. */
@@ -33,8 +35,12 @@ static inline bool host_nodes_test(const HostNodes *nodes, unsigned node)
 /* Where the pages of [host, host + size) shall come from; before they are touched. See mbind(2). */
 bool ram_bind(void *host, uint64_t size, RamPolicy policy, const HostNodes *nodes,
               GError **error);
-/* Make the kernel provide every page now, with up to `threads` threads sharing the work. */
-bool ram_prealloc(void *host, uint64_t size, uint64_t page_size, unsigned threads, GError **error);
+/*
+ * Make the kernel provide every page now, with up to `threads` threads sharing the work, which run
+ * on those CPUs (NULL: anywhere).
+ */
+bool ram_prealloc(void *host, uint64_t size, uint64_t page_size, unsigned threads,
+                  const HostCpus *cpus, GError **error);
 /* KSM and core dumps (RamMapping), later changed. */
 void ram_set_merge(void *host, uint64_t size, bool on);
 void ram_set_dump(void *host, uint64_t size, bool on);

@@ -65,6 +65,11 @@ extern const PropertyKind prop_kind_bool, prop_kind_bit32, prop_kind_bit64, prop
     prop_kind_uint16, prop_kind_uint32, prop_kind_uint64, prop_kind_int32, prop_kind_int64,
     prop_kind_size, prop_kind_size32, prop_kind_string, prop_kind_enum, prop_kind_on_off_auto,
     prop_kind_link, prop_kind_uuid, prop_kind_json;
+/*
+ * A HostCpus field (util/host-cpus.h): JSON arrays of numbers; as text, host_cpus_parse(). An empty
+ * set is a property that was not given.
+ */
+extern const PropertyKind prop_kind_host_cpus;
 
 typedef enum PropOnOffAuto { PROP_AUTO, PROP_ON, PROP_OFF } PropOnOffAuto;
 

@@ -23,6 +23,10 @@ bool setup_accelerator(VmOptions *options, GError **error);
 bool setup_early_objects(VmOptions *options, GError **error);
 bool setup_objects(VmOptions *options, GError **error);
 bool setup_filters(VmOptions *options, GError **error);
+/* pinning.c: -pin for vCPUs, before there are any, and iothreads. */
+bool setup_pins(VmOptions *options, GError **error);
+/* For the main thread: last of all, as threads are made where their maker is. */
+bool setup_main_pin(VmOptions *options, GError **error);
 /* Main RAM, from memory-backend= or a default backend, and where the board maps it. */
 bool setup_memory(VmOptions *options, GError **error);
 /* -chardev, then the ports' and monitors' short forms, with the defaults. */

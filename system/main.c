@@ -107,10 +107,10 @@ static bool build_machine(VmOptions *options, GError **error)
     memory_init();
     return setup_machine_object(options, error) && setup_early_objects(options, error) &&
            setup_chardevs(options, error) && setup_objects(options, error) &&
-           setup_accelerator(options, error) &&
+           setup_pins(options, error) && setup_accelerator(options, error) &&
            setup_drives(options, error) && setup_networks(options, error) &&
            setup_filters(options, error) && build_board(options, error) &&
-           setup_finish(options, error);
+           setup_finish(options, error) && setup_main_pin(options, error);
 }
 
 static bool start_debugging(const VmOptions *options, GError **error)

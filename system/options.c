@@ -29,6 +29,10 @@ const Option option_table[] = {
     { "smp", "[cpus=]N[,maxcpus=N][,sockets=N][,dies=N][,cores=N][,threads=N]",
       "number of CPUs and how they are laid out", opt_merge, FIELD(smp), .key = "cpus",
       NAMES("n:cpus", "n:maxcpus", "n:sockets", "n:dies", "n:clusters", "n:cores", "n:threads") },
+    { "pin", "vcpu=LIST|all,cpus=LIST[,each=on]\niothread=ID,cpus=LIST\nmain,cpus=LIST",
+      "run threads on these host CPUs only, such as 0-3:8; each=on: vCPU by vCPU",
+      opt_values, FIELD(pin),
+      NAMES("s:vcpu", "s:iothread", "b:main", "s:cpus", "b:each") },
     { "m", "[size=]MiB[,slots=N][,maxmem=SIZE]", "guest RAM", opt_string_list,
       FIELD(memory), NAMES("z:size", "n:slots", "z:maxmem") },
     { "mem-path", "PATH", "keep guest RAM in this file or directory", opt_string, FIELD(mem_path) },
@@ -284,6 +288,7 @@ static const size_t value_array_fields[] = {
     offsetof(VmOptions, mon), offsetof(VmOptions, chardev), offsetof(VmOptions, device),
     offsetof(VmOptions, object), offsetof(VmOptions, global),
     offsetof(VmOptions, smbios), offsetof(VmOptions, fw_cfg), offsetof(VmOptions, add_fd),
+    offsetof(VmOptions, pin),
     offsetof(VmOptions, blockdev),
 };
 static const size_t json_fields[] = {

@@ -31,7 +31,7 @@ typedef struct VmOptions {
     GPtrArray *mon, *chardev, *device, *object, *global; /* OptionValue* */
     GPtrArray *smbios, *fw_cfg;       /* OptionValue* */
     GPtrArray *acpitable, *trace, *memory, *numa, *option_rom; /* char* */
-    GPtrArray *add_fd;                /* OptionValue* */
+    GPtrArray *add_fd, *pin;          /* OptionValue* */
     GPtrArray *blockdev;              /* OptionValue* */
     GPtrArray *drive;                 /* DriveRequest* */
     GPtrArray *netdev, *nic, *net;    /* char* */

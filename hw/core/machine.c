@@ -68,11 +68,53 @@ static void machine_init(Object *obj)
     machine->option_roms = g_ptr_array_new_with_free_func(g_free);
 }
 
+void machine_place_vcpu(const Machine *machine, unsigned index)
+{
+    const VCpu *cpu = vcpu_get(index);
+    const HostCpus *cpus = machine->vcpu_pins
+                               ? g_hash_table_lookup(machine->vcpu_pins, GUINT_TO_POINTER(index))
+                               : NULL;
+
+    if (!cpu || !cpu->has_thread) {
+        return;
+    }
+    if (cpus) {
+        host_cpus_pin(cpu->tid, cpus, NULL);
+    } else {
+        host_cpus_unpin(cpu->tid);
+    }
+}
+
+bool machine_pin_vcpu(Machine *machine, unsigned index, const HostCpus *cpus, GError **error)
+{
+    if (index >= machine->smp.max_cpus) {
+        error_setf(error, "there is no vCPU %u: the machine has 0 to %u", index,
+                   machine->smp.max_cpus - 1);
+        return false;
+    }
+    if (host_cpus_count(cpus) && !host_cpus_check(cpus, error)) {
+        g_prefix_error(error, "vCPU %u: ", index);
+        return false;
+    }
+    if (!machine->vcpu_pins) {
+        machine->vcpu_pins = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    }
+    if (host_cpus_count(cpus)) {
+        g_hash_table_insert(machine->vcpu_pins, GUINT_TO_POINTER(index),
+                            g_memdup2(cpus, sizeof(*cpus)));
+    } else {
+        g_hash_table_remove(machine->vcpu_pins, GUINT_TO_POINTER(index));
+    }
+    machine_place_vcpu(machine, index);
+    return true;
+}
+
 static void machine_finalize(Object *obj)
 {
     Machine *machine = (Machine *)obj;
 
     g_clear_pointer(&machine->cpu_config, x86_cpu_config_unref);
+    g_clear_pointer(&machine->vcpu_pins, g_hash_table_unref);
     g_free(machine->boot.order);
     g_free(machine->boot.once);
     g_free(machine->boot.splash);

@@ -10,6 +10,7 @@
 #include "accel/accel.h"
 #include "hw/core/device.h"
 #include "memory/memory.h"
+#include "util/host-cpus.h"
 #include "util/timer.h"
 
 #define TYPE_MACHINE "machine" /* types are named "<board>-machine" */
@@ -99,6 +100,7 @@ struct Machine {
     MemoryRegion *ram;           /* main RAM; made by system/ before init */
     DeviceMemory device_memory;  /* made by the board */
     SmpConfig smp;
+    GHashTable *vcpu_pins;       /* index -> HostCpus*: where vCPUs run, also those not made yet */
     X86CpuConfig *cpu_config;
     char *kernel, *initrd, *append, *dtb, *dumpdtb, *firmware; /* paths; NULL if not given */
     BootConfig boot;
@@ -122,6 +124,14 @@ struct Machine {
     void *fw_cfg;                /* FwCfg*, or NULL (hw/core cannot name it) */
     void *balloon;               /* VirtioBalloon*, or NULL (likewise) */
 };
+
+/*
+ * Let a vCPU's thread run on these host CPUs only, now or when it is plugged in; an empty set:
+ * wherever the process may.
+ */
+bool machine_pin_vcpu(Machine *machine, unsigned index, const HostCpus *cpus, GError **error);
+/* A vCPU was made: put it where it belongs. Nobody reports what fails: it was checked before. */
+void machine_place_vcpu(const Machine *machine, unsigned index);
 
 Machine *machine_current(void);
 void machine_set_current(Machine *machine);

@@ -122,6 +122,7 @@ static bool cpu_realize(Device *device, GError **error)
     if (!dev->cpu) {
         return false;
     }
+    machine_place_vcpu(&machine->parent_obj, dev->index);
     if (machine->irqchip && !pc_irqchip_attach(machine->irqchip, dev->cpu, error)) {
         g_clear_pointer(&dev->cpu, vcpu_free);
         return false;
