@@ -9,11 +9,15 @@
 #include "net/wire.h"
 #include "qapi/qapi-events-net.h"
 #include "util/error.h"
+#include "util/timer.h"
 
 typedef struct StreamNet {
     NetWire wire;
     NetListener *listener;   /* NULL if it connects */
     SocketConnect *connect;  /* on its way */
+    SocketAddress *addr;     /* where it connects to */
+    uint32_t reconnect;      /* in seconds; 0: once */
+    Timer *again;            /* NULL if it connects but once */
 } StreamNet;
 
 static void listen_for_peer(StreamNet *net, bool on);
@@ -27,6 +31,13 @@ static char *uri(const SocketAddress *addr)
                                                   : g_steal_pointer(&text);
 }
 
+static void try_later(StreamNet *net)
+{
+    if (net->again) {
+        timer_mod(net->again, vm_clock_ns(VM_CLOCK_REALTIME) + net->reconnect * NS_PER_SEC);
+    }
+}
+
 static void closed(NetWire *wire)
 {
     StreamNet *net = (StreamNet *)wire;
@@ -36,6 +47,7 @@ static void closed(NetWire *wire)
     if (net->listener) {
         listen_for_peer(net, true);
     }
+    try_later(net);
 }
 
 static void begin(StreamNet *net, Channel *channel)
@@ -78,9 +90,20 @@ static void connected(Channel *channel, GError *error, void *opaque)
         begin(net, channel);
     } else {
         net_client_set_info(net->wire.nc, "error: %s", error->message);
-        warn_report("netdev '%s': %s", net->wire.nc->name, error->message);
+        if (!net->again) {
+            warn_report("netdev '%s': %s", net->wire.nc->name, error->message);
+        }
         g_error_free(error);
+        try_later(net);
     }
+}
+
+static void start_connecting(void *opaque)
+{
+    StreamNet *net = opaque;
+
+    net_client_set_info(net->wire.nc, "connecting");
+    net->connect = socket_connect_start(net->addr, loop_main(), connected, net);
 }
 
 static int stream_receive(NetClient *nc, const NetPacket *packet)
@@ -100,8 +123,10 @@ static void stream_cleanup(NetClient *nc)
     if (net->connect) {
         socket_connect_cancel(net->connect);
     }
+    timer_free(net->again);
     net_listener_free(net->listener);
     net_wire_cleanup(&net->wire);
+    SocketAddress_free(net->addr);
     g_free(net);
 }
 
@@ -128,6 +153,10 @@ static NetClient *stream_open(const Netdev *netdev, bool default_net, GError **e
     g_autoptr(NetListener) listener = NULL;
     StreamNet *net;
 
+    if (server && options->has_reconnect) {
+        error_setf(error, "'reconnect' option is incompatible with socket in server mode");
+        return NULL;
+    }
     if (server) {
         listener = net_listener_new();
         if (!net_listener_open(listener, options->addr, 1, error)) {
@@ -143,8 +172,12 @@ static NetClient *stream_open(const Netdev *netdev, bool default_net, GError **e
         net->listener = g_steal_pointer(&listener);
         listen_for_peer(net, true);
     } else {
-        net_client_set_info(net->wire.nc, "connecting");
-        net->connect = socket_connect_start(options->addr, loop_main(), connected, net);
+        net->addr = SocketAddress_clone(options->addr);
+        net->reconnect = options->has_reconnect ? options->reconnect : 0;
+        if (net->reconnect) {
+            net->again = timer_new(loop_main(), VM_CLOCK_REALTIME, start_connecting, net);
+        }
+        start_connecting(net);
     }
     return net->wire.nc;
 }
