@@ -3,6 +3,7 @@
 #include "system/machine-setup.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "accel/accel.h"
 #include "hw/core/numa.h"
@@ -203,6 +204,16 @@ bool setup_machine_object(VmOptions *options, GError **error)
     return set_identity(machine, options, error) && set_tables(machine, options, error);
 }
 
+/* PC firmware that boots systems from disks is larger: such a ROM is a program of its own. */
+#define BARE_ROM_MAX ((off_t)(128 * KiB))
+
+static bool is_bare_rom(const char *path)
+{
+    struct stat info;
+
+    return path && stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size <= BARE_ROM_MAX;
+}
+
 /*
  * A Linux kernel image is an operating system's, and so is what boots from a disk; other payloads
  * may be small enough for a KVM that interprets privileged code.
@@ -214,7 +225,7 @@ static bool needs_ordinary_guest(const Machine *machine, const VmOptions *option
     if (machine->kernel) {
         return kernel_sniff(machine->kernel, &kind, NULL) && kind == KERNEL_LINUX;
     }
-    return options->drive->len || options->blockdev->len;
+    return (options->drive->len || options->blockdev->len) && !is_bare_rom(machine->firmware);
 }
 
 static bool resolve_cpu(Machine *machine, VmOptions *options, GError **error)
