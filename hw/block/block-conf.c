@@ -242,10 +242,6 @@ void block_conf_unrealize(BlockConf *conf)
     block_backend_detach_owner(conf->blk);
     g_clear_pointer(&conf->owner_name, g_free);
     block_backend_set_perm(conf->blk, 0, BLOCK_PERM_ALL, NULL);
-    if (!block_backend_name(conf->blk)) {
-        /* The object may live on until nobody reads its memory regions; the node is free now. */
-        block_backend_remove(conf->blk);
-    }
     if (drive) {
         drive->claimed = false;
     }

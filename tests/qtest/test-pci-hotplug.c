@@ -75,53 +75,6 @@ static void test_plug_and_eject(void)
     g_assert_cmphex(device_id(qts, 5, 0), ==, VGA_ID);
 }
 
-/* Models of each kind come and go, and come again with the same name. */
-static void test_models(void)
-{
-    static const struct {
-        const char *driver;
-        uint32_t id;
-    } models[] = {
-        { "e1000", 0x100e8086 },
-        { "pci-serial", 0x00021b36 },
-        { "virtio-net-pci", 0x10001af4 },
-        { "virtio-rng-pci", 0x10051af4 },
-        { "virtio-scsi-pci", 0x10041af4 },
-    };
-    g_autoptr(QTest) qts = start("");
-
-    for (size_t i = 0; i < G_N_ELEMENTS(models); i++) {
-        for (unsigned round = 0; round < 2; round++) {
-            json_object_put(qtest_qmp(qts, "{'execute': 'device_add', 'arguments': {'driver': "
-                                      "'%s', 'id': 'one', 'addr': '5'}}", models[i].driver));
-            g_assert_cmphex(device_id(qts, 5, 0), ==, models[i].id);
-            qtest_device_del(qts, "one");
-            qtest_outl(qts, EJECT, 1u << 5);
-            qtest_expect_deleted(qts, "one");
-            g_assert_cmphex(device_id(qts, 5, 0), ==, UINT32_MAX);
-        }
-    }
-}
-
-/* DEVICE_DELETED says that what the device used may go too. */
-static void test_disk_is_free(void)
-{
-    g_autoptr(QTest) qts = start("");
-
-    for (unsigned round = 0; round < 10; round++) {
-        json_object_put(qtest_qmp(qts, "{'execute': 'blockdev-add', 'arguments': "
-                                  "{'driver': 'null-co', 'node-name': 'node'}}"));
-        json_object_put(qtest_qmp(qts, "{'execute': 'device_add', 'arguments': {'drive': 'node', "
-                                  "'driver': 'virtio-blk-pci', 'id': 'one', 'addr': '5'}}"));
-        qtest_pci_write(qts, 0, 5 << 3, 4, 2, 7); /* its BARs are mapped */
-        qtest_device_del(qts, "one");
-        qtest_outl(qts, EJECT, 1u << 5);
-        qtest_expect_deleted(qts, "one");
-        json_object_put(qtest_qmp(qts, "{'execute': 'blockdev-del', 'arguments': "
-                                  "{'node-name': 'node'}}"));
-    }
-}
-
 /* The guest may eject unasked; an empty slot and the board's devices stay as they are. */
 static void test_guest_ejects(void)
 {
@@ -298,8 +251,6 @@ int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/pci-hotplug/plug-and-eject", test_plug_and_eject);
-    g_test_add_func("/pci-hotplug/models", test_models);
-    g_test_add_func("/pci-hotplug/disk-is-free", test_disk_is_free);
     g_test_add_func("/pci-hotplug/guest-ejects", test_guest_ejects);
     g_test_add_func("/pci-hotplug/functions", test_functions);
     g_test_add_func("/pci-hotplug/reset-finishes", test_reset_finishes);
