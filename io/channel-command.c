@@ -20,16 +20,30 @@ typedef struct ChannelCommand {
     ChannelFd fd;
     GPid pid;
     int status;
+    GMutex lock; /* of the child's end: nobody signals a process id that was given to another */
+    bool ended;
 } ChannelCommand;
 
 static bool reap(ChannelCommand *self, int options)
 {
-    pid_t result;
+    pid_t result = 0;
 
-    do {
-        result = waitpid(self->pid, &self->status, options);
-    } while (result < 0 && errno == EINTR);
-    return result != 0; /* an error means that somebody else reaped it */
+    g_mutex_lock(&self->lock);
+    while (!self->ended && (result = waitpid(self->pid, &self->status, options)) < 0 &&
+           errno == EINTR) {
+    }
+    self->ended |= result != 0; /* an error means that somebody else reaped it */
+    g_mutex_unlock(&self->lock);
+    return self->ended;
+}
+
+static void send_signal(ChannelCommand *self, int signal)
+{
+    g_mutex_lock(&self->lock);
+    if (!self->ended) {
+        kill(self->pid, signal);
+    }
+    g_mutex_unlock(&self->lock);
 }
 
 static bool reap_within_grace(ChannelCommand *self)
@@ -51,9 +65,9 @@ static int command_close(Channel *channel)
     int result = channel_fd_close(channel);
 
     if (!reap_within_grace(self)) {
-        kill(self->pid, SIGTERM);
+        send_signal(self, SIGTERM);
         if (!reap_within_grace(self)) {
-            kill(self->pid, SIGKILL);
+            send_signal(self, SIGKILL);
             reap(self, 0);
         }
     }
@@ -62,15 +76,29 @@ static int command_close(Channel *channel)
     return result;
 }
 
+/* Whoever reads or writes then finds the pipes broken. */
+static int command_shutdown(Channel *channel, unsigned sides)
+{
+    send_signal((ChannelCommand *)channel, SIGTERM);
+    return 0;
+}
+
+static void command_free(Channel *channel)
+{
+    g_mutex_clear(&((ChannelCommand *)channel)->lock);
+    channel_fd_free(channel);
+}
+
 static const ChannelOps command_ops = {
     .kind = "command",
     .readv = channel_fd_readv,
     .writev = channel_fd_writev,
     .set_blocking = channel_fd_set_blocking,
+    .shutdown = command_shutdown,
     .close = command_close,
     .watch = channel_fd_watch,
     .wait = channel_fd_wait,
-    .free = channel_fd_free,
+    .free = command_free,
 };
 
 Channel *channel_command_new(const char *const *argv, int flags, GError **error)
@@ -82,10 +110,12 @@ Channel *channel_command_new(const char *const *argv, int flags, GError **error)
                         (access == O_WRONLY ? G_SPAWN_STDOUT_TO_DEV_NULL : 0);
 
     self->fd.read_fd = self->fd.write_fd = -1;
+    g_mutex_init(&self->lock);
     if (!g_spawn_async_with_pipes(NULL, (char **)argv, NULL, spawn, NULL, NULL, &self->pid,
                                   access == O_RDONLY ? NULL : &self->fd.write_fd,
                                   access == O_WRONLY ? NULL : &self->fd.read_fd, NULL, error)) {
         g_prefix_error(error, "cannot run '%s': ", argv[0]);
+        g_mutex_clear(&self->lock);
         g_free(self);
         return NULL;
     }
@@ -99,4 +129,24 @@ int channel_command_status(const Channel *channel)
 {
     g_assert(channel->ops == &command_ops && channel->closed);
     return ((const ChannelCommand *)channel)->status;
+}
+
+bool channel_is_command(const Channel *channel)
+{
+    return channel->ops == &command_ops;
+}
+
+void channel_command_finish(Channel *channel)
+{
+    ChannelCommand *self = (ChannelCommand *)channel;
+    struct timespec step = { .tv_nsec = GRACE_STEP_MS * 1000000L };
+
+    g_assert(channel_is_command(channel));
+    if (self->fd.write_fd >= 0) {
+        close(self->fd.write_fd);
+        self->fd.write_fd = -1;
+    }
+    while (!reap(self, WNOHANG)) {
+        nanosleep(&step, NULL);
+    }
 }

@@ -13,7 +13,13 @@
  * child a moment to end, then ends it, and waits for it.
  */
 Channel *channel_command_new(const char *const *argv, int flags, GError **error);
+bool channel_is_command(const Channel *channel);
 /* After channel_close(): the child's status as waitpid(2) has it. */
 int channel_command_status(const Channel *channel);
+/*
+ * Close the pipe to the child and let it end, however long that takes: for data that it still has
+ * to put away. channel_shutdown() from another thread ends it.
+ */
+void channel_command_finish(Channel *channel);
 
 #endif

@@ -197,6 +197,16 @@ void ram_block_free(RamBlock *block)
     reclaim_call_rcu(&block->rcu, ram_block_free_rcu);
 }
 
+void ram_block_pin(RamBlock *block)
+{
+    region_pin(block->region);
+}
+
+void ram_block_unpin(RamBlock *block)
+{
+    region_unpin(block->region);
+}
+
 bool ram_block_resize(RamBlock *block, uint64_t size, GError **error)
 {
     if (!size || size > block->max_length) {

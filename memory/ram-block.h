@@ -69,6 +69,13 @@ RamBlock *ram_block_from_host(const void *host);
 void ram_block_foreach(bool (*fn)(RamBlock *block, void *opaque), void *opaque);
 
 /*
+ * Keep the block, its region and whoever owns them until it is unpinned as often, though the region
+ * may leave the guest's memory meanwhile.
+ */
+void ram_block_pin(RamBlock *block);
+void ram_block_unpin(RamBlock *block);
+
+/*
  * A watcher of everything that memory/ writes into the block (devices' DMA, above all), on the
  * writer's thread after the write: a software CPU that keeps decoded code. Embedded in the
  * watcher's own record, which goes with the block.
