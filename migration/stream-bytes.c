@@ -69,6 +69,17 @@ void stream_put_name(StreamOut *out, const char *name)
     stream_put(out, name, len);
 }
 
+void stream_put_footer(StreamOut *out, uint32_t section)
+{
+    stream_put_u8(out, STREAM_FOOTER);
+    stream_put_u32(out, section);
+}
+
+uint64_t stream_out_offset(const StreamOut *out)
+{
+    return (uint64_t)out->pos + out->buf->len;
+}
+
 /* ---- In ---- */
 
 void stream_in_init(StreamIn *in, const StreamIo *io, uint64_t size, GError **error)
@@ -109,14 +120,17 @@ bool stream_bad(StreamIn *in, const char *fmt, ...)
 
 static void refill(StreamIn *in)
 {
-    int ret;
+    ssize_t ret;
 
     in->pos += in->len;
     in->at = 0;
     in->len = (size_t)MIN(in->size - in->pos, BUFFER);
     ret = in->len ? in->io->read(in->io->opaque, (int64_t)in->pos, in->buf, in->len) : 0;
+    in->len = ret > 0 ? (size_t)ret : 0;
     if (ret < 0) {
-        stream_bad(in, "cannot be read: %s", g_strerror(-ret));
+        stream_bad(in, "cannot be read: %s", g_strerror((int)-ret));
+    } else if (!ret) {
+        stream_bad(in, "it ends too early");
     }
 }
 
@@ -149,6 +163,14 @@ uint8_t stream_get_u8(StreamIn *in)
     uint8_t value;
 
     stream_get(in, &value, 1);
+    return value;
+}
+
+uint8_t stream_peek_u8(StreamIn *in)
+{
+    uint8_t value = stream_get_u8(in);
+
+    in->at -= !in->failed; /* the buffer holds the last byte that was taken */
     return value;
 }
 

@@ -5,12 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "migration/ram-save.h"
 #include "migration/stream-internal.h"
 #include "util/bits.h"
 #include "util/error.h"
-
-/* What comes after RAM is small, and is held in memory while it is read. */
-#define MAX_DEVICE_STATE (64u << 20)
 
 static void clear_section(void *opaque)
 {
@@ -59,12 +57,28 @@ static void save_section(StreamOut *out, const StreamSection *section, uint32_t 
     stream_put_u32(out, section->instance);
     stream_put_u32(out, (uint32_t)section->state->version);
     stream_put(out, body->data, body->len);
-    stream_put_u8(out, STREAM_FOOTER);
-    stream_put_u32(out, number);
+    stream_put_footer(out, number);
+}
+
+void stream_put_sections(StreamOut *out, const MachineStream *stream)
+{
+    for (guint i = 0; i < stream->sections->len; i++) {
+        save_section(out, section_at(stream, i), RAM_SECTION + 1 + i);
+    }
+    stream_put_u8(out, STREAM_EOF);
+}
+
+void stream_put_begin(StreamOut *out, const MachineStream *stream)
+{
+    stream_put_u32(out, STREAM_MAGIC);
+    stream_put_u32(out, STREAM_VERSION);
+    stream_put_u8(out, STREAM_CONFIGURATION);
+    stream_put_u32(out, (uint32_t)strlen(stream->board));
+    stream_put(out, stream->board, strlen(stream->board));
 }
 
 /* For tools that do not know our tables. */
-static void save_description(StreamOut *out, const MachineStream *stream)
+void stream_put_description(StreamOut *out, const MachineStream *stream)
 {
     json_object *root = json_object_new_object(), *devices = json_object_new_array();
     const char *text;
@@ -89,20 +103,17 @@ static void save_description(StreamOut *out, const MachineStream *stream)
 bool machine_stream_save(const MachineStream *stream, const StreamIo *io, uint64_t *size,
                          GError **error)
 {
+    RamCounters counters = { 0 };
+    RamSaver *ram = ram_saver_new(false, &counters);
     StreamOut out;
 
     stream_out_init(&out, io);
-    stream_put_u32(&out, STREAM_MAGIC);
-    stream_put_u32(&out, STREAM_VERSION);
-    stream_put_u8(&out, STREAM_CONFIGURATION);
-    stream_put_u32(&out, (uint32_t)strlen(stream->board));
-    stream_put(&out, stream->board, strlen(stream->board));
-    ram_save(&out);
-    for (guint i = 0; i < stream->sections->len; i++) {
-        save_section(&out, section_at(stream, i), RAM_SECTION + 1 + i);
-    }
-    stream_put_u8(&out, STREAM_EOF);
-    save_description(&out, stream);
+    stream_put_begin(&out, stream);
+    ram_saver_send_blocks(&out);
+    ram_saver_send(ram, &out, 0, true);
+    ram_saver_free(ram);
+    stream_put_sections(&out, stream);
+    stream_put_description(&out, stream);
     stream_out_flush(&out);
     *size = (uint64_t)out.pos;
     if (out.result < 0) {
@@ -114,7 +125,7 @@ bool machine_stream_save(const MachineStream *stream, const StreamIo *io, uint64
 
 /* ---- Loading: up to the end of RAM ---- */
 
-static bool load_board(StreamIn *in, const MachineStream *stream)
+bool stream_get_begin(StreamIn *in, const MachineStream *stream)
 {
     char board[256];
     uint32_t len;
@@ -140,24 +151,42 @@ static bool load_footer(StreamIn *in)
            stream_bad(in, "RAM's section does not end where it should");
 }
 
-static bool load_ram(StreamIn *in)
+static bool load_ram_head(StreamIn *in)
 {
     char name[256];
 
-    if (stream_get_u8(in) != STREAM_SECTION_START || stream_get_u32(in) != RAM_SECTION) {
-        return stream_bad(in, "it does not begin with RAM");
-    }
     stream_get_name(in, name);
-    if (strcmp(name, RAM_NAME) || stream_get_u32(in) != 0 || stream_get_u32(in) != RAM_VERSION) {
-        return stream_bad(in, "it does not begin with RAM");
+    return (!strcmp(name, RAM_NAME) && stream_get_u32(in) == 0 &&
+            stream_get_u32(in) == RAM_VERSION) ||
+           stream_bad(in, "it does not begin with RAM");
+}
+
+bool stream_get_ram(StreamIn *in, bool *end)
+{
+    uint8_t mark = stream_get_u8(in);
+    bool start = mark == STREAM_SECTION_START;
+
+    *end = mark == STREAM_SECTION_END;
+    if ((!start && mark != STREAM_SECTION_PART && !*end) || start == in->has_blocks ||
+        stream_get_u32(in) != RAM_SECTION) {
+        return stream_bad(in, start || in->has_blocks ? "RAM's content is missing"
+                                                      : "it does not begin with RAM");
     }
-    if (!ram_load_start(in) || !load_footer(in)) {
-        return false;
+    in->has_blocks = true;
+    return (start ? load_ram_head(in) && ram_load_start(in) : ram_load_pages(in)) &&
+           load_footer(in);
+}
+
+static bool load_ram(StreamIn *in)
+{
+    bool end = false, ok = true;
+
+    ram_load_begin(in);
+    while (ok && !end) {
+        ok = stream_get_ram(in, &end);
     }
-    if (stream_get_u8(in) != STREAM_SECTION_END || stream_get_u32(in) != RAM_SECTION) {
-        return stream_bad(in, "RAM's content is missing");
-    }
-    return ram_load_pages(in) && load_footer(in);
+    ram_load_end(in);
+    return ok;
 }
 
 /* ---- Loading: the tables, from memory ---- */
@@ -242,16 +271,18 @@ static bool load_section(Rest *rest, const StreamSection *section, GError **erro
     return true;
 }
 
-static bool load_sections(const MachineStream *stream, Rest *rest, GError **error)
+bool machine_sections_load(const MachineStream *stream, const uint8_t *data, size_t len,
+                           GError **error)
 {
+    Rest rest = { .data = data, .len = len };
     uint8_t mark;
 
     for (guint i = 0; i < stream->sections->len; i++) {
-        if (!load_section(rest, section_at(stream, i), error)) {
+        if (!load_section(&rest, section_at(stream, i), error)) {
             return false;
         }
     }
-    return (rest_u8(rest, &mark) && mark == STREAM_EOF) ||
+    return (rest_u8(&rest, &mark) && mark == STREAM_EOF) ||
            rest_bad("it has a device that this machine does not have", error);
 }
 
@@ -259,20 +290,20 @@ bool machine_stream_load(const MachineStream *stream, const StreamIo *io, uint64
                          GError **error)
 {
     g_autofree uint8_t *data = NULL;
-    Rest rest = { 0 };
+    size_t len = 0;
     StreamIn in;
     bool ok;
 
     stream_in_init(&in, io, size, error);
-    ok = load_board(&in, stream) && load_ram(&in);
+    ok = stream_get_begin(&in, stream) && load_ram(&in);
     if (ok && stream_left(&in) > MAX_DEVICE_STATE) {
         ok = stream_bad(&in, "there is too much of it behind RAM");
     }
     if (ok) {
-        rest.len = (size_t)stream_left(&in);
-        rest.data = data = g_malloc(rest.len);
-        stream_get(&in, data, rest.len);
-        ok = !in.failed && load_sections(stream, &rest, error);
+        len = (size_t)stream_left(&in);
+        data = g_malloc(len);
+        stream_get(&in, data, len);
+        ok = !in.failed && machine_sections_load(stream, data, len, error);
     }
     stream_in_cleanup(&in);
     return ok;

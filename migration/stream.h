@@ -11,8 +11,9 @@
  *   7eh    footer behind each of the three: 32-bit section
  *   00h    end; then 06h: 32-bit length, a description of all whole sections as JSON
  *
- * The first section is RAM, in two parts: which blocks there are, and their pages, those that are
- * zero without content. What the tables are and what belongs to them is vmstate/'s affair.
+ * The first section is RAM (02h: another part of it, as 03h): which blocks there are, and their
+ * pages, those that are zero without content. What the tables are and what belongs to them is
+ * vmstate/'s affair. What a migration adds says migration/commands.h.
  *
  * A stream that comes in is hostile: each length is checked against what is left and against what
  * receives it. If loading fails, the machine is half loaded.
@@ -22,13 +23,17 @@
 
 #include <glib.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "vmstate/vmstate.h"
 
-/* Where the bytes go or come from: all of them, or -errno. */
+/* A stream whose end is where its source ends. */
+#define STREAM_SIZE_UNKNOWN UINT64_MAX
+
+/* Where the bytes go or come from; pos grows by what was moved. */
 typedef struct StreamIo {
-    int (*write)(void *opaque, int64_t pos, const void *buf, size_t len);
-    int (*read)(void *opaque, int64_t pos, void *buf, size_t len);
+    int (*write)(void *opaque, int64_t pos, const void *buf, size_t len); /* all, or -errno */
+    ssize_t (*read)(void *opaque, int64_t pos, void *buf, size_t len);    /* some; 0: the end */
     void *opaque;
 } StreamIo;
 

@@ -187,9 +187,11 @@ static int write_state(void *opaque, int64_t pos, const void *buf, size_t len)
     return block_vmstate_write(opaque, pos, buf, len);
 }
 
-static int read_state(void *opaque, int64_t pos, void *buf, size_t len)
+static ssize_t read_state(void *opaque, int64_t pos, void *buf, size_t len)
 {
-    return block_vmstate_read(opaque, pos, buf, len);
+    int ret = block_vmstate_read(opaque, pos, buf, len);
+
+    return ret < 0 ? ret : (ssize_t)len;
 }
 
 static bool save_to(BlockNode *node, uint64_t *size, GError **error)

@@ -41,7 +41,7 @@ static int put(void *opaque, int64_t pos, const void *buf, size_t len)
     return 0;
 }
 
-static int get(void *opaque, int64_t pos, void *buf, size_t len)
+static ssize_t get(void *opaque, int64_t pos, void *buf, size_t len)
 {
     Fixture *f = opaque;
 
@@ -50,7 +50,7 @@ static int get(void *opaque, int64_t pos, void *buf, size_t len)
     }
     g_assert_cmpint(pos + (int64_t)len, <=, f->bytes->len);
     memcpy(buf, f->bytes->data + pos, len);
-    return 0;
+    return (ssize_t)len;
 }
 
 static bool save(Fixture *f, GError **error)

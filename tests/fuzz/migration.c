@@ -106,13 +106,13 @@ static int put(void *opaque, int64_t pos, const void *buf, size_t len)
     return 0;
 }
 
-static int get(void *opaque, int64_t pos, void *buf, size_t len)
+static ssize_t get(void *opaque, int64_t pos, void *buf, size_t len)
 {
     Machine *machine = opaque;
 
     g_assert_cmpint(pos + (int64_t)len, <=, machine->bytes->len);
     memcpy(buf, machine->bytes->data + pos, len);
-    return 0;
+    return (ssize_t)len;
 }
 
 static bool load(Machine *machine)
