@@ -15,7 +15,7 @@
 #include "util/parse.h"
 
 /* Tables come from monitor/ and from what system/ registers, once for the process. */
-#define MAX_TABLES 8
+#define MAX_TABLES 16
 static const HmpCommand *command_tables[MAX_TABLES] = { hmp_builtin_commands, hmp_memory_commands };
 static const HmpCommand *info_tables[MAX_TABLES] = { hmp_builtin_info };
 static const HmpMachine no_machine;

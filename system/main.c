@@ -19,6 +19,7 @@
 #include "system/hmp-net.h"
 #include "system/machine-setup.h"
 #include "system/machine-state.h"
+#include "system/migration-setup.h"
 #include "system/process.h"
 #include "system/qtest.h"
 #include "system/runstate.h"
@@ -130,13 +131,15 @@ static bool open_consoles(VmOptions *options, GError **error)
     hmp_net_register();
     gdb_hmp_register();
     machine_state_register();
+    migration_setup_register();
     return setup_monitors(options, error) && start_debugging(options, error) &&
            (!options->qtest || qtest_server_init(options->qtest, options->qtest_log, error));
 }
 
 static bool run(VmOptions *options, GError **error)
 {
-    if (!options->start_stopped && !runstate_start(error)) {
+    if (!migration_setup_incoming(options->incoming, error) ||
+        (!options->start_stopped && !runstate_start(error))) {
         return false;
     }
     process_ready();
@@ -151,6 +154,7 @@ static bool run(VmOptions *options, GError **error)
 static void clean_up(void)
 {
     vcpus_pause_all();
+    migration_setup_cleanup();
     job_cancel_all();
     drive_close_all();
     block_monitor_close_all();

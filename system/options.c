@@ -158,6 +158,9 @@ const Option option_table[] = {
     { "add-fd", "fd=N,set=N[,opaque=TEXT]", "put an inherited descriptor into a set", opt_values,
       FIELD(add_fd), NAMES("n:fd", "n:set", "s:opaque") },
     { "S", NULL, "do not start the CPUs: wait for 'cont'", opt_flag, FIELD(start_stopped) },
+    { "incoming", "URI", "wait for a machine that migrates to here: tcp:HOST:PORT, unix:PATH, "
+      "fd:N, exec:COMMAND, file:PATH, or defer (until migrate-incoming)", opt_string,
+      FIELD(incoming) },
     { "gdb", "DEV", "let GDB connect here: tcp::PORT, unix:PATH, stdio, pty, chardev:ID, none",
       opt_string, FIELD(gdb) },
     { "s", NULL, "short for -gdb tcp::1234", opt_gdb_default, FIELD(gdb) },
@@ -301,7 +304,7 @@ static const size_t string_fields[] = {
     offsetof(VmOptions, cpu), offsetof(VmOptions, uuid), offsetof(VmOptions, vga),
     offsetof(VmOptions, display), offsetof(VmOptions, pidfile), offsetof(VmOptions, log_file),
     offsetof(VmOptions, log_items), offsetof(VmOptions, qtest), offsetof(VmOptions, qtest_log),
-    offsetof(VmOptions, mem_path), offsetof(VmOptions, gdb),
+    offsetof(VmOptions, mem_path), offsetof(VmOptions, gdb), offsetof(VmOptions, incoming),
 };
 
 #define FIELD_AT(type, options, offset) ((type *)((char *)(options) + (offset)))

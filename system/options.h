@@ -36,7 +36,7 @@ typedef struct VmOptions {
     GPtrArray *drive;                 /* DriveRequest* */
     GPtrArray *netdev, *nic, *net;    /* char* */
     char *uuid, *vga, *display, *pidfile, *log_file, *log_items, *qtest, *qtest_log;
-    char *mem_path, *gdb;
+    char *mem_path, *gdb, *incoming;
     bool mem_prealloc;
     bool no_defaults, no_user_config, start_stopped, no_reboot, no_shutdown, daemonize, nographic;
     bool snapshot;

@@ -32,6 +32,7 @@ static struct {
     RunState state;
     bool started_once;
     bool needs_reset; /* shut down: cont is refused until a reset */
+    bool start_on_arrival; /* while it waits for a migration */
     RunStateActions actions;
     uint32_t requests; /* atomic */
     VmCause shutdown_cause, reset_cause;
@@ -240,6 +241,10 @@ bool runstate_start(GError **error)
     if (runstate_is_running()) {
         return true;
     }
+    if (rs.state == RUN_STATE_INMIGRATE) {
+        rs.start_on_arrival = true;
+        return true;
+    }
     if (rs.needs_reset) {
         error_setf(error, "Resetting the Virtual Machine is required");
         return false;
@@ -259,10 +264,20 @@ bool runstate_start(GError **error)
     return true;
 }
 
+bool runstate_arrive(void)
+{
+    rs.state = RUN_STATE_PAUSED;
+    return rs.start_on_arrival;
+}
+
 void runstate_stop(RunState state)
 {
     bool was_running = runstate_is_running();
 
+    if (rs.state == RUN_STATE_INMIGRATE && state == RUN_STATE_PAUSED) {
+        rs.start_on_arrival = false;
+        return;
+    }
     if (was_running) {
         vcpus_pause_all();
         vm_clock_stop();
@@ -341,7 +356,7 @@ static void serve_reset(void)
             rs.state = RUN_STATE_RUNNING;
             vcpus_resume_all();
         }
-    } else if (rs.state != RUN_STATE_PRELAUNCH) {
+    } else if (rs.state != RUN_STATE_PRELAUNCH && rs.state != RUN_STATE_INMIGRATE) {
         rs.state = RUN_STATE_PAUSED;
     }
 }

@@ -27,6 +27,8 @@ RunStateActions *runstate_actions(void);
 bool runstate_start(GError **error);
 /* Stop all vCPUs and the virtual clock; emits STOP if it was running. */
 void runstate_stop(RunState state);
+/* Out of "inmigrate", in which starting and stopping only note what is wanted; start it now? */
+bool runstate_arrive(void);
 /* Reset the machine now (vCPUs are paused meanwhile). */
 void runstate_reset_machine(VmCause cause);
 void runstate_request_powerdown(void);
