@@ -104,9 +104,10 @@ static bool add_cpus(MachineStream *stream, GError **error)
 
 /* ---- Devices ---- */
 
-/* They have no state but what the command line gave them, or have it in a CPU's. */
+/* They have no state but the command line's, or have it in a CPU's or their adapter's. */
 static const char *const stateless[] = {
-    "x86_64-cpu", "isabus-bridge", "isa-debugcon", "isa-debug-exit", "pvpanic", NULL,
+    "x86_64-cpu", "isabus-bridge", "isa-debugcon", "isa-debug-exit", "pvpanic",
+    "virtio-serial-port", NULL,
 };
 
 typedef struct Collect {

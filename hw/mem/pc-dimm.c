@@ -226,6 +226,41 @@ static void dimm_unrealize(Device *dev)
     ram_backend_set_mapped(backend_of(dimm), false);
 }
 
+/* ---- Saved state: only whether it is the same module; its content is RAM's affair ---- */
+
+static void dimm_pre_save(void *opaque)
+{
+    PcDimm *dimm = opaque;
+
+    dimm->saved_addr = dimm->addr;
+    dimm->saved_slot = dimm->slot;
+}
+
+static bool dimm_post_load(void *opaque, int version, GError **error)
+{
+    const PcDimm *dimm = opaque;
+
+    if (dimm->saved_addr != dimm->addr || dimm->saved_slot != dimm->slot) {
+        error_setf(error, "pc-dimm: saved in slot %d at " HEX64 ", here it is in slot %d at " HEX64,
+                   dimm->saved_slot, dimm->saved_addr, dimm->slot, dimm->addr);
+        return false;
+    }
+    return true;
+}
+
+static const VmState dimm_vmstate = {
+    .name = "pc-dimm",
+    .version = 1,
+    .minimum_version = 1,
+    .pre_save = dimm_pre_save,
+    .post_load = dimm_post_load,
+    .fields = (const VmStateField[]) {
+        VMSTATE_U64(PcDimm, saved_addr),
+        VMSTATE_I32(PcDimm, saved_slot),
+        VMSTATE_END
+    },
+};
+
 static json_object *get_size(Object *obj, const Property *prop)
 {
     return json_object_new_uint64(pc_dimm_size((PcDimm *)obj));
@@ -243,6 +278,7 @@ static const Property dimm_properties[] = {
 static const DeviceHooks dimm_hooks = {
     .realize = dimm_realize,
     .unrealize = dimm_unrealize,
+    .vmstate = &dimm_vmstate,
     .category = DEVICE_CATEGORY_MISC,
     .hotpluggable = true,
 };

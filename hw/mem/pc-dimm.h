@@ -17,6 +17,8 @@ typedef struct PcDimm {
     Object *memdev; /* a RamBackend, referenced */
     uint32_t node;
     int32_t slot;   /* property, -1: the first free */
+    uint64_t saved_addr; /* of saved state */
+    int32_t saved_slot;
 } PcDimm;
 
 uint64_t pc_dimm_size(const PcDimm *dimm);

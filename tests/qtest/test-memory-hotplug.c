@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory hot-plug: pc-dimm, the ACPI controller's registers, what QMP tells of it. */
 #include "tests/qtest/libqtest.h"
+#include "tests/qtest/snapshot.h"
 
 #define GPE_STATUS 0xafe0
 #define GPE_HOTPLUG 0x08
@@ -342,6 +343,39 @@ static void test_refused(void)
     g_assert_nonnull(strstr(big, "maxmem"));
 }
 
+/* The memory's content, what the guest has seen, and what it said. */
+static void test_saved_state(void)
+{
+    g_autoptr(QTest) qts = start();
+    g_autofree char *path = NULL;
+    json_object *list;
+
+    path = snapshot_make_node(qts);
+    g_unlink(path);
+    add_backend(qts, "m1", 4 * MIB);
+    add_dimm(qts, "d1", "m1", "");
+    qtest_device_del(qts, "d1");
+    qtest_writeq(qts, AREA + 8, 0x1122334455667788);
+    g_assert_cmphex(flags(qts, 0), ==, PRESENT | INSERTING | REMOVING);
+    qtest_outb(qts, FLAGS, INSERTING);
+    qtest_outl(qts, OST_EVENT, 0x103);
+    qtest_outl(qts, OST_STATUS, 0x84);
+    snapshot_run(qts, "snapshot-save");
+    qtest_outb(qts, FLAGS, REMOVING);
+    qtest_outl(qts, OST_STATUS, 0x81); /* it stays, else the reset of loading would remove it */
+    qtest_outl(qts, SELECT, 2);
+    qtest_writeq(qts, AREA + 8, 0);
+    snapshot_run(qts, "snapshot-load");
+    g_assert_cmphex(qtest_inb(qts, FLAGS), ==, PRESENT | REMOVING);
+    g_assert_cmphex(qtest_readq(qts, AREA + 8), ==, 0x1122334455667788);
+    list = qtest_qmp(qts, "{'execute': 'query-acpi-ospm-status'}");
+    expect_string(json_object_array_get_idx(list, 0), "source", "259");
+    expect_string(json_object_array_get_idx(list, 0), "status", "132");
+    json_object_put(list);
+    qtest_outb(qts, FLAGS, EJECT);
+    qtest_expect_deleted(qts, "d1");
+}
+
 static void test_cycles(void)
 {
     g_autoptr(QTest) qts = start();
@@ -369,6 +403,7 @@ int main(int argc, char *argv[])
     g_test_add_func("/memory-hotplug/outcome", test_outcome);
     g_test_add_func("/memory-hotplug/cold-plug", test_cold_plug);
     g_test_add_func("/memory-hotplug/refused", test_refused);
+    g_test_add_func("/memory-hotplug/saved-state", test_saved_state);
     g_test_add_func("/memory-hotplug/cycles", test_cycles);
     return g_test_run();
 }

@@ -2,6 +2,7 @@
 /* virtio-balloon: pages given and taken back, statistics, reporting; and drivers that lie. */
 #include <linux/virtio_balloon.h>
 
+#include "tests/qtest/snapshot.h"
 #include "tests/qtest/virtio.h"
 
 #define MIB (1ULL << 20)
@@ -402,6 +403,38 @@ static void test_hints(void)
     g_assert_cmphex(qtest_readl(qts, V_CONFIG + 8), ==, VIRTIO_BALLOON_CMD_ID_STOP);
 }
 
+/* A buffer of statistics that the device keeps is there again. */
+static void test_saved_state(void)
+{
+    static const uint32_t pfns[] = { PAGES / PAGE };
+    g_autoptr(QTest) qts = start(",ioeventfd=off,guest-stats-polling-interval=1");
+    g_autofree char *path = NULL;
+    Balloon b;
+
+    path = snapshot_make_node(qts);
+    g_unlink(path);
+    balloon_setup(&b, qts, V_BIT(VIRTIO_BALLOON_F_STATS_VQ), 3);
+    json_object_put(qtest_qmp(qts, "{'execute': 'balloon', 'arguments': {'value': 67108864}}"));
+    qtest_writel(qts, ACTUAL, 16 * MIB / PAGE);
+    put_stat(qts, 0, VIRTIO_BALLOON_S_MEMTOT, 77);
+    give_stats(&b, 10);
+    snapshot_run(qts, "snapshot-save");
+    json_object_put(qtest_qmp(qts, "{'execute': 'balloon', 'arguments': {'value': 134217728}}"));
+    v_set_status(qts, 0);
+    g_assert_cmpint(actual(qts), ==, RAM);
+    snapshot_run(qts, "snapshot-load");
+    g_assert_cmpint(actual(qts), ==, 112 * MIB);
+    g_assert_cmpuint(qtest_readl(qts, NUM_PAGES), ==, 64 * MIB / PAGE);
+    qtest_memset(qts, PAGES, 0x5a, PAGE);
+    send_pfns(&b, INFLATE, pfns, 1);
+    expect_byte(qts, PAGES, 0);
+    for (unsigned i = 0; i < 1000 && qtest_readw(qts, b.queues[STATS].used + 2) == 0; i++) {
+        qtest_clock_step(qts, 1000000000);
+    }
+    v_wait(qts, &b.queues[STATS]);
+    g_assert_cmpuint(stat_value(qts, "stat-total-memory"), ==, 77);
+}
+
 int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
@@ -416,5 +449,6 @@ int main(int argc, char *argv[])
     g_test_add_func("/virtio-balloon/stats", test_stats);
     g_test_add_func("/virtio-balloon/reporting", test_reporting);
     g_test_add_func("/virtio-balloon/hints", test_hints);
+    g_test_add_func("/virtio-balloon/saved-state", test_saved_state);
     return g_test_run();
 }

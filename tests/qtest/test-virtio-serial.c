@@ -3,6 +3,7 @@
 #include <linux/virtio_console.h>
 
 #include "tests/qtest/peer.h"
+#include "tests/qtest/snapshot.h"
 #include "tests/qtest/virtio.h"
 
 #define MAX_PORTS 3
@@ -437,6 +438,76 @@ static void test_unwritable_buffer(void)
     peer_free(peer);
 }
 
+/* What comes until the guest's one buffer is used, at most max bytes; its length. */
+static size_t receive_rest(QTest *qts, const Peer *peer, VQueue *out, uint8_t *data, size_t max)
+{
+    bool used = false;
+    size_t n = 0;
+
+    for (int i = 0; i < 10000 && !used; i++) {
+        ssize_t len;
+
+        used = qtest_readw(qts, out->used + 2) != out->seen;
+        while ((len = recv(peer->fd, data + n, max - n, MSG_DONTWAIT)) > 0) {
+            n += len;
+        }
+    }
+    g_assert_true(used);
+    return n;
+}
+
+/*
+ * An open port, and messages for which the guest has no buffer yet. What was on its way to a slow
+ * peer goes on at the byte where it stood.
+ */
+static void test_saved_state(void)
+{
+    enum { SIZE = 1 << 20 };
+    Peer *peer = peer_new();
+    g_autoptr(QTest) qts = start(peer, "null");
+    g_autofree uint8_t *data = g_malloc(SIZE);
+    g_autofree uint8_t *got = g_malloc(SIZE);
+    g_autofree char *path = NULL;
+    VQueue *out;
+    Driver d;
+    size_t n;
+
+    for (unsigned i = 0; i < SIZE; i++) {
+        data[i] = i * 7 + (i >> 8);
+    }
+    path = snapshot_make_node(qts);
+    g_unlink(path);
+    peer_accept(peer);
+    handshake(&d, qts);
+    expect_port_event(qts, "p1", true);
+    out = &d.queues[PORT1_OUT];
+    qtest_memwrite(qts, V_DATA + 0x100000, data, SIZE);
+    v_desc(qts, out, 0, V_DATA + 0x100000, SIZE, 0, 0);
+    v_offer(qts, out, 0);
+    v_kick(qts, PORT1_OUT);
+    for (unsigned i = 0; i < V_SIZE; i++) {
+        send_control(&d, 1, VIRTIO_CONSOLE_PORT_READY, 1); /* two messages each */
+    }
+    snapshot_run(qts, "snapshot-save");
+    peer_expect(peer, data, SIZE);
+    v_wait(qts, out);
+    v_set_status(qts, 0);
+    expect_port_event(qts, "p1", false);
+    snapshot_run(qts, "snapshot-load");
+    expect_port_event(qts, "p1", true);
+    g_assert_true(frontend_open(qts, "chan"));
+    for (unsigned i = 0; i < V_SIZE; i++) {
+        expect_control(&d, 1, VIRTIO_CONSOLE_PORT_NAME, 1, "chan");
+        expect_control(&d, 1, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL);
+    }
+    out->seen = 0;
+    n = receive_rest(qts, peer, out, got, SIZE);
+    g_assert_cmpuint(n, >, 0);
+    g_assert_cmpuint(n, <, SIZE); /* the beginning was sent before */
+    g_assert_cmpmem(got, n, data + SIZE - n, n);
+    peer_free(peer);
+}
+
 int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
@@ -450,5 +521,6 @@ int main(int argc, char *argv[])
     g_test_add_func("/virtio-serial/refused", test_refused);
     g_test_add_func("/virtio-serial/wild-driver", test_wild_driver);
     g_test_add_func("/virtio-serial/unwritable-buffer", test_unwritable_buffer);
+    g_test_add_func("/virtio-serial/saved-state", test_saved_state);
     return g_test_run();
 }
