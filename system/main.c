@@ -8,6 +8,7 @@
 #include "block/job.h"
 #include "block/open.h"
 #include "chardev/chardev.h"
+#include "hw/core/device.h"
 #include "memory/memory.h"
 #include "memory/ram-backend.h"
 #include "monitor/monitor.h"
@@ -155,6 +156,7 @@ static void clean_up(void)
 {
     vcpus_pause_all();
     migration_setup_cleanup();
+    notifier_list_run(exit_notifiers(), NULL);
     job_cancel_all();
     drive_close_all();
     block_monitor_close_all();

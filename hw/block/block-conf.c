@@ -187,6 +187,12 @@ static void apply_policies(BlockConf *conf)
 
 /* ---- Life ---- */
 
+void block_conf_init(BlockConf *conf)
+{
+    conf->on_read_error = conf->on_write_error = BLOCKDEV_ON_ERROR_AUTO;
+    conf->discard_granularity = BLOCK_SIZE_DEFAULT;
+}
+
 static bool find_drive(BlockConf *conf, const BlockConfNeeds *needs, GError **error)
 {
     if (!conf->blk) {

@@ -38,8 +38,10 @@ extern const char *const block_conf_on_error_names[];
 #define PROP_SIZE32_(n, S, f, d, desc)                                                             \
     { PROP_FIELD_(prop_kind_size32, n, S, f, desc), .def.u = (d) }
 /* S: the device's struct, c: its BlockConf member. */
+#define BLOCK_CONF_DRIVE_PROPERTY(S, c)                                                            \
+    { PROP_FIELD_(prop_kind_drive, "drive", S, c.blk, "id of a drive, or name of a node") }
 #define BLOCK_CONF_PROPERTIES(S, c)                                                                \
-    { PROP_FIELD_(prop_kind_drive, "drive", S, c.blk, "id of a drive, or name of a node") },       \
+    BLOCK_CONF_DRIVE_PROPERTY(S, c),                                                               \
     PROP_SIZE32_("logical_block_size", S, c.logical_block_size, 0, "512 to 2M, a power of two"),   \
     PROP_SIZE32_("physical_block_size", S, c.physical_block_size, 0, "512 to 2M, a power of two"), \
     PROP_SIZE32_("min_io_size", S, c.min_io_size, 0, "least bytes a request should have"),         \
@@ -64,6 +66,9 @@ extern const char *const block_conf_on_error_names[];
     PROP_UINT32("heads", S, c.heads, 0, "heads; 0: guess"),                                        \
     PROP_UINT32("secs", S, c.secs, 0, "sectors of a track; 0: guess")
 #define BLOCK_CONF_BOOT_PROPERTY(S, c) PROP_BOOTINDEX("bootindex", S, c.bootindex)
+
+/* For devices with few of these properties: the others' defaults. In instance_init. */
+void block_conf_init(BlockConf *conf);
 
 /* What kind of disk it is to the device. */
 typedef struct BlockConfNeeds {

@@ -169,5 +169,7 @@ NotifierList *suspend_notifiers(void);
 NotifierList *wakeup_notifiers(void);
 /* bool *running */
 NotifierList *run_state_notifiers(void);
+/* The program ends: CPUs stand still, disks are still there. */
+NotifierList *exit_notifiers(void);
 
 #endif

@@ -11,7 +11,8 @@ typedef struct ResetHandler {
 } ResetHandler;
 
 typedef enum MachineEvent {
-    EVENT_MACHINE_DONE, EVENT_POWERDOWN, EVENT_SUSPEND, EVENT_WAKEUP, EVENT_RUN_STATE, EVENT__MAX
+    EVENT_MACHINE_DONE, EVENT_POWERDOWN, EVENT_SUSPEND, EVENT_WAKEUP, EVENT_RUN_STATE,
+    EVENT_EXIT, EVENT__MAX
 } MachineEvent;
 
 static NotifierList event_lists[EVENT__MAX];
@@ -68,3 +69,4 @@ NotifierList *powerdown_notifiers(void) { return &event_lists[EVENT_POWERDOWN]; 
 NotifierList *suspend_notifiers(void) { return &event_lists[EVENT_SUSPEND]; }
 NotifierList *wakeup_notifiers(void) { return &event_lists[EVENT_WAKEUP]; }
 NotifierList *run_state_notifiers(void) { return &event_lists[EVENT_RUN_STATE]; }
+NotifierList *exit_notifiers(void) { return &event_lists[EVENT_EXIT]; }

@@ -15,6 +15,7 @@
 #include "hw/core/machine.h"
 #include "hw/dma/i8257.h"
 #include "hw/i386/fw-items.h"
+#include "hw/i386/pc-flash.h"
 #include "hw/i386/pc-storage.h"
 #include "hw/i386/x86.h"
 #include "hw/isa/piix3.h"
@@ -45,6 +46,7 @@ typedef struct PcMachine {
     IsaBus *isa;
     PciDevice *pm;
     PcStorage storage;
+    PcFlash flash;
     struct PcAcpiData *acpi; /* what the tables were built from */
     bool hpet;
 } PcMachine;
@@ -75,7 +77,11 @@ static bool pc_map_memory(Machine *machine, GError **error)
     pc->pci_low_nothing = memory_region_new_io(OBJECT(pc), &nothing_ops, NULL, "pci-low-nothing",
                                                LOW_OVERLAY_SIZE);
     memory_region_add_overlap(pc->pci_memory, LOW_OVERLAY_BASE, pc->pci_low_nothing, -1);
-    return x86_load_firmware(&pc->parent_obj, pc->pci_memory,
+    if (!pc_flash_create(&pc->flash, machine, pc->pci_memory, pc->smm, error)) {
+        return false;
+    }
+    return pc->flash.has_firmware ||
+           x86_load_firmware(&pc->parent_obj, pc->pci_memory,
                              machine->firmware ? machine->firmware : "bios-256k.bin", error);
 }
 
@@ -435,6 +441,10 @@ static void pc_reset(Machine *machine)
 
 static const Property pc_properties[] = {
     PROP_BOOL("hpet", PcMachine, hpet, true, "high precision event timer"),
+    PROP_STRING("pflash0", PcMachine, flash.nodes[0], NULL, "node of the first flash chip"),
+    PROP_STRING("pflash1", PcMachine, flash.nodes[1], NULL, "node of the second flash chip"),
+    PROP_SIZE("max-fw-size", PcMachine, flash.max_size, 8 * MiB,
+              "bytes that the flash chips have together, at most"),
     PROP_END,
 };
 

@@ -9,7 +9,6 @@
 #include "util/error.h"
 
 #define FIRMWARE_MAX (16 * MiB)
-#define ISA_BIOS_MAX (128 * KiB)
 
 void x86_map_ram(X86Machine *machine, uint64_t max_low)
 {
@@ -262,7 +261,7 @@ bool x86_load_firmware(X86Machine *machine, MemoryRegion *space, const char *nam
     }
     memcpy(memory_region_ram_ptr(bios), image, size);
     memory_region_add(space, 4 * GiB - size, bios);
-    low_size = MIN(size, ISA_BIOS_MAX);
+    low_size = MIN(size, X86_ISA_BIOS_MAX);
     low = memory_region_new_alias(OBJECT(machine), "isa-bios", bios, size - low_size, low_size);
     memory_region_add_overlap(space, MiB - low_size, low, 1);
     return true;

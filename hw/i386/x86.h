@@ -14,9 +14,12 @@
 #include "hw/isa/isa.h"
 #include "hw/nvram/fw_cfg.h"
 #include "hw/rtc/mc146818rtc.h"
+#include "util/bits.h"
 
 #define TYPE_X86_MACHINE "x86-machine"
 #define TYPE_X86_CPU "x86_64-cpu"
+/* So much of the firmware's end is also below 1 MiB. */
+#define X86_ISA_BIOS_MAX (128 * KiB)
 
 struct AcpiCpuHotplug;
 struct AcpiMemoryHotplug;
