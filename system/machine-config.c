@@ -117,7 +117,8 @@ static bool check_boot_letters(const char *letters, GError **error)
     return true;
 }
 
-static bool get_ms(json_object *json, const char *key, int64_t max, int64_t *value, GError **error)
+static bool get_ms(json_object *json, const char *key, int64_t min, int64_t max, int64_t *value,
+                   GError **error)
 {
     const char *text = options_member(json, key);
 
@@ -128,8 +129,9 @@ static bool get_ms(json_object *json, const char *key, int64_t max, int64_t *val
         g_prefix_error(error, "%s: ", key);
         return false;
     }
-    if (*value < -1 || *value > max) {
-        error_setf(error, "%s=%s: must be between -1 and %" G_GINT64_FORMAT, key, text, max);
+    if (*value < min || *value > max) {
+        error_setf(error, "%s=%s: must be between %" G_GINT64_FORMAT " and %" G_GINT64_FORMAT, key,
+                   text, min, max);
         return false;
     }
     return true;
@@ -146,8 +148,8 @@ bool config_boot(Machine *machine, json_object *json, GError **error)
     return check_boot_letters(boot->order, error) && check_boot_letters(boot->once, error) &&
            options_switch(json, "menu", &boot->menu, error) &&
            options_switch(json, "strict", &boot->strict, error) &&
-           get_ms(json, "splash-time", UINT16_MAX, &boot->splash_time, error) &&
-           get_ms(json, "reboot-timeout", UINT16_MAX, &boot->reboot_timeout, error);
+           get_ms(json, "splash-time", 0, UINT16_MAX, &boot->splash_time, error) &&
+           get_ms(json, "reboot-timeout", -1, UINT16_MAX, &boot->reboot_timeout, error);
 }
 
 /* "2024-01-31T12:00:00" or "2024-01-31", UTC. */

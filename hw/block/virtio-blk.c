@@ -476,6 +476,7 @@ static const VirtioDeviceOps blk_ops = {
     .queue_reset = blk_queue_reset,
     .drain = blk_drain,
     .vmstate = &blk_vmstate,
+    .boot_unit = "/disk@0,0",
 };
 
 #define BLK_PROPERTIES(S, m)                                                                       \

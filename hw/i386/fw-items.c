@@ -3,6 +3,7 @@
 #include "hw/i386/fw-items.h"
 
 #include "hw/misc/vmcoreinfo.h"
+#include "hw/pci/pci.h"
 #include "util/bits.h"
 #include "util/datadir.h"
 #include "util/error.h"
@@ -150,6 +151,50 @@ static bool fw_items_add_vga_rom(FwCfg *fw, GError **error)
     return data && fw_cfg_add_file(fw, "vgaroms/" ISA_VGA_BIOS, data, error);
 }
 
+/* A PCI device with rombar=0: its ROM's file comes by fw_cfg, once for all that share it. */
+static bool fw_items_add_pci_rom(FwCfg *fw, const PciDevice *dev, GError **error)
+{
+    const char *name = dev->rombar ? NULL : pci_rom_file(dev);
+    g_autofree char *path = name ? datadir_find(name, dev->romfile ? error : NULL) : NULL;
+    g_autofree char *base = path ? g_path_get_basename(path) : NULL;
+    g_autofree char *file = NULL;
+    g_autoptr(GBytes) data = NULL;
+
+    if (!path) {
+        return !name || !dev->romfile;
+    }
+    file = g_strconcat(pci_device_class(dev) == PCI_CLASS_VGA ? "vgaroms/" : "genroms/", base,
+                       NULL);
+    if (fw_cfg_has_file(fw, file)) {
+        return true;
+    }
+    data = map_file(path, error);
+    return data && fw_cfg_add_file(fw, file, data, error);
+}
+
+typedef struct Collector {
+    FwCfg *fw;
+    GError **error;
+    bool ok;
+} Collector;
+
+static bool add_pci_rom(Device *dev, void *opaque)
+{
+    Collector *collector = opaque;
+
+    collector->ok = !object_is_a(dev, TYPE_PCI_DEVICE) ||
+                    fw_items_add_pci_rom(collector->fw, (const PciDevice *)dev, collector->error);
+    return collector->ok;
+}
+
+static bool fw_items_add_pci_roms(FwCfg *fw, GError **error)
+{
+    Collector collector = { .fw = fw, .error = error, .ok = true };
+
+    device_foreach(add_pci_rom, &collector);
+    return collector.ok;
+}
+
 static bool fw_items_add_option_roms(FwCfg *fw, const Machine *machine, GError **error)
 {
     for (unsigned i = 0; machine->option_roms && i < machine->option_roms->len; i++) {
@@ -163,15 +208,9 @@ static bool fw_items_add_option_roms(FwCfg *fw, const Machine *machine, GError *
     return true;
 }
 
-typedef struct BootCollector {
-    FwCfg *fw;
-    GError **error;
-    bool ok;
-} BootCollector;
-
 static bool add_boot_device(Device *dev, void *opaque)
 {
-    BootCollector *collector = opaque;
+    Collector *collector = opaque;
     const Property *prop = type_find_property(OBJECT(dev)->type, "bootindex");
     json_object *index = prop ? object_property_get(OBJECT(dev), "bootindex", NULL) : NULL;
     int32_t place = index ? json_object_get_int(index) : -1;
@@ -185,7 +224,7 @@ static bool add_boot_device(Device *dev, void *opaque)
 /* Devices that have a place in the boot order. */
 static bool fw_items_add_boot_devices(FwCfg *fw, GError **error)
 {
-    BootCollector collector = { .fw = fw, .error = error, .ok = true };
+    Collector collector = { .fw = fw, .error = error, .ok = true };
 
     device_foreach(add_boot_device, &collector);
     return collector.ok;
@@ -202,7 +241,8 @@ bool fw_items_add(FwCfg *fw, const Machine *machine, const FwItemsConfig *config
         !fw_items_add_boot_devices(fw, error) ||
         !fw_items_add_boot(fw, &machine->boot, error) || !fw_items_add_vmcoreinfo(fw, error) ||
         !fw_items_add_serial_console(fw, machine, error) ||
-        !fw_items_add_option_roms(fw, machine, error) || !fw_items_add_vga_rom(fw, error)) {
+        !fw_items_add_option_roms(fw, machine, error) ||
+        !fw_items_add_pci_roms(fw, error) || !fw_items_add_vga_rom(fw, error)) {
         return false;
     }
     for (unsigned i = 0; machine->fw_cfg_options && i < machine->fw_cfg_options->len; i++) {

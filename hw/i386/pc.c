@@ -35,6 +35,7 @@
 #define LOW_OVERLAY_BASE 0xa0000
 #define LOW_OVERLAY_SIZE 0x60000
 #define RESET_CONTROL_PORT 0xcf9
+#define BOOT_DEVICES 3
 
 struct PcAcpiData;
 
@@ -254,13 +255,30 @@ static void fill_cmos(PcMachine *pc)
     x86_publish_cpu_count(&pc->parent_obj);
 }
 
-/* A boot letter's code in CMOS 0x3d and 0x38; 0 for none. */
+/* A boot letter's code in CMOS 0x3d and 0x38; 0 for none. Both floppies are one to firmware. */
 static unsigned boot_code(char letter)
 {
     static const char letters[] = "acdn";
-    const char *at = letter ? strchr(letters, letter) : NULL;
+    const char *at = letter ? strchr(letters, letter == 'b' ? 'a' : letter) : NULL;
 
     return at ? at - letters + 1 : 0;
+}
+
+static bool check_boot_order(const char *letters, GError **error)
+{
+    if (letters && strlen(letters) > BOOT_DEVICES) {
+        error_setf(error, "Too many boot devices for PC: '%s'; its firmware knows of %d", letters,
+                   BOOT_DEVICES);
+        return false;
+    }
+    for (const char *p = letters; p && *p; p++) {
+        if (!boot_code(*p)) {
+            error_setf(error, "Invalid boot device for PC: '%c'; use a or b (floppy), c (disk), d "
+                       "(CD-ROM), n (network)", *p);
+            return false;
+        }
+    }
+    return true;
 }
 
 static void set_boot_order(PcMachine *pc, const char *order)
@@ -413,6 +431,11 @@ static bool pc_done(Machine *machine, GError **error)
     X86Machine *x86 = &pc->parent_obj;
 
     if (!x86_all_memory_present(x86, error)) {
+        return false;
+    }
+    if (!check_boot_order(machine->boot.order, error) ||
+        !check_boot_order(machine->boot.once, error)) {
+        g_prefix_error(error, "-boot: ");
         return false;
     }
     fill_cmos(pc);

@@ -43,6 +43,7 @@ typedef struct E1000 {
     NicConfig nic;
     NicRun run;
     MemoryRegion *mmio, *io;
+    int32_t bootindex;
     bool mitigation;               /* property: obey ITR and the delay timers */
     uint32_t regs[E1000_REGS_SIZE / 4];
     uint32_t io_address;

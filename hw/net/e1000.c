@@ -433,15 +433,22 @@ static const VmState e1000_vmstate = {
 
 static const Property e1000_properties[] = {
     NIC_PROPERTIES(E1000, nic),
+    PROP_BOOTINDEX("bootindex", E1000, bootindex),
     PROP_BOOL("mitigation", E1000, mitigation, true, "obey ITR and the delay timers"),
     PROP_END,
 };
+
+static char *e1000_boot_path(Device *dev)
+{
+    return g_strdup("/ethernet-phy@0");
+}
 
 static const DeviceHooks e1000_hooks = {
     .realize = e1000_realize,
     .unrealize = e1000_unrealize,
     .reset = e1000_reset,
     .vmstate = &e1000_vmstate,
+    .boot_path = e1000_boot_path,
     .category = DEVICE_CATEGORY_NETWORK,
     .hotpluggable = true,
 };

@@ -600,6 +600,7 @@ static const VirtioDeviceOps net_ops = {
     .set_config = net_set_config,
     .reset = net_reset,
     .vmstate = &net_vmstate,
+    .boot_unit = "/ethernet-phy@0",
 };
 
 #define OFFER(S, m, name, f, on, text) PROP_BIT64(name, S, m.offers, VIRTIO_NET_F_##f, on, text)
@@ -635,7 +636,8 @@ static const VirtioDeviceOps net_ops = {
     PROP_INT32("speed", S, m.speed, -1, "tell the guest this speed in Mb/s; -1: nothing"),         \
     PROP_STRING("duplex", S, m.duplex, NULL, "tell the guest 'half' or 'full'")
 
-VIRTIO_PCI_TYPES(virtio_net, "virtio-net", VirtioNet, NET_PROPERTIES, net_ops, 0x0200, 0x1000,
-                 VIRTIO_PCI_VECTORS_AUTO, DEVICE_CATEGORY_NETWORK, "virtio network device");
+VIRTIO_PCI_TYPES_WITH_ROM(virtio_net, "virtio-net", VirtioNet, NET_PROPERTIES, net_ops, 0x0200,
+                          0x1000, VIRTIO_PCI_VECTORS_AUTO, DEVICE_CATEGORY_NETWORK,
+                          "virtio network device", "efi-virtio.rom");
 VIRTIO_MMIO_TYPE(virtio_net, "virtio-net", VirtioNet, NET_PROPERTIES, net_ops,
                  DEVICE_CATEGORY_NETWORK, "virtio network device");

@@ -199,9 +199,14 @@ static const struct {
     { 0x0700, "serial" },
 };
 
+uint16_t pci_device_class(const PciDevice *dev)
+{
+    return ldw_le(dev->config + PCI_CLASS_DEVICE);
+}
+
 static const char *class_name(const PciDevice *dev)
 {
-    uint16_t class_id = ldw_le(dev->config + PCI_CLASS_DEVICE);
+    uint16_t class_id = pci_device_class(dev);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(class_names); i++) {
         if (class_names[i].class_id == class_id) {

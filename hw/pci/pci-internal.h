@@ -5,6 +5,8 @@
 
 #include "hw/pci/pci.h"
 
+#define PCI_ROM_SIZE_AUTO UINT32_MAX
+
 struct PciBus {
     Bus parent_obj;
     MemoryRegion *memory, *io; /* where BARs are mapped */
@@ -20,8 +22,8 @@ struct PciBus {
 /* Remap what the configuration registers now say. */
 void pci_update_bars(PciDevice *dev);
 void pci_unmap_bars(PciDevice *dev);
-/* The option ROM, if the type or the romfile property names one. */
-bool pci_load_rom(PciDevice *dev, const char *default_file, GError **error);
+/* The option ROM's BAR, if there is a ROM and rombar= does not hide it. */
+bool pci_load_rom(PciDevice *dev, GError **error);
 /* After a write that touched the capability: enable, mask changes. */
 void pci_msi_config_written(PciDevice *dev, uint32_t addr, unsigned size);
 void pci_msix_config_written(PciDevice *dev, uint32_t addr, unsigned size);

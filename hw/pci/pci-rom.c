@@ -6,10 +6,19 @@
 #include "util/error.h"
 
 #define ROM_SIZE_MAX (16 * MiB)
+#define ROM_SIZE_MIN (2 * KiB) /* the smallest that a ROM BAR can say */
+
+const char *pci_rom_file(const PciDevice *dev)
+{
+    const PciDeviceOps *ops = object_ops(dev);
+    const char *name = dev->romfile ? dev->romfile : ops->romfile;
+
+    return name && *name ? name : NULL;
+}
 
 static uint64_t pow2_at_least(uint64_t size)
 {
-    uint64_t result = 2 * KiB; /* the smallest that a ROM BAR can say */
+    uint64_t result = ROM_SIZE_MIN;
 
     while (result < size) {
         result <<= 1;
@@ -17,29 +26,67 @@ static uint64_t pow2_at_least(uint64_t size)
     return result;
 }
 
-bool pci_load_rom(PciDevice *dev, const char *default_file, GError **error)
+static bool check_romsize(const PciDevice *dev, GError **error)
 {
-    const char *name = dev->romfile ? dev->romfile : default_file;
+    uint32_t size = dev->romsize;
+
+    if (size != PCI_ROM_SIZE_AUTO &&
+        (size < ROM_SIZE_MIN || size > ROM_SIZE_MAX || (size & (size - 1)))) {
+        error_setf(error, "romsize=%u: must be a power of two from 2048 to %llu", size,
+                   ROM_SIZE_MAX);
+        return false;
+    }
+    return true;
+}
+
+static bool check_image(const PciDevice *dev, const char *path, gsize size, GError **error)
+{
+    if (size == 0 || size > ROM_SIZE_MAX) {
+        error_setf(error, "Option ROM '%s' has %zu bytes; 1 to %llu are possible", path, size,
+                   ROM_SIZE_MAX);
+        return false;
+    }
+    if (size > dev->romsize) {
+        error_setf(error, "Option ROM '%s' (%zu bytes) is too large for romsize=%u", path, size,
+                   dev->romsize);
+        return false;
+    }
+    return true;
+}
+
+bool pci_load_rom(PciDevice *dev, GError **error)
+{
+    const char *name = pci_rom_file(dev);
     g_autofree char *path = NULL;
     g_autofree char *image = NULL;
     gsize size;
 
-    if (!name || !*name || !dev->rombar) {
+    if (!check_romsize(dev, error)) {
+        return false;
+    }
+    if (!name) {
+        return true;
+    }
+    if (!dev->rombar) {
+        /* Firmware gets it otherwise, at the start; see hw/i386/fw-items.c. */
+        if (dev->parent_obj.hotplugged && dev->romfile) {
+            error_setf(error, "Hot-plugged device without ROM bar can't have an option ROM");
+            return false;
+        }
         return true;
     }
     path = datadir_find(name, dev->romfile ? error : NULL);
     if (!path) {
         return !dev->romfile; /* a default ROM that is not installed is simply absent */
     }
-    if (!g_file_get_contents(path, &image, &size, error)) {
+    if (!g_file_get_contents(path, &image, &size, error) ||
+        !check_image(dev, path, size, error)) {
         return false;
     }
-    if (size == 0 || size > ROM_SIZE_MAX) {
-        error_setf(error, "Option ROM '%s' has %zu bytes; 1 to %llu are possible", path, size,
-                   ROM_SIZE_MAX);
-        return false;
-    }
-    dev->rom = memory_region_new_rom(OBJECT(dev), name, pow2_at_least(size), error);
+    dev->rom = memory_region_new_rom(OBJECT(dev), name,
+                                     dev->romsize != PCI_ROM_SIZE_AUTO ? dev->romsize
+                                                                       : pow2_at_least(size),
+                                     error);
     if (!dev->rom) {
         return false;
     }

@@ -183,7 +183,7 @@ static bool pci_device_realize(Device *device, GError **error)
     dev->dma_as = address_space_memory();
     pci_device_bus(dev)->devices[dev->devfn] = dev;
     init_header(dev);
-    if (!pci_load_rom(dev, pci_ops(dev)->romfile, error)) {
+    if (!pci_load_rom(dev, error)) {
         pci_device_bus(dev)->devices[dev->devfn] = NULL;
         return false;
     }
@@ -293,6 +293,8 @@ static const Property pci_device_properties[] = {
               "function 0 of a device with several"),
     PROP_STRING("romfile", PciDevice, romfile, NULL, "option ROM image; empty for none"),
     PROP_UINT32("rombar", PciDevice, rombar, 1, "0 hides the option ROM's BAR"),
+    PROP_UINT32("romsize", PciDevice, romsize, PCI_ROM_SIZE_AUTO,
+                "bytes that the option ROM's BAR shows: a power of two"),
     PROP_END,
 };
 

@@ -62,7 +62,7 @@ struct PciDevice {
     bool intx_level;
     bool multifunction;
     char *romfile;
-    uint32_t rombar;
+    uint32_t rombar, romsize;
     uint8_t cap_used[PCI_CONFIG_SIZE];
     uint8_t msi_cap, msix_cap; /* offsets, 0 if none */
     struct PciMsix *msix;
@@ -85,6 +85,11 @@ uint32_t pci_default_config_read(PciDevice *dev, uint32_t addr, unsigned size);
 void pci_default_config_write(PciDevice *dev, uint32_t addr, uint32_t value, unsigned size);
 /* Drive INTx (pin from ops); honours COMMAND.INTX_DISABLE and sets STATUS. */
 void pci_set_irq(PciDevice *dev, bool level);
+/* Base class << 8 | subclass. */
+uint16_t pci_device_class(const PciDevice *dev);
+#define PCI_CLASS_VGA 0x0300
+/* The option ROM's file name, by romfile= or the type; NULL: none. */
+const char *pci_rom_file(const PciDevice *dev);
 /* DMA by this device: refused (MEM_UNASSIGNED) unless bus mastering is on. */
 bool pci_bus_master(const PciDevice *dev); /* COMMAND.BME */
 MemResult pci_dma_read(PciDevice *dev, uint64_t addr, void *buf, uint64_t len);

@@ -275,11 +275,17 @@ static const Property proxy_properties[] = {
     PROP_END
 };
 
+static char *proxy_boot_path(Device *device)
+{
+    return g_strdup(virtio_pci_ops((VirtioPci *)device)->device->boot_unit);
+}
+
 static const DeviceHooks proxy_hooks = {
     .realize = proxy_realize,
     .unrealize = proxy_unrealize,
     .reset = proxy_reset,
     .vmstate = &proxy_vmstate,
+    .boot_path = proxy_boot_path,
 };
 
 static const TypeInfo proxy_info = {

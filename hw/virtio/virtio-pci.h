@@ -56,6 +56,11 @@ void virtio_pci_config_write(PciDevice *pci, uint32_t addr, uint32_t value, unsi
  */
 #define VIRTIO_PCI_TYPES(prefix, text, Model, PROPERTIES, model_ops, pci_class, pci_id, n_vectors, \
                          device_category, summary)                                                 \
+    VIRTIO_PCI_TYPES_WITH_ROM(prefix, text, Model, PROPERTIES, model_ops, pci_class, pci_id,       \
+                              n_vectors, device_category, summary, NULL)
+/* rom: the default option ROM's file name. */
+#define VIRTIO_PCI_TYPES_WITH_ROM(prefix, text, Model, PROPERTIES, model_ops, pci_class, pci_id,   \
+                                  n_vectors, device_category, summary, rom)                        \
     typedef struct Model##Pci {                                                                    \
         VirtioPci parent_obj;                                                                      \
         Model model;                                                                               \
@@ -63,7 +68,7 @@ void virtio_pci_config_write(PciDevice *pci, uint32_t addr, uint32_t value, unsi
     static const VirtioPciOps prefix##_pci_ops = {                                                 \
         .pci = {                                                                                   \
             .class_id = (pci_class), .interrupt_pin = 1, .config_read = virtio_pci_config_read,    \
-            .config_write = virtio_pci_config_write,                                               \
+            .config_write = virtio_pci_config_write, .romfile = (rom),                             \
         },                                                                                         \
         .device = &(model_ops), .offset = offsetof(Model##Pci, model),                             \
         .transitional_id = (pci_id), .vectors = (n_vectors),                                       \

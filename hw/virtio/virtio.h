@@ -85,6 +85,8 @@ typedef struct VirtioDeviceOps {
     void (*run_external)(VirtioDevice *dev, bool run);
     /* The model's own state, opaque = VirtioDevice. NULL: none. */
     const VmState *vmstate;
+    /* What can be booted from, as part of a firmware path ("/disk@0,0"); NULL: nothing. */
+    const char *boot_unit;
 } VirtioDeviceOps;
 
 /* What a transport does for the core. All with the VM lock held, but can_dma. */

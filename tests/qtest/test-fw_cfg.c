@@ -2,7 +2,9 @@
 /*
  * What the machines tell their firmware: fw_cfg items, ACPI and SMBIOS files, vmgenid, vmcoreinfo.
  */
+#include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/qtest/libqtest.h"
 #include "util/bits.h"
@@ -120,6 +122,93 @@ static void test_items(void)
     g_assert_cmpstr((char *)user, ==, "world");
     order = read_file(qts, "bootorder", &size);
     g_assert_cmpstr((char *)order, ==, "HALT");
+}
+
+/* What can be booted from, in the words of firmware. */
+static void test_boot_order(void)
+{
+    g_autoptr(QTest) qts = qtest_start(
+        "-M pc -m 64 -device e1000,addr=5,bootindex=3 -device virtio-net-pci,addr=6,bootindex=1 "
+        "-device virtio-scsi-pci,addr=7,id=s "
+        "-blockdev null-co,node-name=n,size=1M -device virtio-blk-pci,addr=8,drive=n,bootindex=2 "
+        "-blockdev null-co,node-name=m,size=1M "
+        "-device scsi-hd,bus=s.0,drive=m,scsi-id=2,lun=1,bootindex=0");
+    g_autofree uint8_t *order = NULL;
+    uint32_t size;
+
+    order = read_file(qts, "bootorder", &size);
+    g_assert_cmpstr((char *)order, ==, "/pci@i0cf8/scsi@7/channel@0/disk@2,1\n"
+                    "/pci@i0cf8/ethernet@6/ethernet-phy@0\n/pci@i0cf8/scsi@8/disk@0,0\n"
+                    "/pci@i0cf8/ethernet@5/ethernet-phy@0");
+    g_assert_cmpuint(order[size - 1], ==, 0);
+}
+
+/* The option ROM is in the device's BAR, in a file, or nowhere. */
+static void test_option_roms(void)
+{
+    g_autofree char *rom = NULL, *refused = NULL;
+    char *image = g_malloc0(3000);
+    int fd = g_file_open_tmp("vireo-rom-XXXXXX", &rom, NULL);
+    g_autofree char *base = NULL, *file = NULL;
+    g_autofree uint8_t *data = NULL;
+    QTest *qts;
+    uint32_t size;
+
+    memcpy(image, "\x55\xaa\x06", 3);
+    close(fd);
+    g_assert_true(g_file_set_contents(rom, image, 3000, NULL));
+    g_free(image);
+    base = g_path_get_basename(rom);
+    file = g_strconcat("genroms/", base, NULL);
+    qts = qtest_start("-M pc -m 64 -device e1000,addr=5,rombar=0,romfile=%s "
+                      "-device virtio-net-pci,addr=6,rombar=0,romfile=%s "
+                      "-device e1000,addr=7,romfile=%s -device e1000,addr=8,romfile= "
+                      "-device virtio-net-pci,addr=9,romsize=8192,romfile=%s", rom, rom, rom, rom);
+    data = read_file(qts, file, &size);
+    g_assert_cmpuint(size, ==, 3000);
+    g_assert_cmphex(ldw_le(data), ==, 0xaa55);
+    for (unsigned slot = 5; slot <= 9; slot++) {
+        static const uint32_t masks[] = { 0, 0, 0xfffff001, 0, 0xffffe001 };
+
+        qtest_pci_write(qts, 0, (uint8_t)(slot << 3), 0x30, 4, UINT32_MAX);
+        g_assert_cmphex(qtest_pci_read(qts, 0, (uint8_t)(slot << 3), 0x30, 4), ==,
+                        masks[slot - 5]);
+    }
+    qtest_stop(qts);
+    refused = qtest_start_refused("-M pc -m 64 -device e1000,romsize=2048,romfile=%s", rom);
+    g_assert_nonnull(strstr(refused, "too large for romsize=2048"));
+    g_remove(rom);
+}
+
+static void test_boot_letters(void)
+{
+    static const char *const rows[][2] = {
+        { "order=ca,once=xn", "Invalid boot device 'x'" },
+        { "order=ccd", "Boot device 'c' was given twice" },
+        { "once=o", "Invalid boot device for PC: 'o'" },
+        { "order=cdna", "Too many boot devices for PC" },
+        { "splash-time=70000", "between 0 and 65535" },
+        { "splash-time=-1", "between 0 and 65535" },
+        { "reboot-timeout=-2", "between -1 and 65535" },
+        { "menu=maybe", "menu" },
+        { "foo=1", "foo" },
+    };
+    QTest *qts = qtest_start("-M pc -m 64 -boot order=nc,once=db");
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *refused = qtest_start_refused("-M pc -m 64 -boot %s", rows[i][0]);
+
+        if (!strstr(refused, rows[i][1])) {
+            g_error("-boot %s: %s", rows[i][0], refused);
+        }
+    }
+    qtest_outb(qts, 0x70, 0x3d);
+    g_assert_cmphex(qtest_inb(qts, 0x71), ==, 0x13); /* CD-ROM, then floppy */
+    json_object_put(qtest_qmp(qts, "{'execute': 'system_reset'}"));
+    json_object_put(qtest_qmp_event(qts, "RESET"));
+    qtest_outb(qts, 0x70, 0x3d);
+    g_assert_cmphex(qtest_inb(qts, 0x71), ==, 0x24); /* network, then disk */
+    qtest_stop(qts);
 }
 
 static void test_numa(void)
@@ -297,6 +386,9 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/fw_cfg/items", test_items);
+    g_test_add_func("/fw_cfg/boot-order", test_boot_order);
+    g_test_add_func("/fw_cfg/option-roms", test_option_roms);
+    g_test_add_func("/fw_cfg/boot-letters", test_boot_letters);
     g_test_add_func("/fw_cfg/numa", test_numa);
     g_test_add_func("/fw_cfg/tables", test_tables);
     g_test_add_func("/fw_cfg/isa-ports", test_isa_ports);
