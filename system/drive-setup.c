@@ -183,33 +183,94 @@ bool setup_drives(VmOptions *options, GError **error)
     return add_default_drives(options, error);
 }
 
-/* if=virtio stands for a device with the drive, on the bus that the machine has. */
-static bool add_virtio_disk(Drive *drive, void *opaque, GError **error)
+/* ---- if=virtio and if=scsi stand for devices, on the bus that the machine has ---- */
+
+static bool can_have_virtio(void)
 {
-    bool pci = bus_find_by_type("PCI");
-    json_object *options;
+    return bus_find_by_type("PCI") || bus_find_by_type("virtio-mmio-bus");
+}
+
+/* drive: for its backend; NULL: none. */
+static bool add_virtio_device(const char *name, const Drive *drive, GError **error)
+{
+    json_object *options = json_object_new_object();
+    g_autofree char *type = g_strconcat(name, bus_find_by_type("PCI") ? "-pci" : "-device", NULL);
     bool ok;
 
-    if (drive->type != BLOCK_INTERFACE_VIRTIO || drive->claimed ||
-        (!pci && !bus_find_by_type("virtio-mmio-bus"))) {
-        return true;
+    json_object_object_add(options, "driver", json_object_new_string(type));
+    if (drive) {
+        json_object_object_add(options, "drive",
+                               json_object_new_string(block_backend_name(drive->blk)));
     }
-    options = json_object_new_object();
-    json_object_object_add(options, "driver",
-                           json_object_new_string(pci ? "virtio-blk-pci" : "virtio-blk-device"));
-    json_object_object_add(options, "drive",
-                           json_object_new_string(block_backend_name(drive->blk)));
     ok = device_add(options, true, false, error);
     json_object_put(options);
+    return ok;
+}
+
+typedef struct ScsiBusSearch {
+    int wanted; /* how many are before it */
+    Bus *found;
+} ScsiBusSearch;
+
+static bool match_scsi_bus(Device *dev, void *opaque)
+{
+    ScsiBusSearch *search = opaque;
+
+    for (unsigned i = 0; dev->buses && i < dev->buses->len; i++) {
+        Bus *bus = g_ptr_array_index(dev->buses, i);
+
+        if (object_is_a(bus, "SCSI") && search->wanted-- == 0) {
+            search->found = bus;
+        }
+    }
+    return !search->found;
+}
+
+/* The n-th adapter's bus; adapters are added until there are so many. */
+static Bus *scsi_bus(int n, GError **error)
+{
+    for (;;) {
+        ScsiBusSearch search = { .wanted = n };
+
+        device_foreach(match_scsi_bus, &search);
+        if (search.found || !add_virtio_device("virtio-scsi", NULL, error)) {
+            return search.found;
+        }
+    }
+}
+
+static bool add_scsi_disk(const Drive *drive, GError **error)
+{
+    Bus *bus = scsi_bus(drive->bus, error);
+    g_autoptr(Object) dev = bus ? object_new(drive->is_cdrom ? "scsi-cd" : "scsi-hd") : NULL;
+
+    return bus &&
+           object_property_set_str(dev, "drive", block_backend_name(drive->blk), error) &&
+           object_property_set_int(dev, "scsi-id", drive->unit, error) &&
+           device_realize_and_unref((Device *)g_steal_pointer(&dev), bus, error);
+}
+
+static bool add_disk(Drive *drive, void *opaque, GError **error)
+{
+    bool ok = true;
+
+    if (drive->claimed || !can_have_virtio()) {
+        return true;
+    }
+    if (drive->type == BLOCK_INTERFACE_VIRTIO) {
+        ok = add_virtio_device("virtio-blk", drive, error);
+    } else if (drive->type == BLOCK_INTERFACE_SCSI) {
+        ok = add_scsi_disk(drive, error);
+    }
     if (!ok) {
         g_prefix_error(error, "%s: ", drive->origin);
     }
     return ok;
 }
 
-bool setup_virtio_drives(GError **error)
+bool setup_drive_devices(GError **error)
 {
-    return drive_foreach(add_virtio_disk, NULL, error);
+    return drive_foreach(add_disk, NULL, error);
 }
 
 bool setup_drives_finish(GError **error)

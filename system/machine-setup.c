@@ -384,7 +384,7 @@ bool setup_devices(VmOptions *options, GError **error)
             return false;
         }
     }
-    return setup_virtio_drives(error) && add_debugcons(options, error);
+    return setup_drive_devices(error) && add_debugcons(options, error);
 }
 
 bool setup_finish(VmOptions *options, GError **error)

@@ -35,7 +35,7 @@ bool setup_monitors(VmOptions *options, GError **error);
 /* drive-setup.c: -blockdev in their order, then -drive; before the board, which looks for them. */
 bool setup_drives(VmOptions *options, GError **error);
 /* After -device: if=virtio. */
-bool setup_virtio_drives(GError **error);
+bool setup_drive_devices(GError **error);
 /* net-setup.c: -netdev, -nic, -net, or the default network. After chardevs. */
 bool setup_networks(VmOptions *options, GError **error);
 /* Has the board found a place for every drive? */
