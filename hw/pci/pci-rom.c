@@ -54,6 +54,32 @@ static bool check_image(const PciDevice *dev, const char *path, gsize size, GErr
     return true;
 }
 
+/*
+ * An image for a PC's BIOS (PCI 3.0, section 6.3.3) has a PCI data structure where its word 18h
+ * says; the ids are in bytes 4 to 7 of that, 14h is the kind of code. The sum of all bytes is 0:
+ * iPXE keeps byte 6 for that.
+ */
+void pci_rom_set_ids(PciDevice *dev)
+{
+    enum { ROM_SUM = 6, ROM_PCIR = 0x18, PCIR_IDS = 4, PCIR_KIND = 0x14, PCIR_SIZE = 0x18 };
+    uint64_t size = dev->rom && !dev->romfile ? memory_region_size(dev->rom) : 0;
+    uint8_t *image = size ? memory_region_ram_ptr(dev->rom) : NULL;
+    uint8_t *pcir;
+
+    if (!size || ldw_le(image) != 0xaa55 ||
+        !range_ok(ldw_le(image + ROM_PCIR), PCIR_SIZE, size)) {
+        return;
+    }
+    pcir = image + ldw_le(image + ROM_PCIR);
+    if (memcmp(pcir, "PCIR", 4) != 0 || pcir[PCIR_KIND] != 0) {
+        return;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        image[ROM_SUM] += pcir[PCIR_IDS + i] - dev->config[i];
+        pcir[PCIR_IDS + i] = dev->config[i];
+    }
+}
+
 bool pci_load_rom(PciDevice *dev, GError **error)
 {
     const char *name = pci_rom_file(dev);

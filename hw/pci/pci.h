@@ -85,6 +85,11 @@ uint32_t pci_default_config_read(PciDevice *dev, uint32_t addr, unsigned size);
 void pci_default_config_write(PciDevice *dev, uint32_t addr, uint32_t value, unsigned size);
 /* Drive INTx (pin from ops); honours COMMAND.INTX_DISABLE and sets STATUS. */
 void pci_set_irq(PciDevice *dev, bool level);
+/*
+ * A device whose ids are not its ops': let the default option ROM, which firmware would not run
+ * otherwise, have the same.
+ */
+void pci_rom_set_ids(PciDevice *dev);
 /* Base class << 8 | subclass. */
 uint16_t pci_device_class(const PciDevice *dev);
 #define PCI_CLASS_VGA 0x0300

@@ -142,6 +142,7 @@ static bool proxy_realize(Device *device, GError **error)
         return false;
     }
     fill_ids(proxy);
+    pci_rom_set_ids(&proxy->parent_obj);
     vdev->dma_as = proxy->parent_obj.dma_as;
     vdev->use_ioeventfd = proxy->use_ioeventfd;
     if (!virtio_device_realize(vdev, ops->device, &transport_ops, device, proxy->modern, error)) {

@@ -180,6 +180,33 @@ static void test_option_roms(void)
     g_remove(rom);
 }
 
+/* Firmware runs a ROM only on the device that it names; the default one has other ids at first. */
+static void test_default_rom(void)
+{
+    static const uint32_t at = 0xfe000000;
+    g_autoptr(QTest) qts = qtest_start("-M pc -m 64 -device virtio-net-pci,addr=5");
+    g_autofree uint8_t *rom = NULL;
+    uint8_t head[0x1a], sum = 0;
+    uint32_t size;
+
+    qtest_pci_write(qts, 0, 5 << 3, 0x30, 4, at | 1);
+    qtest_pci_write(qts, 0, 5 << 3, 0x04, 2, 2);
+    if (!qtest_pci_read(qts, 0, 5 << 3, 0x30, 4)) {
+        g_test_skip("efi-virtio.rom is not installed");
+        return;
+    }
+    qtest_memread(qts, at, head, sizeof(head));
+    g_assert_cmphex(ldw_le(head), ==, 0xaa55);
+    g_assert_cmphex(qtest_readl(qts, at + ldw_le(head + 0x18) + 4), ==, 0x10001af4);
+    size = head[2] * 512u;
+    rom = g_malloc(size);
+    qtest_memread(qts, at, rom, size);
+    for (uint32_t i = 0; i < size; i++) {
+        sum += rom[i];
+    }
+    g_assert_cmphex(sum, ==, 0);
+}
+
 static void test_boot_letters(void)
 {
     static const char *const rows[][2] = {
@@ -388,6 +415,7 @@ int main(int argc, char **argv)
     g_test_add_func("/fw_cfg/items", test_items);
     g_test_add_func("/fw_cfg/boot-order", test_boot_order);
     g_test_add_func("/fw_cfg/option-roms", test_option_roms);
+    g_test_add_func("/fw_cfg/default-rom", test_default_rom);
     g_test_add_func("/fw_cfg/boot-letters", test_boot_letters);
     g_test_add_func("/fw_cfg/numa", test_numa);
     g_test_add_func("/fw_cfg/tables", test_tables);
