@@ -65,6 +65,7 @@ typedef struct Fdc {
     /* the request in flight */
     uint8_t sector_data[FLOPPY_SECTOR];
     struct iovec vec;
+    Notifier run_state;
     bool in_flight, orphaned;
 } Fdc;
 
@@ -88,5 +89,7 @@ uint8_t fdc_data_read(Fdc *fdc);
 void fdc_data_write(Fdc *fdc, uint8_t value);
 int fdc_dma_transfer(void *opaque, int channel, int pos, int len);
 void fdc_cancel(Fdc *fdc);
+/* The machine runs: a sector that was loaded as on its way sets out. */
+void fdc_go_on(Fdc *fdc);
 
 #endif

@@ -227,6 +227,18 @@ static void data_complete(Fdc *fdc)
     }
 }
 
+void fdc_go_on(Fdc *fdc)
+{
+    if (fdc->phase != FDC_BUSY || fdc->in_flight) {
+        return;
+    }
+    if (fdc->task == FDC_WRITE || fdc->task == FDC_FORMAT) {
+        data_complete(fdc);
+    } else {
+        start_request(fdc, false);
+    }
+}
+
 uint8_t fdc_data_read(Fdc *fdc)
 {
     uint8_t value = fdc->data[fdc->data_pos++];

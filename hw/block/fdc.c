@@ -60,7 +60,7 @@ static void reset_controller(Fdc *fdc)
     fdc_lower_irq(fdc);
     fdc->sense_pending = false;
     fdc->reset_senses = 0;
-    fdc->result_len = 0;
+    fdc->result_len = fdc->result_pos = 0;
     if (!fdc->lock) {
         fdc->configure = DEFAULT_CONFIGURE;
         fdc->precompensation = 0;
@@ -253,6 +253,14 @@ static bool map_registers(Fdc *fdc, GError **error)
                          error);
 }
 
+/* A sector that was on its way when the machine was saved starts again. */
+static void run_state_changed(Notifier *notifier, void *data)
+{
+    if (*(bool *)data) {
+        fdc_go_on((Fdc *)(void *)((char *)notifier - offsetof(Fdc, run_state)));
+    }
+}
+
 static bool fdc_realize(Device *device, GError **error)
 {
     Fdc *fdc = (Fdc *)device;
@@ -264,6 +272,8 @@ static bool fdc_realize(Device *device, GError **error)
     if (!map_registers(fdc, error)) {
         return false;
     }
+    fdc->run_state.notify = run_state_changed;
+    notifier_list_add(run_state_notifiers(), &fdc->run_state);
     fdc->irq = isa_irq(&fdc->parent_obj, fdc->irq_line);
     fdc->dma_ops = isa_bus_dma(isa_device_bus(&fdc->parent_obj), (int)fdc->dma_channel,
                                &fdc->dma);
@@ -290,7 +300,7 @@ static bool fdc_post_load(void *opaque, int version, GError **error)
 {
     const Fdc *fdc = opaque;
 
-    if (fdc->phase >= FDC_PHASE__MAX || fdc->phase == FDC_BUSY || fdc->task >= FDC_TASK__MAX ||
+    if (fdc->phase >= FDC_PHASE__MAX || fdc->task >= FDC_TASK__MAX ||
         fdc->command_len >= FDC_PARAMETERS || fdc->result_len > FDC_RESULTS ||
         fdc->result_pos > fdc->result_len || fdc->data_len > FLOPPY_SECTOR ||
         fdc->data_pos > fdc->data_len || fdc->reset_senses > RESET_SENSES ||

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The floppy controller: commands, DMA and PIO, formatting, media, reset, hostile use. */
-#include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "tests/qtest/libqtest.h"
+#include "tests/qtest/snapshot.h"
 
 #define BASE 0x3f0
 enum { DOR = BASE + 2, MSR = BASE + 4, DSR = BASE + 4, FIFO = BASE + 5, DIR_REG = BASE + 7,
@@ -362,6 +360,29 @@ static void test_system_reset(void)
     qtest_stop(qts);
 }
 
+/* A reset after results leaves nothing that could not be loaded; nor does a command in between. */
+static void test_saved(void)
+{
+    static const uint8_t half[] = { 0x46, 0, 0 }, rest[] = { 0, 1, 2, 18, 0, 0xff };
+    QTest *qts = start();
+    uint8_t result[7];
+
+    qtest_outb(qts, DOR, 0);
+    snapshot_there_and_back(qts);
+    reset(qts);
+    qtest_stop(qts);
+    qts = start();
+    specify(qts, true);
+    program_dma(qts, true, SECTOR);
+    send(qts, half, sizeof(half));
+    snapshot_there_and_back(qts);
+    send(qts, rest, sizeof(rest));
+    results(qts, result, 7);
+    g_assert_cmphex(result[0], ==, 0);
+    check_sectors(qts, 0, SECTOR);
+    qtest_stop(qts);
+}
+
 /* Nothing waits for the machine to go on; so nobody may ask for that. */
 static void test_error_policies(void)
 {
@@ -395,6 +416,7 @@ int main(int argc, char **argv)
     g_test_add_func("/fdc/media", test_media);
     g_test_add_func("/fdc/overruns", test_overruns);
     g_test_add_func("/fdc/system-reset", test_system_reset);
+    g_test_add_func("/fdc/saved", test_saved);
     g_test_add_func("/fdc/error-policies", test_error_policies);
     status = g_test_run();
     g_unlink(image);
