@@ -326,11 +326,15 @@ void virtio_device_unrealize(VirtioDevice *dev)
 
 /* ---- Saved state ---- */
 
-static void save_queue(const VirtioQueue *queue, GByteArray *out)
+static void save_queue(VirtioQueue *queue, GByteArray *out)
 {
     uint8_t bytes[SAVED_QUEUE_SIZE] = { 0 };
     VirtQueuePosition position;
 
+    /* One that was not started yet does not know: a fresh packed ring's wraps are set. */
+    if (!queue->vq.started) {
+        queue->vq.packed = virtio_has_feature(queue->dev, VIRTIO_F_RING_PACKED);
+    }
     virtqueue_get_position(&queue->vq, &position);
     stw_be(bytes, queue->vq.size);
     stw_be(bytes + 2, queue->vector);
