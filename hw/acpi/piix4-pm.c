@@ -238,3 +238,10 @@ PciDevice *piix4_pm_new(PciBus *bus, int devfn, MemoryRegion *io, Irq sci, bool 
     }
     return device_realize_and_unref((Device *)pm, (Bus *)bus, error) ? &pm->parent_obj : NULL;
 }
+
+uint16_t piix4_pm_base(const PciDevice *dev)
+{
+    uint16_t base = (uint16_t)(ldl_le(dev->config + PMBA) & PMBA_MASK);
+
+    return base ? base : PIIX4_PM_BASE;
+}

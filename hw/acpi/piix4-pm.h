@@ -28,6 +28,8 @@
 PciDevice *piix4_pm_new(PciBus *bus, int devfn, MemoryRegion *io, Irq sci, bool smm,
                         GError **error);
 AcpiPmState *piix4_pm_acpi(PciDevice *dev);
+/* Where firmware has put the PM registers; before that, where SeaBIOS will. */
+uint16_t piix4_pm_base(const PciDevice *dev);
 /* It is the hot-plug controller of its bus (hw/acpi/pci-hotplug.h). */
 bool piix4_pm_has_pci_hotplug(PciDevice *dev);
 

@@ -350,6 +350,7 @@ static void fill_acpi(void *opaque, AcpiConfig *config)
     config->has_8259 = x86_option(x86->pic, true);
     config->irq0_override = true;
     config->pm = pc_acpi_pm;
+    config->pm.pm_base = piix4_pm_base(pc->pm);
     config->pm.s3 = pm->s3;
     config->pm.s4 = pm->s4;
     config->reset_port = RESET_CONTROL_PORT;

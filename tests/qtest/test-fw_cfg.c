@@ -285,6 +285,26 @@ static bool dsdt_names(QTest *qts, const char *name)
     return memmem(tables, size, name, strlen(name)) != NULL;
 }
 
+/* OVMF puts the power management registers elsewhere than SeaBIOS: the tables must follow. */
+static void test_pm_base(void)
+{
+    g_autoptr(QTest) qts = qtest_start("-M pc -m 64");
+    static const uint16_t bases[] = { 0x600, 0xb000 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(bases); i++) {
+        g_autofree uint8_t *tables = NULL;
+        const uint8_t *fadt;
+        uint32_t size;
+
+        qtest_pci_write(qts, 0, 1 << 3 | 3, 0x40, 4, bases[i]);
+        tables = read_file(qts, "etc/acpi/tables", &size);
+        fadt = memmem(tables, size, "FACP", 4);
+        g_assert_nonnull(fadt);
+        g_assert_cmphex(ldl_le(fadt + 56), ==, bases[i]);
+        g_assert_cmphex(ldl_le(fadt + 64), ==, bases[i] + 4);
+    }
+}
+
 /* Ports of -device are listed as those of -serial are. */
 static void test_isa_ports(void)
 {
@@ -419,6 +439,7 @@ int main(int argc, char **argv)
     g_test_add_func("/fw_cfg/boot-letters", test_boot_letters);
     g_test_add_func("/fw_cfg/numa", test_numa);
     g_test_add_func("/fw_cfg/tables", test_tables);
+    g_test_add_func("/fw_cfg/pm-base", test_pm_base);
     g_test_add_func("/fw_cfg/isa-ports", test_isa_ports);
     g_test_add_func("/fw_cfg/isa-vga-rom", test_isa_vga_rom);
     g_test_add_func("/fw_cfg/no-acpi", test_no_acpi);
