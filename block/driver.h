@@ -113,6 +113,8 @@ typedef struct BlockTruncate {
     unsigned flags;             /* BLOCK_REQ_ZERO_WRITE */
 } BlockTruncate;
 
+struct BlockScsiCommand;
+
 struct BlockDriver {
     const char *name;         /* "qcow2" */
     BlockdevDriver kind;      /* branch of BlockdevOptions */
@@ -213,6 +215,8 @@ struct BlockDriver {
                         BlockStatus *status);
     /* Of block_peek(); a range inside the node. NULL: never anything. */
     int64_t (*peek)(BlockNode *node, int64_t offset, int64_t bytes, SharedMapping *mapping);
+    /* block/scsi-command.h. NULL: there is no device that takes such. */
+    int (*scsi_command)(BlockNode *node, struct BlockScsiCommand *command);
     /* Metadata to the file below, which is not flushed yet. */
     int (*flush_to_os)(BlockNode *node);
     /* Of a protocol: to stable storage. */

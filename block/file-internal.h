@@ -135,6 +135,7 @@ int file_pwritev(BlockNode *node, int64_t offset, int64_t bytes, const BlockVec 
 int file_flush(BlockNode *node);
 int file_pwrite_zeroes(BlockNode *node, int64_t offset, int64_t bytes, unsigned flags);
 int file_pdiscard(BlockNode *node, int64_t offset, int64_t bytes);
+int file_scsi_command(BlockNode *node, struct BlockScsiCommand *command);
 int file_copy_range_to(BlockNode *node, BlockChild *src, int64_t src_offset, BlockChild *dst,
                        int64_t dst_offset, int64_t bytes, unsigned flags);
 

@@ -140,6 +140,7 @@ static const BlockDriver host_device_driver = {
     .parse_filename = device_parse_filename,
     .probe_name = device_probe_name,
     .open = file_open_device,
+    .scsi_command = file_scsi_command,
     .create_options = file_device_create_options,
     .create_by_name = file_create_on_device,
 };
@@ -154,5 +155,6 @@ static const BlockDriver host_cdrom_driver = {
     .parse_filename = cdrom_parse_filename,
     .probe_name = cdrom_probe_name,
     .open = file_open_cdrom,
+    .scsi_command = file_scsi_command,
 };
 BLOCK_DRIVER(host_cdrom_driver);

@@ -15,6 +15,7 @@
 #include "block/io.h"
 #include "block/node.h"
 #include "block/open.h"
+#include "block/scsi-command.h"
 #include "util/error.h"
 #include "util/iov.h"
 
@@ -302,6 +303,13 @@ static BlockMeasureInfo *raw_measure(const json_object *options, BlockNode *in, 
     return info;
 }
 
+static int raw_scsi_command(BlockNode *node, BlockScsiCommand *command)
+{
+    const RawState *s = node->opaque;
+
+    return s->offset || s->has_size ? -ENOTSUP : block_scsi_command(node->file->node, command);
+}
+
 static const BlockChildSpec raw_children[] = {
     { "file", BLOCK_ROLE_DATA | BLOCK_ROLE_PRIMARY, .required = true },
     { NULL },
@@ -333,6 +341,7 @@ static const BlockDriver raw_driver = {
     .pdiscard = raw_pdiscard,
     .block_status = raw_block_status,
     .peek = block_peek_by_status,
+    .scsi_command = raw_scsi_command,
     .copy_range_from = raw_copy_range_from,
     .copy_range_to = raw_copy_range_to,
     .truncate = raw_truncate,

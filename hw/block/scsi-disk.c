@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * scsi-hd and scsi-cd (SBC-3, MMC-6): moving data. Each command becomes one request of the block
- * layer; UNMAP a row of them. Failed ones wait for the VM to go on where the policy is to stop.
+ * scsi-hd, scsi-cd, scsi-block (SBC-3, MMC-6): moving data. Each command becomes one request of the
+ * block layer; UNMAP a row of them. Failed ones wait for the VM to go on where the policy is to
+ * stop.
  */
 #include "hw/block/scsi-disk.h"
 
@@ -405,11 +406,24 @@ static const DataCommand data_commands[] = {
     { 0x2b, true, true, command_nothing }, /* SEEK(10) */
 };
 
+/* Reads and writes of disks, without protection information. */
+static bool is_plain_transfer(const ScsiDisk *disk, const ScsiRequest *request)
+{
+    const uint8_t *cdb = request->cdb;
+
+    return disk->pass.type == SCSI_TYPE_DISK && disk->pass.block_size &&
+           (cdb[0] & 0x5d) == 0x08 && (scsi_cdb_length(cdb[0]) == 6 || !(cdb[1] & 0xe0));
+}
+
 static void disk_execute(ScsiDevice *dev, ScsiRequest *request)
 {
     ScsiDisk *disk = (ScsiDisk *)dev;
 
-    if (scsi_disk_inform(disk, request)) {
+    if (disk->is_passed && !is_plain_transfer(disk, request)) {
+        scsi_pass(&disk->pass, request);
+        return;
+    }
+    if (!disk->is_passed && scsi_disk_inform(disk, request)) {
         return;
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(data_commands); i++) {
@@ -462,7 +476,10 @@ static void disk_abort_waiting(ScsiDevice *dev)
 
 static void disk_drain(ScsiDevice *dev)
 {
-    block_backend_drain(((ScsiDisk *)dev)->conf.blk);
+    ScsiDisk *disk = (ScsiDisk *)dev;
+
+    scsi_pass_drain(&disk->pass);
+    block_backend_drain(disk->conf.blk);
 }
 
 static void run_state_changed(Notifier *notifier, void *data)
@@ -533,6 +550,12 @@ static bool take_drive(ScsiDisk *disk, GError **error)
     static const BlockGeometryMax max = { 65535, 255, 255 };
     int translation = BIOS_TRANSLATION_AUTO;
 
+    if (disk->is_passed && disk->conf.blk) {
+        if (!scsi_pass_open(&disk->pass, disk->conf.blk, error)) {
+            return false;
+        }
+        disk->conf.logical_block_size = disk->pass.block_size;
+    }
     if (disk->is_cd && !disk->conf.logical_block_size) {
         disk->conf.logical_block_size = CD_BLOCK;
     }
@@ -549,21 +572,29 @@ static bool take_drive(ScsiDisk *disk, GError **error)
     return true;
 }
 
+static void default_names(ScsiDisk *disk)
+{
+    disk->vendor = or_default(disk->vendor, "QEMU");
+    disk->version = or_default(disk->version, "2.5+");
+    disk->product = or_default(disk->product, disk->is_cd ? "QEMU CD-ROM" : "QEMU HARDDISK");
+}
+
 static bool disk_realize(Device *device, GError **error)
 {
     ScsiDisk *disk = (ScsiDisk *)device;
     const char *name;
 
     disk->is_cd = g_str_equal(object_type_name(disk), "scsi-cd");
+    disk->is_passed = g_str_equal(object_type_name(disk), "scsi-block");
     disk->removable |= disk->is_cd;
-    disk->vendor = or_default(disk->vendor, "QEMU");
-    disk->version = or_default(disk->version, "2.5+");
-    disk->product = or_default(disk->product, disk->is_cd ? "QEMU CD-ROM" : "QEMU HARDDISK");
+    if (!disk->is_passed) {
+        default_names(disk);
+    }
     if (!take_drive(disk, error)) {
         return false;
     }
     name = block_backend_name(disk->conf.blk);
-    if (!disk->device_id && (disk->serial || name)) {
+    if (!disk->is_passed && !disk->device_id && (disk->serial || name)) {
         disk->device_id = g_strdup(disk->serial ? disk->serial : name);
     }
     block_backend_enable_io_status(disk->conf.blk);
@@ -632,6 +663,20 @@ static const Property hd_properties[] = {
 
 static const Property cd_properties[] = { DISK_PROPERTIES, PROP_END };
 
+static void block_init(Object *obj)
+{
+    block_conf_init(&((ScsiDisk *)obj)->conf);
+}
+
+static const Property block_properties[] = {
+    BLOCK_CONF_DRIVE_PROPERTY(ScsiDisk, conf),
+    PROP_BOOL("share-rw", ScsiDisk, conf.share_rw, false, "others may write to it too"),
+    BLOCK_CONF_ERROR_PROPERTIES(ScsiDisk, conf),
+    BLOCK_CONF_BOOT_PROPERTY(ScsiDisk, conf),
+    SCSI_PASS_PROPERTIES(ScsiDisk, pass),
+    PROP_END
+};
+
 static const ScsiDeviceOps disk_ops = {
     .execute = disk_execute,
     .drain = disk_drain,
@@ -670,3 +715,16 @@ static const TypeInfo cd_info = {
     .ops = &disk_ops,
 };
 QOM_TYPE(cd_info);
+
+static const TypeInfo block_info = {
+    .name = "scsi-block",
+    .parent = TYPE_SCSI_DEVICE,
+    .description = "SCSI block device passthrough",
+    .instance_size = sizeof(ScsiDisk),
+    .user_creatable = true,
+    .instance_init = block_init,
+    .properties = block_properties,
+    .hooks = &disk_hooks,
+    .ops = &disk_ops,
+};
+QOM_TYPE(block_info);

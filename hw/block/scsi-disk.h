@@ -4,6 +4,7 @@
 #define VIREO_HW_BLOCK_SCSI_DISK_H
 
 #include "hw/block/block-conf.h"
+#include "hw/block/scsi-pass.h"
 #include "hw/scsi/scsi.h"
 
 #define SCSI_DISK_MAX_UNMAP (GiB / 512)       /* blocks of one UNMAP */
@@ -21,6 +22,8 @@ typedef struct ScsiDisk {
     int32_t scsi_version;
     bool removable, dpofua;
     bool is_cd, tray_open, locked;
+    bool is_passed;        /* scsi-block: what does not move data goes to the host's device */
+    ScsiPass pass;
     ScsiWork *parked;      /* failed, until the VM goes on */
     LoopBh *retry;
     Notifier run_state;

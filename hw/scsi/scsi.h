@@ -15,7 +15,8 @@
 #define TYPE_SCSI_BUS "SCSI"
 #define TYPE_SCSI_DEVICE "scsi-device"
 #define SCSI_CDB_MAX 32
-#define SCSI_SENSE_SIZE 18
+#define SCSI_SENSE_SIZE 18 /* of ours */
+#define SCSI_SENSE_MAX 96  /* of a device that we pass it on from */
 
 typedef struct ScsiBus ScsiBus;
 typedef struct ScsiDevice ScsiDevice;
@@ -24,6 +25,8 @@ typedef struct ScsiRequest ScsiRequest;
 typedef enum ScsiStatus {
     SCSI_GOOD = 0x00,
     SCSI_CHECK_CONDITION = 0x02,
+    SCSI_BUSY = 0x08,
+    SCSI_TASK_SET_FULL = 0x28,
     SCSI_TASK_ABORTED = 0x40,
 } ScsiStatus;
 
@@ -57,7 +60,7 @@ struct ScsiRequest {
     void (*done)(ScsiRequest *request); /* may free it */
     /* The result. */
     uint8_t status;
-    uint8_t sense[SCSI_SENSE_SIZE];
+    uint8_t sense[SCSI_SENSE_MAX];
     unsigned sense_len;
     uint64_t transferred;         /* bytes of data, either way */
     bool overrun;                 /* the data did not fit into the buffers: nothing was done */
