@@ -358,6 +358,26 @@ static void read_toc(ScsiDisk *disk, ScsiRequest *request)
     scsi_reply(request, data, len, ldw_be(cdb + 7));
 }
 
+/* Polled by guests to hear of discs, and that somebody wants the tray open. */
+static void event_status(ScsiDisk *disk, ScsiRequest *request)
+{
+    enum { CLASS_MEDIA = 4, NO_CLASS = 0x80, TRAY_OPEN = 1, MEDIUM_PRESENT = 2 };
+    const uint8_t *cdb = request->cdb;
+    bool media = cdb[4] & BIT(CLASS_MEDIA);
+    uint8_t data[8] = { 0, media ? 4 : 0, media ? CLASS_MEDIA : NO_CLASS, BIT(CLASS_MEDIA) };
+
+    if (!(cdb[1] & 1)) { /* only polling */
+        scsi_fail(request, SCSI_INVALID_FIELD);
+        return;
+    }
+    if (media) {
+        data[4] = disk->media_event;
+        data[5] = disk->tray_open ? TRAY_OPEN : scsi_disk_blocks(disk) ? MEDIUM_PRESENT : 0;
+        disk->media_event = SCSI_EVENT_NONE;
+    }
+    scsi_reply(request, data, media ? 8 : 4, ldw_be(cdb + 7));
+}
+
 typedef struct InfoCommand {
     uint8_t opcode;
     bool cd_only;
@@ -368,7 +388,7 @@ static const InfoCommand info_commands[] = {
     { 0x00, false, test_unit_ready }, { 0x12, false, inquiry },
     { 0x1a, false, mode_sense }, { 0x5a, false, mode_sense },
     { 0x25, false, read_capacity10 }, { 0x9e, false, read_capacity16 },
-    { 0x43, true, read_toc },
+    { 0x43, true, read_toc }, { 0x4a, true, event_status },
 };
 
 bool scsi_disk_inform(ScsiDisk *disk, ScsiRequest *request)

@@ -503,6 +503,9 @@ static bool change_media(void *owner, bool load, GError **error)
     ScsiDisk *disk = owner;
 
     disk->tray_open = !load;
+    disk->media_event = !load ? SCSI_EVENT_REMOVAL
+                              : block_backend_node(disk->conf.blk) ? SCSI_EVENT_NEW_MEDIA
+                                                                   : SCSI_EVENT_NONE;
     if (load) {
         scsi_set_attention(&disk->parent_obj, SCSI_UA_MEDIUM_CHANGED);
     }
@@ -513,6 +516,7 @@ static void eject_request(void *owner, bool force)
 {
     ScsiDisk *disk = owner;
 
+    disk->media_event = SCSI_EVENT_EJECT_REQUEST;
     if (force) {
         disk->locked = false;
     }
@@ -623,6 +627,7 @@ static void disk_reset(Device *device)
     disk_abort_waiting(&disk->parent_obj);
     disk->locked = false;
     disk->tray_open = false;
+    disk->media_event = SCSI_EVENT_NONE;
 }
 
 static const VmState disk_vmstate = {
@@ -632,6 +637,7 @@ static const VmState disk_vmstate = {
     .fields = (const VmStateField[]) {
         VMSTATE_BOOL(ScsiDisk, tray_open),
         VMSTATE_BOOL(ScsiDisk, locked),
+        VMSTATE_U8(ScsiDisk, media_event),
         VMSTATE_U8(ScsiDisk, parent_obj.attention.key),
         VMSTATE_U8(ScsiDisk, parent_obj.attention.asc),
         VMSTATE_U8(ScsiDisk, parent_obj.attention.ascq),

@@ -11,6 +11,10 @@
 #define SCSI_DISK_MAX_UNMAP_RANGES 255
 #define SCSI_DISK_MAX_WRITE_SAME (2 * GiB / 512)
 
+/* Media events of GET EVENT STATUS NOTIFICATION (MMC-3, 6.7.2.5). */
+enum { SCSI_EVENT_NONE = 0, SCSI_EVENT_EJECT_REQUEST = 1, SCSI_EVENT_NEW_MEDIA = 2,
+       SCSI_EVENT_REMOVAL = 3 };
+
 typedef struct ScsiWork ScsiWork;
 
 typedef struct ScsiDisk {
@@ -24,6 +28,7 @@ typedef struct ScsiDisk {
     bool is_cd, tray_open, locked;
     bool is_passed;        /* scsi-block: what does not move data goes to the host's device */
     ScsiPass pass;
+    uint8_t media_event;   /* of a CD's: what the guest was not told yet */
     ScsiWork *parked;      /* failed, until the VM goes on */
     LoopBh *retry;
     Notifier run_state;

@@ -8,6 +8,7 @@
 
 #define REQUEST_SENSE 0x03
 #define INQUIRY 0x12
+#define GET_EVENT_STATUS 0x4a
 #define REPORT_LUNS 0xa0
 #define NO_UNIT 0x7f /* peripheral qualifier 3, type 1Fh */
 #define MAX_LISTED_LUNS 256
@@ -292,7 +293,7 @@ void scsi_execute(ScsiDevice *dev, ScsiRequest *request, bool exact)
         execute_absent(request);
     } else if (opcode == REQUEST_SENSE) {
         request_sense(dev, request);
-    } else if (dev->attention.key && opcode != INQUIRY) {
+    } else if (dev->attention.key && opcode != INQUIRY && opcode != GET_EVENT_STATUS) {
         ScsiSense sense = dev->attention;
 
         dev->attention = SCSI_NO_SENSE;

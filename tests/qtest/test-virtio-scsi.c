@@ -357,6 +357,45 @@ static void test_events(void)
     qtest_stop(qts);
 }
 
+static void expect_event(QTest *qts, VQueue *q, uint8_t event, uint8_t status)
+{
+    static const uint8_t cdb[16] = { 0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8 };
+    uint8_t data[8];
+    const uint8_t wanted[8] = { 0, 4, 4, 0x10, event, status };
+
+    assert_good(run_at(qts, q, CD_LUN, cdb, sizeof(cdb), 0, 8));
+    qtest_memread(qts, IN_DATA, data, sizeof(data));
+    g_assert_cmpmem(data, sizeof(data), wanted, sizeof(wanted));
+}
+
+/* GET EVENT STATUS NOTIFICATION: a guest that locked the tray hears that somebody wants it open. */
+static void test_tray(void)
+{
+    QTest *qts = start("");
+    VQueue control, events, q = setup_ready(qts, &control, &events);
+    g_autofree char *disc_path = g_strconcat(disk_path, ".iso", NULL), *locked = NULL;
+    const char disc[4096] = "a disc";
+
+    g_assert_true(g_file_set_contents(disc_path, disc, sizeof(disc), NULL));
+    json_object_put(qtest_qmp(qts, "{'execute': 'blockdev-change-medium', 'arguments': "
+                              "{'id': 'cd', 'filename': '%s', 'format': 'raw'}}", disc_path));
+    expect_event(qts, &q, 2, 2);
+    expect_event(qts, &q, 0, 2);
+    assert_sense(RUN(CD_LUN, 0, 0, 0x00), 6, 0x28);
+    assert_good(RUN(CD_LUN, 0, 0, 0x1e, 0, 0, 0, 1));
+    locked = qtest_qmp_error(qts, "{'execute': 'eject', 'arguments': {'id': 'cd'}}");
+    g_assert_nonnull(strstr(locked, "is locked"));
+    expect_event(qts, &q, 1, 2);
+    expect_event(qts, &q, 0, 2);
+    assert_good(RUN(CD_LUN, 0, 0, 0x1e));
+    assert_good(RUN(CD_LUN, 0, 0, 0x1b, 0, 0, 0, 2)); /* so it opens it */
+    expect_event(qts, &q, 0, 1);
+    assert_sense(RUN(CD_LUN, 0, 8, 0x4a, 0, 0, 0, 0x10, 0, 0, 0, 8), 5, 0x24);
+    assert_sense(RUN(0, 0, 8, 0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8), 5, 0x20);
+    qtest_stop(qts);
+    unlink(disc_path);
+}
+
 static void test_refused_options(void)
 {
     static const char *const cases[][2] = {
@@ -396,6 +435,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-scsi/in-flight", test_in_flight);
     g_test_add_func("/virtio-scsi/stop-and-load", test_stop_and_load);
     g_test_add_func("/virtio-scsi/events", test_events);
+    g_test_add_func("/virtio-scsi/tray", test_tray);
     g_test_add_func("/virtio-scsi/refused-options", test_refused_options);
     ret = g_test_run();
     g_unlink(disk_path);
