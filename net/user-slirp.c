@@ -13,6 +13,7 @@
 #include "util/error.h"
 #include "util/log.h"
 #include "util/loop.h"
+#include "util/sanitizer.h"
 #include "util/timer.h"
 
 typedef struct SlirpSource SlirpSource;
@@ -278,7 +279,10 @@ static void *user_start(NetClient *nc, const NetUserConfig *config, GError **err
 
     net->nc = nc;
     net->forwards = g_ptr_array_new_with_free_func(forward_free);
+    /* libslirp 4.7 copies the name of the TFTP server and never frees it. */
+    sanitizer_expect_leaks(true);
     net->slirp = slirp_new(&slirp, &callbacks, net);
+    sanitizer_expect_leaks(false);
     if (!net->slirp) {
         error_setf(error, "libslirp refuses these settings");
         g_ptr_array_unref(net->forwards);
