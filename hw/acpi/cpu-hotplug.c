@@ -2,37 +2,18 @@
 /* CPU hot-plug by ACPI: see cpu-hotplug.h. */
 #include "hw/acpi/cpu-hotplug.h"
 
+#include "hw/acpi/hotplug-place.h"
 #include "hw/core/cpu.h"
-#include "qapi/qapi-events-acpi.h"
-#include "qapi/qapi-events-qdev.h"
 #include "util/loop.h"
 
-#define FLAG_PRESENT BIT(0)
-#define FLAG_INSERTING BIT(1)
-#define FLAG_REMOVING BIT(2)
-#define FLAG_EJECT BIT(3)
-
 typedef enum Command { COMMAND_NEXT, COMMAND_OST_EVENT, COMMAND_OST_STATUS, COMMAND_ID } Command;
-
-/* _OST: of an ejection request; and how it may end without being refused (ACPI 6.4, 6.3.5). */
-#define OST_EJECT_REQUEST 0x003
-#define OST_EJECT_BY_OS 0x103
-#define OST_SUCCESS 0x00
-#define OST_EJECTION_PENDING 0x84
-
-typedef struct CpuPlace {
-    uint8_t inserting, removing; /* not seen yet by the guest */
-    uint8_t requested;           /* device_del asked for it, and it is not ejected */
-    uint8_t ejecting;            /* the main loop will take it away */
-    uint32_t ost_event, ost_status;
-} CpuPlace;
 
 struct AcpiCpuHotplug {
     Device parent_obj;
     unsigned count;
     uint32_t selector;
     uint8_t command;
-    CpuPlace places[ACPI_CPU_HOTPLUG_MAX];
+    AcpiPlace places[ACPI_CPU_HOTPLUG_MAX];
     AcpiPmState *pm;
     MemoryRegion *region;
 };
@@ -50,7 +31,7 @@ static void remove_ejected(void *opaque)
 
     for (unsigned i = 1; i < hotplug->count; i++) {
         if (hotplug->places[i].ejecting && cpu_device(i)) {
-            hotplug->places[i] = (CpuPlace){ 0 };
+            hotplug->places[i] = (AcpiPlace){ 0 };
             device_delete(cpu_device(i));
         }
     }
@@ -77,57 +58,12 @@ static void select_next(AcpiCpuHotplug *hotplug)
     }
 }
 
-static ACPIOSTInfo *ost_info(const AcpiCpuHotplug *hotplug, unsigned index)
-{
-    const Device *dev = cpu_device(index);
-    ACPIOSTInfo *info = g_new0(ACPIOSTInfo, 1);
-
-    info->device = dev ? g_strdup(dev->id) : NULL;
-    info->slot = g_strdup_printf("%u", index);
-    info->slot_type = ACPI_SLOT_TYPE_CPU;
-    info->source = hotplug->places[index].ost_event;
-    info->status = hotplug->places[index].ost_status;
-    return info;
-}
-
 static void report_status(AcpiCpuHotplug *hotplug, unsigned index)
 {
-    CpuPlace *place = &hotplug->places[index];
-    ACPIOSTInfo *info = ost_info(hotplug, index);
     Device *dev = cpu_device(index);
 
-    qapi_event_send_acpi_device_ost(info);
-    ACPIOSTInfo_free(info);
-    if (dev && place->requested &&
-        (place->ost_event == OST_EJECT_REQUEST || place->ost_event == OST_EJECT_BY_OS) &&
-        place->ost_status != OST_SUCCESS && place->ost_status != OST_EJECTION_PENDING) {
-        g_autofree char *path = object_path(OBJECT(dev));
-
-        place->requested = false;
-        qapi_event_send_device_unplug_guest_error(dev->id, path);
-    }
-}
-
-static uint8_t read_flags(const AcpiCpuHotplug *hotplug)
-{
-    const CpuPlace *place = &hotplug->places[hotplug->selector];
-
-    return (cpu_device(hotplug->selector) ? FLAG_PRESENT : 0) |
-           (place->inserting ? FLAG_INSERTING : 0) | (place->removing ? FLAG_REMOVING : 0);
-}
-
-static void write_flags(AcpiCpuHotplug *hotplug, uint8_t value)
-{
-    CpuPlace *place = &hotplug->places[hotplug->selector];
-
-    if (value & FLAG_INSERTING) {
-        place->inserting = false;
-    }
-    if (value & FLAG_REMOVING) {
-        place->removing = false;
-    }
-    if (value & FLAG_EJECT) {
-        eject(hotplug, hotplug->selector);
+    if (acpi_place_report(&hotplug->places[index], dev, index, ACPI_SLOT_TYPE_CPU)) {
+        acpi_place_tell_refusal(dev);
     }
 }
 
@@ -147,7 +83,7 @@ static uint32_t read_data(const AcpiCpuHotplug *hotplug)
 
 static void write_data(AcpiCpuHotplug *hotplug, uint32_t value)
 {
-    CpuPlace *place = &hotplug->places[hotplug->selector];
+    AcpiPlace *place = &hotplug->places[hotplug->selector];
 
     if (hotplug->command == COMMAND_OST_EVENT) {
         place->ost_event = value;
@@ -165,7 +101,8 @@ static uint64_t hotplug_read(void *opaque, uint64_t offset, unsigned size)
         return 0;
     }
     if (offset == ACPI_CPU_HOTPLUG_FLAGS && size == 1) {
-        return read_flags(hotplug);
+        return acpi_place_flags(&hotplug->places[hotplug->selector],
+                                cpu_device(hotplug->selector));
     }
     return offset == ACPI_CPU_HOTPLUG_DATA && size == 4 ? read_data(hotplug) : 0;
 }
@@ -179,7 +116,9 @@ static void hotplug_write(void *opaque, uint64_t offset, uint64_t value, unsigne
     } else if (hotplug->selector >= hotplug->count) {
         return;
     } else if (offset == ACPI_CPU_HOTPLUG_FLAGS && size == 1) {
-        write_flags(hotplug, value);
+        if (acpi_place_write_flags(&hotplug->places[hotplug->selector], value)) {
+            eject(hotplug, hotplug->selector);
+        }
     } else if (offset == ACPI_CPU_HOTPLUG_COMMAND && size == 1) {
         hotplug->command = value;
         if (value == COMMAND_NEXT) {
@@ -199,34 +138,30 @@ static const MemoryRegionOps hotplug_region_ops = {
 
 void acpi_cpu_hotplug_plugged(AcpiCpuHotplug *hotplug, unsigned index)
 {
-    hotplug->places[index] = (CpuPlace){ .inserting = true };
+    hotplug->places[index] = (AcpiPlace){ .inserting = true };
     acpi_pm_send_gpe(hotplug->pm, ACPI_CPU_HOTPLUG_GPE);
 }
 
 void acpi_cpu_hotplug_request_unplug(AcpiCpuHotplug *hotplug, unsigned index)
 {
-    hotplug->places[index].removing = true;
-    hotplug->places[index].requested = true;
+    acpi_place_request(&hotplug->places[index]);
     acpi_pm_send_gpe(hotplug->pm, ACPI_CPU_HOTPLUG_GPE);
 }
 
 void acpi_cpu_hotplug_status(AcpiCpuHotplug *hotplug, GPtrArray *list)
 {
     for (unsigned i = 0; i < hotplug->count; i++) {
-        g_ptr_array_add(list, ost_info(hotplug, i));
+        g_ptr_array_add(list, acpi_place_info(&hotplug->places[i], cpu_device(i), i,
+                                              ACPI_SLOT_TYPE_CPU));
     }
 }
 
-/* Firmware finds by itself what is there, and nobody is left to object to what shall go. */
 static void hotplug_reset(void *opaque)
 {
     AcpiCpuHotplug *hotplug = opaque;
 
     for (unsigned i = 0; i < hotplug->count; i++) {
-        CpuPlace *place = &hotplug->places[i];
-
-        place->ejecting |= place->requested;
-        place->inserting = place->removing = false;
+        acpi_place_reset(&hotplug->places[i]);
     }
     hotplug->selector = 0;
     hotplug->command = COMMAND_NEXT;
@@ -256,27 +191,10 @@ static void hotplug_finalize(Object *obj)
     g_clear_pointer(&((AcpiCpuHotplug *)obj)->region, memory_region_free);
 }
 
-static const VmStateField place_fields[] = {
-    VMSTATE_U8(CpuPlace, inserting),
-    VMSTATE_U8(CpuPlace, removing),
-    VMSTATE_U8(CpuPlace, requested),
-    VMSTATE_U8(CpuPlace, ejecting),
-    VMSTATE_U32(CpuPlace, ost_event),
-    VMSTATE_U32(CpuPlace, ost_status),
-    VMSTATE_END,
-};
-
-static const VmState place_vmstate = {
-    .name = "acpi-cpu-hotplug/place",
-    .version = 1,
-    .minimum_version = 1,
-    .fields = place_fields,
-};
-
 static const VmStateField hotplug_fields[] = {
     VMSTATE_U32(AcpiCpuHotplug, selector),
     VMSTATE_U8(AcpiCpuHotplug, command),
-    VMSTATE_STRUCT_ARRAY(AcpiCpuHotplug, places, place_vmstate),
+    VMSTATE_STRUCT_ARRAY(AcpiCpuHotplug, places, acpi_place_vmstate),
     VMSTATE_END,
 };
 

@@ -2,30 +2,15 @@
 /* Memory hot-plug by ACPI: see memory-hotplug.h. */
 #include "hw/acpi/memory-hotplug.h"
 
-#include "qapi/qapi-events-acpi.h"
+#include "hw/acpi/hotplug-place.h"
 #include "qapi/qapi-events-machine.h"
-#include "qapi/qapi-events-qdev.h"
 #include "util/loop.h"
-
-#define FLAG_PRESENT BIT(0)
-#define FLAG_INSERTING BIT(1)
-#define FLAG_REMOVING BIT(2)
-#define FLAG_EJECT BIT(3)
 
 enum { READ_ADDR = 0, READ_SIZE = 8, READ_NODE = 16 };
 enum { WRITE_SELECT = 0, WRITE_OST_EVENT = 4, WRITE_OST_STATUS = 8 };
 
-/* _OST: of an ejection request; and how it may end without being refused (ACPI 6.4, 6.3.5). */
-#define OST_EJECT_REQUEST 0x003
-#define OST_EJECT_BY_OS 0x103
-#define OST_SUCCESS 0x00
-#define OST_EJECTION_PENDING 0x84
-
 typedef struct MemoryPlaceState {
-    uint8_t inserting, removing; /* not seen yet by the guest */
-    uint8_t requested;           /* device_del asked for it, and it is not ejected */
-    uint8_t ejecting;            /* the main loop will take it away */
-    uint32_t ost_event, ost_status;
+    AcpiPlace place;
     AcpiMemorySlot memory;
 } MemoryPlaceState;
 
@@ -45,7 +30,7 @@ static void remove_ejected(void *opaque)
     for (unsigned i = 0; i < hotplug->count; i++) {
         Device *dev = hotplug->places[i].memory.device;
 
-        if (hotplug->places[i].ejecting && dev) {
+        if (hotplug->places[i].place.ejecting && dev) {
             hotplug->places[i] = (MemoryPlaceState){ 0 };
             device_delete(dev);
         }
@@ -55,67 +40,22 @@ static void remove_ejected(void *opaque)
 /* Requests of devices may be at work in the memory: that is waited for on the main loop. */
 static void eject(AcpiMemoryHotplug *hotplug, MemoryPlaceState *place)
 {
-    if (place->memory.device && !place->ejecting) {
-        place->ejecting = true;
+    if (place->memory.device && !place->place.ejecting) {
+        place->place.ejecting = true;
         loop_post(loop_main(), remove_ejected, hotplug);
     }
 }
 
-static ACPIOSTInfo *ost_info(const AcpiMemoryHotplug *hotplug, unsigned slot)
-{
-    const MemoryPlaceState *place = &hotplug->places[slot];
-    ACPIOSTInfo *info = g_new0(ACPIOSTInfo, 1);
-
-    info->device = place->memory.device ? g_strdup(place->memory.device->id) : NULL;
-    info->slot = g_strdup_printf("%u", slot);
-    info->slot_type = ACPI_SLOT_TYPE_DIMM;
-    info->source = place->ost_event;
-    info->status = place->ost_status;
-    return info;
-}
-
-static void report_refusal(MemoryPlaceState *place)
+static void report_status(MemoryPlaceState *place, unsigned slot)
 {
     Device *dev = place->memory.device;
-    g_autofree char *path = object_path(OBJECT(dev));
-    g_autofree char *why = g_strdup_printf("The guest refused to let the memory go (_OST status "
-                                           "0x%x)", place->ost_status);
+    g_autofree char *why = NULL;
 
-    place->requested = false;
-    qapi_event_send_mem_unplug_error(dev->id ? dev->id : "", why);
-    qapi_event_send_device_unplug_guest_error(dev->id, path);
-}
-
-static void report_status(AcpiMemoryHotplug *hotplug, unsigned slot)
-{
-    MemoryPlaceState *place = &hotplug->places[slot];
-    ACPIOSTInfo *info = ost_info(hotplug, slot);
-
-    qapi_event_send_acpi_device_ost(info);
-    ACPIOSTInfo_free(info);
-    if (place->memory.device && place->requested &&
-        (place->ost_event == OST_EJECT_REQUEST || place->ost_event == OST_EJECT_BY_OS) &&
-        place->ost_status != OST_SUCCESS && place->ost_status != OST_EJECTION_PENDING) {
-        report_refusal(place);
-    }
-}
-
-static uint8_t read_flags(const MemoryPlaceState *place)
-{
-    return (place->memory.device ? FLAG_PRESENT : 0) | (place->inserting ? FLAG_INSERTING : 0) |
-           (place->removing ? FLAG_REMOVING : 0);
-}
-
-static void write_flags(AcpiMemoryHotplug *hotplug, MemoryPlaceState *place, uint8_t value)
-{
-    if (value & FLAG_INSERTING) {
-        place->inserting = false;
-    }
-    if (value & FLAG_REMOVING) {
-        place->removing = false;
-    }
-    if (value & FLAG_EJECT) {
-        eject(hotplug, place);
+    if (acpi_place_report(&place->place, dev, slot, ACPI_SLOT_TYPE_DIMM)) {
+        why = g_strdup_printf("The guest refused to let the memory go (_OST status 0x%x)",
+                              place->place.ost_status);
+        qapi_event_send_mem_unplug_error(dev->id ? dev->id : "", why);
+        acpi_place_tell_refusal(dev);
     }
 }
 
@@ -129,7 +69,7 @@ static uint64_t hotplug_read(void *opaque, uint64_t offset, unsigned size)
     }
     place = &hotplug->places[hotplug->selector];
     if (offset == ACPI_MEMORY_HOTPLUG_FLAGS && size == 1) {
-        return read_flags(place);
+        return acpi_place_flags(&place->place, place->memory.device);
     }
     if (size != 4) {
         return 0;
@@ -164,12 +104,14 @@ static void hotplug_write(void *opaque, uint64_t offset, uint64_t value, unsigne
     }
     place = &hotplug->places[hotplug->selector];
     if (offset == ACPI_MEMORY_HOTPLUG_FLAGS && size == 1) {
-        write_flags(hotplug, place, value);
+        if (acpi_place_write_flags(&place->place, value)) {
+            eject(hotplug, place);
+        }
     } else if (offset == WRITE_OST_EVENT && size == 4) {
-        place->ost_event = value;
+        place->place.ost_event = value;
     } else if (offset == WRITE_OST_STATUS && size == 4) {
-        place->ost_status = value;
-        report_status(hotplug, hotplug->selector);
+        place->place.ost_status = value;
+        report_status(place, hotplug->selector);
     }
 }
 
@@ -184,7 +126,9 @@ void acpi_memory_hotplug_plugged(AcpiMemoryHotplug *hotplug, unsigned slot,
                                  const AcpiMemorySlot *memory, bool tell)
 {
     g_assert(slot < hotplug->count);
-    hotplug->places[slot] = (MemoryPlaceState){ .memory = *memory, .inserting = tell };
+    hotplug->places[slot] = (MemoryPlaceState){
+        .memory = *memory, .place.inserting = tell,
+    };
     if (tell) {
         acpi_pm_send_gpe(hotplug->pm, ACPI_MEMORY_HOTPLUG_GPE);
     }
@@ -192,28 +136,26 @@ void acpi_memory_hotplug_plugged(AcpiMemoryHotplug *hotplug, unsigned slot,
 
 void acpi_memory_hotplug_request_unplug(AcpiMemoryHotplug *hotplug, unsigned slot)
 {
-    hotplug->places[slot].removing = true;
-    hotplug->places[slot].requested = true;
+    acpi_place_request(&hotplug->places[slot].place);
     acpi_pm_send_gpe(hotplug->pm, ACPI_MEMORY_HOTPLUG_GPE);
 }
 
 void acpi_memory_hotplug_status(const AcpiMemoryHotplug *hotplug, GPtrArray *list)
 {
     for (unsigned i = 0; i < hotplug->count; i++) {
-        g_ptr_array_add(list, ost_info(hotplug, i));
+        const MemoryPlaceState *place = &hotplug->places[i];
+
+        g_ptr_array_add(list, acpi_place_info(&place->place, place->memory.device, i,
+                                              ACPI_SLOT_TYPE_DIMM));
     }
 }
 
-/* The system that starts now finds by itself what is there, and has no say in what shall go. */
 static void hotplug_reset(void *opaque)
 {
     AcpiMemoryHotplug *hotplug = opaque;
 
     for (unsigned i = 0; i < hotplug->count; i++) {
-        MemoryPlaceState *place = &hotplug->places[i];
-
-        place->ejecting |= place->requested;
-        place->inserting = place->removing = false;
+        acpi_place_reset(&hotplug->places[i].place);
     }
     hotplug->selector = 0;
     remove_ejected(hotplug);
@@ -243,12 +185,7 @@ static void hotplug_finalize(Object *obj)
 }
 
 static const VmStateField place_fields[] = {
-    VMSTATE_U8(MemoryPlaceState, inserting),
-    VMSTATE_U8(MemoryPlaceState, removing),
-    VMSTATE_U8(MemoryPlaceState, requested),
-    VMSTATE_U8(MemoryPlaceState, ejecting),
-    VMSTATE_U32(MemoryPlaceState, ost_event),
-    VMSTATE_U32(MemoryPlaceState, ost_status),
+    VMSTATE_STRUCT(MemoryPlaceState, place, acpi_place_vmstate),
     VMSTATE_END,
 };
 
